@@ -1,0 +1,47 @@
+// What the scenarios need of a database server under test. Implementations differ in SQL and tools
+// only; how things are measured is the same for all.
+
+import type { Command } from './measure.ts'
+import type { SourceAddress } from './pipeline.ts'
+
+/** Something that reads the same log or table as we do, to measure ourselves by. */
+export interface Reference {
+  /** As it stands in the report. */
+  readonly name: string
+  /** denominator: does nothing but receive · alternative: what npm offers for the same job. */
+  readonly kind: 'denominator' | 'alternative'
+  /** Started together. */
+  readonly commands: readonly Command[]
+  /** Rows that one run reads, if it reads less than all. */
+  readonly rows?: number
+  /** The programs print `{"rows":N,"seconds":S}` of their steady part. */
+  readonly reportsItself?: boolean
+}
+
+export interface Engine {
+  readonly kind: 'postgres' | 'mysql' | 'mariadb'
+  readonly source: SourceAddress
+  pid(): number
+  /** Name and version for the report. */
+  version(): Promise<string>
+  createTable(): Promise<void>
+  /** Inserts rows `first`...`first + rows - 1`. */
+  load(first: number, rows: number, rowsPerTransaction: number): Promise<void>
+  /** Updates `rows` of the `total` rows, scattered, each once. */
+  update(rows: number, total: number, rowsPerTransaction: number): Promise<void>
+  /** Remembers the log's end: `rewind` and `logReferences` begin there. */
+  mark(): Promise<void>
+  /** Lets the server finish what it does behind the scenes after a load. */
+  settle(): Promise<void>
+  /** Before each run from the mark: the server must give the log from there again. */
+  rewind(): Promise<void>
+  /** Before each first run: no trace of the pipeline is on the server. */
+  forget(): Promise<void>
+  /** Readers of the log between the mark and now, each to be run after a `rewind`. */
+  logReferences(rows: number): Promise<readonly Reference[]>
+  /** Readers of the whole table with as many connections as our backfill. */
+  tableReferences(rows: number): readonly Reference[]
+  /** Counts and sums of the table, as `lakeFingerprint` gives them. */
+  fingerprint(): Promise<string>
+  stop(): Promise<void>
+}

@@ -1,0 +1,111 @@
+// `npm run bench`: floors of speed and memory, each beside what bounds it and what npm offers, all
+// measured in this run on this machine.
+
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { systemClock } from '../runtime/base/clock.ts'
+import { verdictOf, type ScenarioResult } from './figures.ts'
+import { describeMachine, formatMachine } from './machine.ts'
+import { formatResult } from './report.ts'
+import { defaultScenarios, scenarios, type Sizes } from './scenarios.ts'
+
+const HELP = `npm run bench -- [options]
+  --only NAME,...  of ${Object.keys(scenarios).join(', ')}
+  --rows N         rows of the log and backfill scenarios (2000000); half of them are updated,
+                   and the largest transaction has five times as many
+  --runs N         rounds; medians are shown (3)
+  --json FILE      all figures of all runs
+  --quick          smaller and once: does it work, under two minutes; its figures mean little
+  --profile        the hottest functions of each thread of ours, instead of figures
+  --check          exit code 1 when a floor is not reached`
+
+const ROWS = 2_000_000
+const ROWS_QUICK = 100_000
+const ROWS_MIN = 20_000
+
+interface Options {
+  readonly names: readonly string[]
+  readonly sizes: Sizes
+  readonly runs: number
+  readonly json: string | null
+  readonly profile: boolean
+  readonly check: boolean
+}
+
+function parseOptions(): Options | null {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      rows: { type: 'string' },
+      runs: { type: 'string' },
+      json: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
+      check: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return null
+  const { quick, profile, check } = values
+  const names = values.only?.split(',') ?? defaultScenarios
+  const unknown = names.filter((name) => scenarios[name] === undefined)
+  if (unknown.length > 0) throw new Error(`no benchmark ${unknown.join(', ')}; see --help`)
+  const rows = atLeast(ROWS_MIN, 'rows', values.rows ?? String(quick ? ROWS_QUICK : ROWS))
+  return {
+    names,
+    sizes: { rows, updates: Math.ceil(rows / 2), memoryRows: rows * 5 },
+    runs: atLeast(1, 'runs', values.runs ?? (quick ? '1' : '3')),
+    json: values.json ?? null,
+    profile,
+    check,
+  }
+}
+
+function atLeast(least: number, name: string, text: string): number {
+  const value = Number(text)
+  if (Number.isSafeInteger(value) && value >= least) return value
+  throw new Error(`--${name} must be a whole number, ${least} or more`)
+}
+
+function say(text: string): void {
+  const seconds = (systemClock.elapsedMs() / 1000).toFixed(0).padStart(5)
+  console.error(`${seconds} s  ${text}`)
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions()
+  if (options === null) {
+    console.log(HELP)
+    return 0
+  }
+  const { names, sizes, runs, json, profile, check } = options
+  const machine = describeMachine()
+  console.log(`${formatMachine(machine)}\n`)
+  const results: ScenarioResult[] = []
+  let failures = 0
+  for (const name of names) {
+    say(name)
+    try {
+      const result = await scenarios[name]?.(sizes, { runs, profile, say })
+      if (result === undefined) continue
+      results.push(result)
+      console.log(formatResult(result))
+    } catch (error) {
+      failures++
+      console.log(`${name}: did not run\n${String(error)}\n`)
+    }
+  }
+  if (json !== null) {
+    const report = { machine, command: process.argv.slice(2), sizes, runs, results }
+    writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`)
+  }
+  const missed = results.flatMap(({ floors }) => floors).filter((f) => verdictOf(f) === 'FAIL')
+  return failures > 0 || (check && missed.length > 0) ? 1 : 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 2
+}

@@ -1,0 +1,113 @@
+// Our side of a benchmark: a pipeline file with nothing but defaults, and `millrace run FILE
+// --once` as a user starts it. Lake and state can be put back to where they were, so that one
+// stretch of log is read several times.
+
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
+import type { Command } from './measure.ts'
+
+const MAIN = fileURLToPath(new URL('../runtime/cli/main.ts', import.meta.url))
+const NAME = 'bench'
+
+/** What PostgreSQL calls the pipeline's slot and publication. */
+export const SLOT = `millrace_${NAME}`
+
+export interface SourceAddress {
+  readonly type: 'postgres' | 'mysql'
+  /** Without the password. */
+  readonly uri: string
+  readonly password: string
+  readonly table: string
+}
+
+export class BenchPipeline {
+  readonly file: string
+  private readonly folder: string
+  private readonly source: SourceAddress
+
+  /** @param folder  empty or absent */
+  constructor(folder: string, source: SourceAddress) {
+    this.folder = folder
+    this.source = source
+    this.file = join(folder, 'pipeline.yaml')
+  }
+
+  /** As on the first day: no lake, no state. */
+  async reset(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true })
+    await mkdir(join(this.folder, 'lake'), { recursive: true })
+    const { type, uri, table } = this.source
+    await writeFile(
+      this.file,
+      `version: 1
+name: ${NAME}
+source:
+  type: ${type}
+  uri: ${uri}
+  password: { from_env: BENCH_PASSWORD }
+  tables: ["${table}"]
+sink:
+  type: iceberg
+  catalog: { type: sql, uri: "sqlite:///${this.catalog()}", name: lake }
+  warehouse: file://${join(this.folder, 'lake/warehouse')}
+pipeline:
+  checkpoint: { store: "file://${join(this.folder, 'state')}" }
+`,
+    )
+  }
+
+  /** Keeps lake and state as they are now for `restore`. */
+  async keep(): Promise<void> {
+    await rm(this.kept(), { recursive: true, force: true })
+    await cp(this.folder, this.kept(), { recursive: true })
+  }
+
+  async restore(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true })
+    await cp(this.kept(), this.folder, { recursive: true })
+  }
+
+  /** @param nodeOptions  for node itself, such as --cpu-prof */
+  once(nodeOptions: readonly string[] = []): Command {
+    return {
+      program: process.execPath,
+      args: [...nodeOptions, MAIN, 'run', this.file, '--once'],
+      env: { BENCH_PASSWORD: this.source.password },
+      stdout: 'keep',
+    }
+  }
+
+  /** Path of the table's current metadata file; @throws Error when the lake does not have it */
+  metadataLocation(): string {
+    const [namespace = '', name = ''] = this.source.table.split('.')
+    const database = new DatabaseSync(this.catalog(), { readOnly: true })
+    try {
+      const row = database
+        .prepare(
+          `SELECT metadata_location AS location FROM iceberg_tables
+           WHERE table_namespace = ? AND table_name = ?`,
+        )
+        .get(namespace, name)
+      if (row === undefined) throw new Error(`the lake has no table ${this.source.table}`)
+      return fileURLToPath(String(row['location']))
+    } finally {
+      database.close()
+    }
+  }
+
+  async remove(): Promise<void> {
+    for (const folder of [this.folder, this.kept()]) {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }
+
+  private catalog(): string {
+    return join(this.folder, 'lake/catalog.db')
+  }
+
+  private kept(): string {
+    return `${this.folder}.kept`
+  }
+}

@@ -1,0 +1,194 @@
+// How a scenario runs: a fresh server, our pipeline and its references over the same log or table,
+// one after the other in each round, and the lake compared with the source after each run of ours.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MysqlEngine } from './engine-mysql.ts'
+import { PostgresEngine } from './engine-postgres.ts'
+import type { Engine, Reference } from './engine.ts'
+import { median, type Figure, type Sample } from './figures.ts'
+import { assertEqual, lakeFingerprint } from './lake-check.ts'
+import { formatCommand, measure, type Usage } from './measure.ts'
+import { BenchPipeline } from './pipeline.ts'
+import { formatProfiles, readProfiles } from './profile.ts'
+
+const HOT_FUNCTIONS = 5
+
+export interface Context {
+  /** Rounds of each scenario. */
+  readonly runs: number
+  /** Profile ours instead of measuring. */
+  readonly profile: boolean
+  /** Tells whoever waits what is being done. */
+  say(text: string): void
+}
+
+export async function startEngine(kind: Engine['kind']): Promise<Engine> {
+  return kind === 'postgres' ? PostgresEngine.start() : MysqlEngine.start(kind)
+}
+
+/** What it takes to start and to end without anything to read. */
+export interface Startup {
+  readonly seconds: number
+  readonly cpuSeconds: number
+}
+
+/** One server and one pipeline on it, and the measuring of both. */
+export class Bench {
+  readonly engine: Engine
+  readonly context: Context
+  private readonly pipeline: BenchPipeline
+  private readonly folder: string
+
+  private constructor(engine: Engine, context: Context, folder: string) {
+    this.engine = engine
+    this.context = context
+    this.folder = folder
+    this.pipeline = new BenchPipeline(join(folder, 'pipeline'), engine.source)
+  }
+
+  /** Gives the work a server with an empty table `orders`, and ends both afterwards. */
+  static async with<T>(
+    kind: Engine['kind'],
+    context: Context,
+    work: (bench: Bench) => Promise<T>,
+  ): Promise<T> {
+    const engine = await startEngine(kind)
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
+    const bench = new Bench(engine, context, folder)
+    try {
+      await engine.createTable()
+      return await work(bench)
+    } finally {
+      await engine.stop()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+
+  get command(): string {
+    return formatCommand(this.pipeline.once())
+  }
+
+  /** The first run ever, unmeasured: afterwards the pipeline stands at the log's end. */
+  async begin(): Promise<void> {
+    await this.forget()
+    await this.runOurs()
+    await this.checkLake()
+    await this.pipeline.keep()
+  }
+
+  /** Runs that find nothing new. @param prepare  before each */
+  async startup(prepare: () => Promise<void>): Promise<Startup> {
+    // A profile does not need it.
+    if (this.context.profile) return { seconds: 0, cpuSeconds: 0 }
+    const usages: Usage[] = []
+    for (let run = 0; run < this.context.runs; run++) {
+      await prepare()
+      usages.push(await this.runOurs())
+    }
+    return {
+      seconds: median(usages.map(({ seconds }) => seconds)),
+      cpuSeconds: median(usages.map(({ cpuSeconds }) => cpuSeconds)),
+    }
+  }
+
+  /** Back to where `begin` left the pipeline, and the server's log to its mark. */
+  async rewind(): Promise<void> {
+    await this.pipeline.restore()
+    await this.engine.rewind()
+  }
+
+  /** Back to the first day, on the server too. */
+  async forget(): Promise<void> {
+    await this.pipeline.reset()
+    await this.engine.forget()
+  }
+
+  /**
+   * Rounds of ours and of each reference, so that a slow minute of the machine hits all of them.
+   *
+   * @param prepare  before each run
+   */
+  async rounds(
+    rows: number,
+    startup: Startup,
+    references: readonly Reference[],
+    prepare: () => Promise<void>,
+  ): Promise<Figure[]> {
+    const ours: Sample[] = []
+    const others: Sample[][] = references.map(() => [])
+    for (let round = 0; round < this.context.runs; round++) {
+      await prepare()
+      ours.push(oursSample(await this.runOurs(), startup))
+      this.context.say(`  round ${round + 1}: ours ${ours.at(-1)?.seconds.toFixed(1)} s`)
+      await this.checkLake()
+      for (const [at, reference] of references.entries()) {
+        await prepare()
+        const usage = await measure(reference.commands, this.engine.pid())
+        others[at]?.push(referenceSample(usage, reference))
+        this.context.say(`  round ${round + 1}: ${reference.name} ${usage.seconds.toFixed(1)} s`)
+      }
+    }
+    const mine: Figure = {
+      name: 'millrace run --once',
+      kind: 'ours',
+      rows,
+      command: this.command,
+      samples: ours,
+    }
+    return [mine, ...references.map((reference, at) => figureOf(reference, rows, others[at] ?? []))]
+  }
+
+  /** @returns the hottest functions of one run, as text */
+  async profile(): Promise<string> {
+    const folder = mkdtempSync(join(this.folder, 'profile-'))
+    await measure([this.pipeline.once(['--cpu-prof', `--cpu-prof-dir=${folder}`])], null)
+    return formatProfiles(readProfiles(folder, HOT_FUNCTIONS))
+  }
+
+  private async runOurs(): Promise<Usage> {
+    return measure([this.pipeline.once()], this.engine.pid())
+  }
+
+  private async checkLake(): Promise<void> {
+    const lake = await lakeFingerprint(this.pipeline.metadataLocation())
+    assertEqual(await this.engine.fingerprint(), lake)
+  }
+}
+
+function oursSample(usage: Usage, startup: Startup): Sample {
+  const { seconds, cpuSeconds, peakRssBytes, serverCpuSeconds } = usage
+  const steadySeconds = seconds - startup.seconds
+  const steadyCpuSeconds = cpuSeconds - startup.cpuSeconds
+  if (steadySeconds <= 0) {
+    const found = `${seconds.toFixed(2)} s against ${startup.seconds.toFixed(2)} s for nothing`
+    throw new Error(`too few rows to measure: ${found}; give more by --rows`)
+  }
+  return {
+    seconds,
+    cpuSeconds,
+    peakRssBytes,
+    serverCpuSeconds,
+    steadySeconds,
+    steadyCpuSeconds: Math.max(0, steadyCpuSeconds),
+  }
+}
+
+function referenceSample(usage: Usage, reference: Reference): Sample {
+  const { seconds, cpuSeconds, peakRssBytes, serverCpuSeconds } = usage
+  const measured = { seconds, cpuSeconds, peakRssBytes, serverCpuSeconds }
+  const said = reference.reportsItself === true ? saidSeconds(usage.output) : seconds
+  return { ...measured, steadySeconds: said, steadyCpuSeconds: cpuSeconds }
+}
+
+function saidSeconds(output: string): number {
+  const { seconds } = JSON.parse(output) as { seconds: number }
+  return seconds
+}
+
+function figureOf(reference: Reference, rows: number, samples: readonly Sample[]): Figure {
+  const { name, kind, commands } = reference
+  const command = commands.map(formatCommand).join(' & ')
+  return { name, kind, rows: reference.rows ?? rows, command, samples }
+}

@@ -1,0 +1,278 @@
+// The benchmarks by name, each with the floors that it has to reach.
+
+import type { Engine } from './engine.ts'
+import {
+  cpuPerMillion,
+  median,
+  peakRssMebibytes,
+  rateRatio,
+  rates,
+  type Figure,
+  type Floor,
+  type ScenarioResult,
+} from './figures.ts'
+import { Bench, type Context } from './scenario.ts'
+
+export interface Sizes {
+  /** Rows that the log and backfill scenarios read. */
+  readonly rows: number
+  /** Rows that are updated. */
+  readonly updates: number
+  /** Rows of the largest transaction. */
+  readonly memoryRows: number
+}
+
+export type Scenario = (sizes: Sizes, context: Context) => Promise<ScenarioResult>
+
+const ROWS_PER_TRANSACTION = 1000
+const SMALL_TRANSACTION = 10_000
+const PEAK_RSS_MIB_MAX = 768
+
+/** Peak of the larger over the smaller, less one. */
+const MEMORY_DIFFERENCE_MAX = 10
+
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  'mysql-log': (sizes, context) => insertScenario('mysql', sizes, context),
+  'postgres-log': (sizes, context) => insertScenario('postgres', sizes, context),
+  'mariadb-log': (sizes, context) => insertScenario('mariadb', sizes, context),
+  'postgres-backfill': (sizes, context) => backfillScenario('postgres', sizes, context),
+  'mysql-backfill': (sizes, context) => backfillScenario('mysql', sizes, context),
+  'mysql-update': (sizes, context) => updateScenario('mysql', sizes, context),
+  'postgres-update': (sizes, context) => updateScenario('postgres', sizes, context),
+  'mysql-memory': (sizes, context) => memoryScenario('mysql', sizes, context),
+  'postgres-memory': (sizes, context) => memoryScenario('postgres', sizes, context),
+}
+
+/** What `npm run bench` runs; the others are run by name. */
+export const defaultScenarios: readonly string[] = Object.keys(scenarios).filter(
+  (name) => name !== 'mariadb-log',
+)
+
+async function insertScenario(
+  kind: Engine['kind'],
+  { rows }: Sizes,
+  context: Context,
+): Promise<ScenarioResult> {
+  return Bench.with(kind, context, async (bench) => {
+    const { engine } = bench
+    context.say(`${await engine.version()}: loading ${rows} rows into the log`)
+    await bench.begin()
+    await engine.mark()
+    const startup = await bench.startup(() => bench.rewind())
+    await engine.load(1, rows, ROWS_PER_TRANSACTION)
+    await engine.settle()
+    if (context.profile) return profiled(bench, `${kind}-log`, () => bench.rewind())
+    const references = await engine.logReferences(rows)
+    const figures = await bench.rounds(rows, startup, references, () => bench.rewind())
+    return {
+      scenario: `${kind}-log`,
+      title: `${await engine.version()}, ${count(rows)} rows inserted, ${ROWS_PER_TRANSACTION} a transaction`,
+      figures,
+      floors: logFloors(kind, figures),
+      notes: [startupNote(startup.seconds, startup.cpuSeconds)],
+    }
+  })
+}
+
+async function updateScenario(
+  kind: Engine['kind'],
+  { updates }: Sizes,
+  context: Context,
+): Promise<ScenarioResult> {
+  return Bench.with(kind, context, async (bench) => {
+    const { engine } = bench
+    context.say(`${await engine.version()}: loading ${updates} rows and updating each`)
+    await engine.load(1, updates, ROWS_PER_TRANSACTION)
+    await bench.begin()
+    await engine.mark()
+    const startup = await bench.startup(() => bench.rewind())
+    await engine.update(updates, updates, ROWS_PER_TRANSACTION)
+    await engine.settle()
+    if (context.profile) return profiled(bench, `${kind}-update`, () => bench.rewind())
+    const references = await engine.logReferences(updates)
+    const plain = references.filter((reference) => reference.kind === 'denominator')
+    const figures = await bench.rounds(updates, startup, plain, () => bench.rewind())
+    return {
+      scenario: `${kind}-update`,
+      title:
+        `${await engine.version()}, ${count(updates)} rows updated in scattered order, ` +
+        `${ROWS_PER_TRANSACTION} a transaction`,
+      figures,
+      floors: [memoryFloor(figures)],
+      notes: [startupNote(startup.seconds, startup.cpuSeconds)],
+    }
+  })
+}
+
+async function backfillScenario(
+  kind: Engine['kind'],
+  { rows }: Sizes,
+  context: Context,
+): Promise<ScenarioResult> {
+  return Bench.with(kind, context, async (bench) => {
+    const { engine } = bench
+    context.say(`${await engine.version()}: loading ${rows} rows into the table`)
+    const startup = await bench.startup(() => bench.forget())
+    await engine.load(1, rows, ROWS_PER_TRANSACTION)
+    await engine.settle()
+    if (context.profile) return profiled(bench, `${kind}-backfill`, () => bench.forget())
+    const references = engine.tableReferences(rows)
+    const figures = await bench.rounds(rows, startup, references, () => bench.forget())
+    return {
+      scenario: `${kind}-backfill`,
+      title: `${await engine.version()}, first copy of ${count(rows)} rows`,
+      figures,
+      floors: backfillFloors(kind, figures),
+      notes: [startupNote(startup.seconds, startup.cpuSeconds)],
+    }
+  })
+}
+
+async function memoryScenario(
+  kind: Engine['kind'],
+  { memoryRows }: Sizes,
+  context: Context,
+): Promise<ScenarioResult> {
+  const figures: Figure[] = []
+  let version = ''
+  for (const rowsPerTransaction of [SMALL_TRANSACTION, memoryRows]) {
+    const figure = await Bench.with(kind, { ...context, runs: 1 }, async (bench) => {
+      const { engine } = bench
+      version = await engine.version()
+      context.say(`${version}: ${memoryRows} rows in transactions of ${rowsPerTransaction}`)
+      await bench.begin()
+      await engine.mark()
+      const startup = await bench.startup(() => bench.rewind())
+      await engine.load(1, memoryRows, rowsPerTransaction)
+      await engine.settle()
+      const [ours] = await bench.rounds(memoryRows, startup, [], () => bench.rewind())
+      return ours
+    })
+    const name = `ours, transactions of ${count(rowsPerTransaction)}`
+    if (figure !== undefined) figures.push({ ...figure, name })
+  }
+  return {
+    scenario: `${kind}-memory`,
+    title: `${version}, ${count(memoryRows)} rows inserted, in small transactions and in one`,
+    figures,
+    floors: [memoryFloor(figures), evenMemoryFloor(figures)],
+    notes: ['One run each, every one on a server of its own.'],
+  }
+}
+
+async function profiled(
+  bench: Bench,
+  scenario: string,
+  prepare: () => Promise<void>,
+): Promise<ScenarioResult> {
+  await prepare()
+  const text = await bench.profile()
+  return { scenario, title: 'profile', figures: [], floors: [], notes: text.split('\n') }
+}
+
+function logFloors(kind: Engine['kind'], figures: readonly Figure[]): Floor[] {
+  const [ours, denominator, ...alternatives] = figures
+  if (ours === undefined || denominator === undefined) throw new Error('no figures')
+  if (kind === 'postgres') {
+    const ratio = rateRatio(ours, denominator)
+    return [
+      {
+        claim: `rate beside ${denominator.name}`,
+        limit: 90,
+        bound: 'at least',
+        unit: '%',
+        steady: ratio.steady * 100,
+        whole: ratio.whole * 100,
+      },
+      cpuFloor(ours, 3),
+      memoryFloor(figures),
+    ]
+  }
+  const slowest = alternatives.at(-1)
+  if (slowest === undefined) throw new Error('no alternative')
+  const rate = rates(ours)
+  return [
+    {
+      claim: 'rate',
+      limit: 500_000,
+      bound: 'at least',
+      unit: 'rows/s',
+      steady: median(rate.steady),
+      whole: median(rate.whole),
+    },
+    cpuFloor(ours, 2),
+    {
+      claim: `rate beside ${slowest.name}`,
+      limit: 20,
+      bound: 'at least',
+      unit: 'times',
+      ...rateRatio(ours, slowest),
+    },
+    memoryFloor(figures),
+  ]
+}
+
+function backfillFloors(kind: Engine['kind'], figures: readonly Figure[]): Floor[] {
+  const [ours, denominator] = figures
+  if (ours === undefined || denominator === undefined) throw new Error('no figures')
+  if (kind !== 'postgres') return [memoryFloor(figures)]
+  const ratio = rateRatio(ours, denominator)
+  return [
+    {
+      claim: `rate beside ${denominator.name}`,
+      limit: 60,
+      bound: 'at least',
+      unit: '%',
+      steady: ratio.steady * 100,
+      whole: ratio.whole * 100,
+    },
+    memoryFloor(figures),
+  ]
+}
+
+function cpuFloor(ours: Figure, limit: number): Floor {
+  const cpu = cpuPerMillion(ours)
+  return {
+    claim: 'our CPU time',
+    limit,
+    bound: 'at most',
+    unit: 'CPU s/M rows',
+    steady: median(cpu.steady),
+    whole: median(cpu.whole),
+  }
+}
+
+function memoryFloor(figures: readonly Figure[]): Floor {
+  const ours = figures.filter(({ kind }) => kind === 'ours')
+  return {
+    claim: 'peak RSS of any run',
+    limit: PEAK_RSS_MIB_MAX,
+    bound: 'at most',
+    unit: 'MiB',
+    steady: Math.max(...ours.map(peakRssMebibytes)),
+    whole: null,
+  }
+}
+
+function evenMemoryFloor(figures: readonly Figure[]): Floor {
+  const peaks = figures.map(peakRssMebibytes)
+  return {
+    claim: 'difference in peak RSS between the two',
+    limit: MEMORY_DIFFERENCE_MAX,
+    bound: 'at most',
+    unit: '%',
+    steady: (Math.max(...peaks) / Math.min(...peaks) - 1) * 100,
+    whole: null,
+  }
+}
+
+function startupNote(seconds: number, cpuSeconds: number): string {
+  return (
+    `A run that finds nothing takes ${seconds.toFixed(2)} s and ${cpuSeconds.toFixed(2)} CPU s; ` +
+    'rows/s and CPU s/M are without it, "whole run" is with it.'
+  )
+}
+
+function count(rows: number): string {
+  return rows.toLocaleString('en-US')
+}

@@ -1,0 +1,174 @@
+// An Iceberg catalog in one SQLite file, in the layout that pyiceberg's SqlCatalog and Java's
+// JdbcCatalog (schema version V1) share. A swap is one database transaction: all its tables move or
+// none does, and each must be where the caller saw it.
+
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { PipelineError } from '../../runtime/base/errors.ts'
+import type { Catalog, CatalogSwap, CatalogTable } from '../../runtime/catalog.ts'
+
+const LAYOUT = `
+  CREATE TABLE IF NOT EXISTS iceberg_tables (
+    catalog_name VARCHAR(255) NOT NULL,
+    table_namespace VARCHAR(255) NOT NULL,
+    table_name VARCHAR(255) NOT NULL,
+    metadata_location VARCHAR(1000),
+    previous_metadata_location VARCHAR(1000),
+    iceberg_type VARCHAR(5),
+    PRIMARY KEY (catalog_name, table_namespace, table_name)
+  );
+  CREATE TABLE IF NOT EXISTS iceberg_namespace_properties (
+    catalog_name VARCHAR(255) NOT NULL,
+    namespace VARCHAR(255) NOT NULL,
+    property_key VARCHAR(255) NOT NULL,
+    property_value VARCHAR(1000) NOT NULL,
+    PRIMARY KEY (catalog_name, namespace, property_key)
+  );`
+
+/** Rows of views have the type VIEW; writers before it existed left the column null. */
+const IS_TABLE = `(iceberg_type = 'TABLE' OR iceberg_type IS NULL)`
+const ONE_TABLE = 'catalog_name = ? AND table_namespace = ? AND table_name = ?'
+
+export interface SqliteCatalogOptions {
+  /** `sqlite:////absolute/path`, as SQLAlchemy and pyiceberg write it. */
+  readonly uri: string
+  /** The name that readers of the catalog must use, too. */
+  readonly name: string
+  /** How long a statement waits for another process that writes to the same file; default 5000. */
+  readonly busyTimeoutMs?: number
+}
+
+/** @returns the path in a `sqlite:////absolute/path` URI @throws PipelineError CONFIG_VALUE */
+export function sqlitePath(uri: string): string {
+  const path = /^sqlite:\/\/\/(\/.+)$/.exec(uri)?.[1]
+  if (path !== undefined) return path
+  throw new PipelineError('CONFIG_VALUE', `catalog URI "${uri}" is not sqlite:////absolute/path`)
+}
+
+/** Opens or creates the catalog. @throws PipelineError CONFIG_VALUE, CATALOG_UNAVAILABLE */
+export function sqliteCatalog(options: SqliteCatalogOptions): Catalog {
+  const { uri, name, busyTimeoutMs = 5000 } = options
+  const path = sqlitePath(uri)
+  const database = translated(`open catalog ${path}`, () => openDatabase(path, busyTimeoutMs))
+  return new SqliteCatalog(name, database)
+}
+
+function openDatabase(path: string, busyTimeoutMs: number): DatabaseSync {
+  mkdirSync(dirname(path), { recursive: true })
+  const database = new DatabaseSync(path, { timeout: busyTimeoutMs })
+  // WAL lets readers read while we commit. FULL: a swap that returned survives a power cut.
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+  database.exec(LAYOUT)
+  const columns = database.prepare(`SELECT name FROM pragma_table_info('iceberg_tables')`).all()
+  if (!columns.some((column) => column['name'] === 'iceberg_type')) {
+    // A catalog of older pyiceberg or of Java's V0: this is Java's own upgrade.
+    database.exec('ALTER TABLE iceberg_tables ADD COLUMN iceberg_type VARCHAR(5)')
+  }
+  return database
+}
+
+class SqliteCatalog implements Catalog {
+  readonly #name: string
+  readonly #database: DatabaseSync
+  readonly #select: StatementSync
+  readonly #update: StatementSync
+  readonly #insert: StatementSync
+
+  constructor(name: string, database: DatabaseSync) {
+    this.#name = name
+    this.#database = database
+    this.#select = database.prepare(
+      `SELECT metadata_location FROM iceberg_tables WHERE ${ONE_TABLE} AND ${IS_TABLE}`,
+    )
+    this.#update = database.prepare(
+      `UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ?
+       WHERE ${ONE_TABLE} AND ${IS_TABLE} AND metadata_location = ?`,
+    )
+    this.#insert = database.prepare(
+      `INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location,
+       previous_metadata_location, iceberg_type) VALUES (?, ?, ?, ?, NULL, 'TABLE')
+       ON CONFLICT DO NOTHING`,
+    )
+  }
+
+  async load({ namespace, name }: CatalogTable): Promise<string | null> {
+    const row = translated('read the catalog', () => this.#select.get(this.#name, namespace, name))
+    const location = row?.['metadata_location']
+    return typeof location === 'string' ? location : null
+  }
+
+  async list(namespace: string): Promise<readonly CatalogTable[]> {
+    const rows = translated('read the catalog', () =>
+      this.#database
+        .prepare(
+          `SELECT table_name FROM iceberg_tables
+           WHERE catalog_name = ? AND table_namespace = ? AND ${IS_TABLE} ORDER BY table_name`,
+        )
+        .all(this.#name, namespace),
+    )
+    return rows.map((row) => ({ namespace, name: String(row['table_name']) }))
+  }
+
+  async createNamespace(namespace: string): Promise<void> {
+    translated('write to the catalog', () => {
+      this.#database
+        .prepare(
+          `INSERT INTO iceberg_namespace_properties
+           (catalog_name, namespace, property_key, property_value) VALUES (?, ?, 'exists', 'true')
+           ON CONFLICT DO NOTHING`,
+        )
+        .run(this.#name, namespace)
+    })
+  }
+
+  async swap(swaps: readonly CatalogSwap[]): Promise<readonly CatalogTable[]> {
+    return translated('write to the catalog', () => this.#swapAll(swaps))
+  }
+
+  #swapAll(swaps: readonly CatalogSwap[]): CatalogTable[] {
+    // IMMEDIATE takes the write lock before the first read: two swaps never interleave.
+    this.#database.exec('BEGIN IMMEDIATE')
+    try {
+      const conflicts = swaps.filter((swap) => !this.#swapOne(swap)).map(({ table }) => table)
+      this.#database.exec(conflicts.length === 0 ? 'COMMIT' : 'ROLLBACK')
+      return conflicts
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  #swapOne({ table: { namespace, name }, expected, next }: CatalogSwap): boolean {
+    const key = [this.#name, namespace, name] as const
+    const result =
+      expected === null
+        ? this.#insert.run(...key, next)
+        : this.#update.run(next, expected, ...key, expected)
+    return result.changes === 1
+  }
+
+  async drop({ namespace, name }: CatalogTable, expected: string): Promise<boolean> {
+    const result = translated('write to the catalog', () =>
+      this.#database
+        .prepare(`DELETE FROM iceberg_tables WHERE ${ONE_TABLE} AND ${IS_TABLE}
+                  AND metadata_location = ?`)
+        .run(this.#name, namespace, name, expected),
+    )
+    return result.changes === 1
+  }
+
+  async close(): Promise<void> {
+    this.#database.close()
+  }
+}
+
+function translated<T>(what: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof PipelineError) throw error
+    const detail = error instanceof Error ? `${error.message}.` : ''
+    throw new PipelineError('CATALOG_UNAVAILABLE', `cannot ${what}`, { detail, cause: error })
+  }
+}

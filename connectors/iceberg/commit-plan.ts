@@ -1,0 +1,400 @@
+// Turns the work of one table into the files and the metadata of one commit, on top of one base.
+// Nothing here is visible to anybody: the plan becomes true when the catalog takes `next`.
+//
+// An epoch with DDL is several snapshots, one for each schema version, so that none mixes schemas;
+// main moves once, to the last, which alone deletes rows and alone is a cut (C2).
+
+import { assert, present } from '../../runtime/base/assert.ts'
+import { randomId63, randomUuid, type Clock } from '../../runtime/base/clock.ts'
+import { PipelineError } from '../../runtime/base/errors.ts'
+import type { CatalogTable } from '../../runtime/catalog.ts'
+import type { DataFileRecord } from './committable.ts'
+import type { CommitWork, IcebergIntent } from './commit-work.ts'
+import type { TableMode } from './fields.ts'
+import type { HistoryPolicy } from './expiry.ts'
+import type { LakeFiles } from './lake-files.ts'
+import { tablePath } from './layout.ts'
+import { dataEntries, mergeDataManifests, removeAll, rewriteDeletes } from './manifest-plan.ts'
+import type { NewVector } from './manifest-plan.ts'
+import { snapshotWithId, type TableMetadata } from './metadata.ts'
+import { encodePuffin } from './puffin.ts'
+import { forgottenReleases } from './releases.ts'
+import { icebergSchema, schemaWithId, type IcebergSchema } from './schema.ts'
+import { SnapshotDraft, type ManifestEntries, type NewFile } from './snapshot-draft.ts'
+import { finishMetadata, newTableMetadata } from './table-update.ts'
+import { liveFilesOf, type DataFileState, type LiveFiles, type TableState } from './table-state.ts'
+import { planVectors, type VectorCache, type VectorChanges } from './vectors.ts'
+
+export interface PlanContext {
+  readonly pipeline: string
+  readonly mode: TableMode
+  readonly files: LakeFiles
+  readonly cache: VectorCache
+  readonly clock: Clock
+  readonly history: HistoryPolicy
+}
+
+/** Made once for an intent and used by every attempt: snapshot ids, manifests of new files. */
+export interface PreparedFiles {
+  readonly snapshotIds: bigint[]
+  /** By id of the snapshot that adds them. */
+  readonly manifests: Map<bigint, { entries: ManifestEntries; file: NewFile }>
+}
+
+export interface CommitPlan {
+  /** Location of the base; `null`: the table is created. */
+  readonly base: string | null
+  readonly next: string
+  readonly metadata: TableMetadata
+  /** Files of this attempt only. */
+  readonly writes: readonly NewFile[]
+  /** Files that every attempt uses. */
+  readonly shared: readonly NewFile[]
+  /** The table after the swap; call it once, when the swap is known to have happened. */
+  readonly accept: () => TableState
+  /** URIs that nothing refers to any more once the swap has happened. */
+  readonly garbage: readonly string[]
+  /** More of them, which have to be looked for; call it after the swap. */
+  readonly findGarbage: () => Promise<readonly string[]>
+}
+
+interface Step {
+  readonly kind: 'truncate' | 'files'
+  readonly snapshotId: bigint
+  readonly schema: IcebergSchema
+  readonly files: readonly DataFileRecord[]
+  readonly last: boolean
+}
+
+/**
+ * @param base  the table as it is; `null`: it does not exist
+ * @throws PipelineError TARGET_DIVERGED, SCHEMA_DIVERGED, LAKE_FORMAT
+ */
+export async function planCommit(
+  context: PlanContext,
+  target: CatalogTable,
+  base: TableState | null,
+  work: CommitWork,
+  prepared: PreparedFiles,
+): Promise<CommitPlan> {
+  const { files, clock } = context
+  const location = files.uri(tablePath(target))
+  const start = base?.metadata ?? newTableMetadata(location, clock.nowMs())
+  checkWritable(work, start)
+  const schemas = mergedSchemas(context.mode, work, base === null ? null : start)
+  const folder = `${files.path(start.location)}/metadata`
+  const timestampMs = Math.max(clock.nowMs(), start.lastUpdatedMs)
+  const head = start.currentSnapshotId
+  const draft = new SnapshotDraft(files, folder, {
+    parent: head === null ? null : snapshotWithId(start, head),
+    manifests: base?.manifests ?? [],
+    lastSequenceNumber: start.lastSequenceNumber,
+    nextRowId: start.nextRowId,
+    timestampMs,
+  })
+  const steps = planSteps(work, schemas, base === null ? null : start.currentSchemaId, prepared)
+  const changes = new LiveChanges(files, work)
+  const shared: NewFile[] = []
+  for (const step of steps) {
+    if (step.kind === 'truncate') {
+      const removed = await removeAll(files, draft, step.snapshotId, step.schema)
+      changes.truncate(removed)
+    } else {
+      addFiles(draft, step, prepared, shared, files)
+      if (step.last) await finishLast(context, draft, step, base, work, changes)
+    }
+    draft.close(step.snapshotId, step.schema.schemaId, step.last ? summaryExtra(context, work) : {})
+  }
+  const last = present(steps.at(-1), 'a commit has a last snapshot')
+  assert(last.snapshotId === work.snapshotId, 'main moves to the snapshot that names the intent')
+  const finished = finishMetadata(context, start, base?.location ?? null, work, {
+    snapshots: draft.snapshots,
+    schemas,
+    currentSchemaId: last.schema.schemaId,
+    nextRowId: draft.nextRowId,
+    timestampMs,
+    released: changes.released(base, draft),
+    waiting: base?.releases ?? [],
+  })
+  const rememberedFrom = base?.rememberedFrom ?? 0n
+  const next = draft.newUri(metadataName(base?.location ?? null))
+  const metadataFile = { uri: next, bytes: Buffer.from(finished.text) }
+  return {
+    base: base?.location ?? null,
+    next,
+    metadata: finished.metadata,
+    writes: [...draft.writes, metadataFile],
+    shared,
+    garbage: finished.garbage,
+    findGarbage: async () =>
+      base === null
+        ? []
+        : forgottenReleases(files, base.metadata, finished.metadata, rememberedFrom),
+    accept: () => ({
+      location: next,
+      metadata: finished.metadata,
+      manifests: draft.manifests,
+      live: changes.accept(base?.live ?? null, draft, context.cache, base === null),
+      releases: finished.releases,
+      rememberedFrom,
+    }),
+  }
+}
+
+function metadataName(base: string | null): string {
+  const number = base === null ? 0 : Number(/\/v?(\d+)[-.][^/]*$/.exec(base)?.[1] ?? 0) + 1
+  return `${String(number).padStart(5, '0')}-${randomUuid()}.metadata.json`
+}
+
+function checkWritable({ table }: CommitWork, metadata: TableMetadata): void {
+  const { formatVersion, partitionSpecs } = metadata
+  if (formatVersion !== 3) {
+    const message = `lake table ${table} has format version ${formatVersion}, not 3`
+    throw new PipelineError('TARGET_DIVERGED', message)
+  }
+  const spec = partitionSpecs.find((candidate) => candidate['spec-id'] === 0)
+  const fields = spec?.['fields']
+  if (Array.isArray(fields) && fields.length === 0) return
+  const detail = 'Its partition spec 0 is not the unpartitioned one.'
+  throw new PipelineError('TARGET_DIVERGED', `lake table ${table} is partitioned`, { detail })
+}
+
+/** The table's schemas and those of the work behind them (C3: nobody else has used their ids). */
+function mergedSchemas(
+  mode: TableMode,
+  work: CommitWork,
+  base: TableMetadata | null,
+): IcebergSchema[] {
+  const schemas = [...(base?.schemas ?? [])]
+  for (const schema of work.schemas) {
+    if (schemas.some(({ schemaId }) => schemaId >= schema.version)) {
+      const message = `lake table ${work.table} already has a schema ${schema.version}`
+      const detail = 'Somebody else has added it, or the checkpoint is older than the table.'
+      throw new PipelineError('SCHEMA_DIVERGED', message, { detail })
+    }
+    schemas.push(icebergSchema(schema, mode))
+  }
+  assert(schemas.length > 0, 'the first epoch of a table carries its schema')
+  return schemas
+}
+
+/** Rows that were written before the epoch's first DDL have the version that the table has now. */
+function planSteps(
+  work: CommitWork,
+  schemas: readonly IcebergSchema[],
+  current: number | null,
+  prepared: PreparedFiles,
+): Step[] {
+  const byVersion = new Map<number, DataFileRecord[]>()
+  for (const file of work.files) {
+    byVersion.set(file.schemaVersion, [...(byVersion.get(file.schemaVersion) ?? []), file])
+  }
+  const added = work.schemas.map(({ version }) => version)
+  const before = current !== null && byVersion.has(current) ? [current] : []
+  const versions = [...before, ...added]
+  for (const version of byVersion.keys()) {
+    assert(versions.includes(version), 'a data file has a schema of the table or of the intent')
+  }
+  const kinds: { kind: Step['kind']; version: number }[] = versions.map((version) => ({
+    kind: 'files',
+    version,
+  }))
+  const first = present(versions[0] ?? current, 'a table without schema gets one')
+  if (work.truncated && current !== null) kinds.unshift({ kind: 'truncate', version: current })
+  else if (kinds.length === 0) kinds.push({ kind: 'files', version: first })
+  return kinds.map(({ kind, version }, index) => {
+    const last = index === kinds.length - 1
+    prepared.snapshotIds[index] ??= randomId63()
+    return {
+      kind,
+      snapshotId: last ? work.snapshotId : present(prepared.snapshotIds[index], 'just made'),
+      schema: schemaWithId(schemas, version),
+      files: kind === 'files' ? (byVersion.get(version) ?? []) : [],
+      last,
+    }
+  })
+}
+
+/** New data files. Their manifest is made once: entries take all that varies from the list. */
+function addFiles(
+  draft: SnapshotDraft,
+  step: Step,
+  prepared: PreparedFiles,
+  shared: NewFile[],
+  files: LakeFiles,
+): void {
+  if (step.files.length === 0) return
+  const { schema, snapshotId } = step
+  let manifest = prepared.manifests.get(snapshotId)
+  if (manifest === undefined) {
+    const entries = dataEntries(snapshotId, step.files, (path) => files.uri(path))
+    manifest = { entries, file: draft.encodeManifest(schema, entries) }
+    prepared.manifests.set(snapshotId, manifest)
+  }
+  shared.push(manifest.file)
+  draft.addManifest(snapshotId, manifest.entries, manifest.file)
+  for (const { rows, bytes } of step.files) {
+    draft.changes.addedFiles++
+    draft.changes.addedRows += BigInt(rows)
+    draft.changes.addedBytes += BigInt(bytes)
+  }
+}
+
+/** The last snapshot deletes rows and tidies up manifests. */
+async function finishLast(
+  { files, cache }: PlanContext,
+  draft: SnapshotDraft,
+  { snapshotId, schema }: Step,
+  base: TableState | null,
+  work: CommitWork,
+  changes: LiveChanges,
+): Promise<void> {
+  // Manifests of earlier snapshots of this commit are not written yet: they wait for the next.
+  if (draft.snapshots.length === 0) await mergeDataManifests(files, draft, snapshotId, schema)
+  if (work.deletes.size === 0) return
+  const live = base === null || work.truncated ? noLiveFiles() : await liveFilesOf(files, base)
+  const { newFiles } = changes
+  // A writer may hold positions in files that the truncate of the same epoch has removed.
+  const deletes = work.truncated
+    ? new Map([...work.deletes].filter(([fileId]) => newFiles.has(fileId)))
+    : work.deletes
+  const planned = await planVectors(files, cache, work.table, live, newFiles, deletes)
+  if (planned.blobs.length === 0) return
+  const vectors = writePuffin(draft, planned)
+  countVectors(draft, planned, vectors)
+  const { superseded } = planned
+  const homes = rewriteDeletes(draft, snapshotId, schema, live, vectors, superseded)
+  changes.vectors(snapshotId, draft.sequenceNumber, planned, vectors, homes)
+}
+
+export function noLiveFiles(): LiveFiles {
+  return { dataFiles: new Map(), vectors: new Map(), otherDeletes: new Map() }
+}
+
+function writePuffin(draft: SnapshotDraft, { blobs }: VectorChanges): NewVector[] {
+  const { bytes, places } = encodePuffin(blobs)
+  const uri = draft.newUri(`${randomUuid()}-deletes.puffin`)
+  draft.writes.push({ uri, bytes })
+  return places.map((place) => ({ ...place, path: uri, fileBytes: bytes.length }))
+}
+
+function countVectors(
+  { changes }: SnapshotDraft,
+  { superseded }: VectorChanges,
+  vectors: readonly NewVector[],
+): void {
+  for (const { cardinality, bytes } of vectors) {
+    changes.addedVectors++
+    changes.addedPositions += BigInt(cardinality)
+    changes.addedBytes += BigInt(bytes)
+  }
+  for (const { cardinality, bytes } of superseded) {
+    changes.removedVectors++
+    changes.removedPositions += BigInt(cardinality)
+    changes.removedBytes += BigInt(bytes)
+  }
+}
+
+/** What the commit changes in the live files, kept apart until the swap has happened. */
+class LiveChanges {
+  readonly newFiles: Map<number, DataFileState>
+  #removed: ReadonlySet<string> | null = null
+  #planned: VectorChanges | null = null
+  #added: readonly NewVector[] = []
+  #homes: ReadonlyMap<string, string> = new Map()
+  #snapshotId = 0n
+  #sequenceNumber = 0n
+
+  constructor(files: LakeFiles, work: CommitWork) {
+    this.newFiles = new Map(
+      work.files.map(({ fileId, path, rows }) => [fileId, { path: files.uri(path), rows }]),
+    )
+  }
+
+  truncate(removed: ReadonlySet<string>): void {
+    this.#removed = removed
+  }
+
+  vectors(
+    snapshotId: bigint,
+    sequenceNumber: bigint,
+    planned: VectorChanges,
+    added: readonly NewVector[],
+    homes: ReadonlyMap<string, string>,
+  ): void {
+    this.#planned = planned
+    this.#added = added
+    this.#homes = homes
+    this.#snapshotId = snapshotId
+    this.#sequenceNumber = sequenceNumber
+  }
+
+  /** Files of the base that no later snapshot refers to. */
+  released(base: TableState | null, draft: SnapshotDraft): string[] {
+    if (base === null) return []
+    const stay = new Set(draft.manifests.map(({ path }) => path))
+    const gone = base.manifests.map(({ path }) => path).filter((path) => !stay.has(path))
+    if (this.#removed !== null) return [...gone, ...this.#removed]
+    // A Puffin file stays until none of its vectors is live.
+    const superseded = new Set(this.#planned?.superseded)
+    const puffins = new Set([...superseded].map(({ path }) => path))
+    if (puffins.size === 0) return gone
+    for (const vector of base.live?.vectors.values() ?? []) {
+      if (!superseded.has(vector)) puffins.delete(vector.path)
+    }
+    return [...gone, ...puffins]
+  }
+
+  /** @returns the live files after the swap; `null`: they are read when they are needed */
+  accept(
+    live: LiveFiles | null,
+    draft: SnapshotDraft,
+    cache: VectorCache,
+    created: boolean,
+  ): LiveFiles | null {
+    const emptied = created || this.#removed !== null
+    if (live === null && !emptied) return null
+    const next = emptied || live === null ? noLiveFiles() : live
+    for (const [fileId, file] of this.newFiles) next.dataFiles.set(fileId, file)
+    for (const vector of this.#planned?.superseded ?? []) {
+      next.vectors.delete(vector.dataFile)
+      cache.drop(vector)
+    }
+    for (const [dataFile, manifest] of this.#homes) {
+      const vector = next.vectors.get(dataFile)
+      if (vector !== undefined) next.vectors.set(dataFile, { ...vector, manifest })
+    }
+    for (const [index, vector] of this.#added.entries()) {
+      const { dataFile } = vector
+      const manifest = present(this.#homes.get(dataFile), 'a new vector is in a manifest')
+      const sequenceNumber = this.#sequenceNumber
+      const own = { snapshotId: this.#snapshotId, sequenceNumber, manifest, existing: null }
+      next.vectors.set(dataFile, { ...vector, ...own, fileSequenceNumber: sequenceNumber })
+      const blob = this.#planned?.blobs[index]?.blob
+      if (blob !== undefined) cache.put(vector, blob)
+    }
+    // Deletes of other kinds have moved to a manifest that is not noted here: read them anew.
+    const listed = new Set(draft.manifests.map(({ path }) => path))
+    const moved = [...next.otherDeletes.keys()].some((path) => !listed.has(path))
+    return moved ? null : next
+  }
+}
+
+function summaryExtra(context: PlanContext, work: CommitWork): Record<string, string> {
+  const first = present(work.epochs[0], 'a commit has at least one epoch').intent
+  const last = present(work.epochs.at(-1), 'a commit has at least one epoch').intent
+  return {
+    'engine-name': 'Millrace',
+    'millrace.pipeline': context.pipeline,
+    ...(work.cut ? cutOf(first, last) : {}),
+  }
+}
+
+function cutOf(first: IcebergIntent, last: IcebergIntent): Record<string, string> {
+  return {
+    'millrace.epoch': String(last.epoch),
+    ...(first === last ? {} : { 'millrace.epochs': `${first.epoch}-${last.epoch}` }),
+    'millrace.source-position': last.position.token,
+    'millrace.source-time-us': String(last.sourceTimeUs),
+  }
+}

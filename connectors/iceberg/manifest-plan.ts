@@ -1,0 +1,243 @@
+// Which manifests a snapshot rewrites: those whose deletion vectors are superseded, all of them at
+// a truncate, and small ones that have become many. Entries keep the sequence numbers and row ids
+// they have; a removed file is stated as removed once, in the snapshot that removes it.
+
+import { PipelineError } from '../../runtime/base/errors.ts'
+import { dataFileRecord, decodeManifest, encodeAdded, encodeDeleted } from './manifest.ts'
+import { encodeExisting, EntryStatus, FileContent, isVector, vectorRecord } from './manifest.ts'
+import type { EncodedEntry, ManifestEntry } from './manifest.ts'
+import { liveFiles, type ManifestFile } from './manifest-list.ts'
+import type { DataFileRecord } from './committable.ts'
+import type { LakeFiles } from './lake-files.ts'
+import type { IcebergSchema } from './schema.ts'
+import type { CountedEntry, CountedExisting, ManifestEntries } from './snapshot-draft.ts'
+import type { SnapshotDraft } from './snapshot-draft.ts'
+import type { LiveFiles, VectorState } from './table-state.ts'
+
+/** Manifests of one size class become one when there are this many. */
+const MERGE_COUNT = 16
+/** Manifests with more live files than this are left alone. */
+const MERGE_FILES_MAX = 4096
+/** A rewritten delete manifest with fewer survivors is joined with the new one. */
+const FOLD_FILES_MAX = 1000
+
+export function dataEntries(
+  snapshotId: bigint,
+  records: readonly DataFileRecord[],
+  uriOf: (path: string) => string,
+): ManifestEntries {
+  const added = records.map((file) => ({
+    encoded: encodeAdded(snapshotId, dataFileRecord(file, uriOf(file.path))),
+    rows: file.rows,
+  }))
+  return { content: 'data', added, existing: [], deleted: [] }
+}
+
+/** Removes every live file. @returns the URIs of the data and Puffin files removed */
+export async function removeAll(
+  files: LakeFiles,
+  draft: SnapshotDraft,
+  snapshotId: bigint,
+  schema: IcebergSchema,
+): Promise<Set<string>> {
+  const removed = new Set<string>()
+  for (const manifest of draft.kept) {
+    if (manifest.partitionSpecId !== 0) throw partitioned(manifest)
+    const entries = await liveEntries(files, manifest)
+    const deleted = entries.map((entry) => {
+      countRemoved(draft, entry)
+      removed.add(entry.path)
+      return { encoded: encodeDeleted(snapshotId, entry), rows: entry.rows }
+    })
+    const { content } = manifest
+    draft.writeManifest(snapshotId, schema, { content, added: [], existing: [], deleted })
+  }
+  draft.replace(new Set(draft.kept.map(({ path }) => path)))
+  return removed
+}
+
+function partitioned(manifest: ManifestFile): PipelineError {
+  const message = `lake table has partitioned files in ${manifest.path}`
+  const detail = 'Somebody else wrote them; Millrace writes unpartitioned tables.'
+  return new PipelineError('TARGET_DIVERGED', message, { detail })
+}
+
+function countRemoved({ changes }: SnapshotDraft, entry: ManifestEntry): void {
+  const rows = BigInt(entry.rows)
+  changes.removedBytes += BigInt(entry.contentBytes ?? entry.bytes)
+  if (entry.content === FileContent.data) {
+    changes.deletedFiles++
+    changes.deletedRows += rows
+  } else if (entry.content === FileContent.equalityDeletes) {
+    changes.removedEqualityFiles++
+    changes.removedEqualities += rows
+  } else {
+    changes.removedPositions += rows
+    if (isVector(entry)) changes.removedVectors++
+    else changes.removedPositionFiles++
+  }
+}
+
+async function liveEntries(files: LakeFiles, manifest: ManifestFile): Promise<ManifestEntry[]> {
+  const entries = decodeManifest(await files.read(manifest.path), manifest)
+  return entries.filter(({ status }) => status !== EntryStatus.deleted)
+}
+
+/**
+ * Joins small data manifests, so that a commit a second does not leave 86,400 of them a day: sizes
+ * grow by a factor of 16 from class to class, each file is moved a few times in its life.
+ */
+export async function mergeDataManifests(
+  files: LakeFiles,
+  draft: SnapshotDraft,
+  snapshotId: bigint,
+  schema: IcebergSchema,
+): Promise<void> {
+  const chosen = crowdedClass(draft.kept.filter(({ content }) => content === 'data'))
+  if (chosen.length === 0) return
+  const existing: CountedExisting[] = []
+  for (const manifest of chosen) {
+    for (const entry of await liveEntries(files, manifest)) {
+      const { rows, sequenceNumber } = entry
+      existing.push({ encoded: encodeExisting(entry), rows, sequenceNumber })
+    }
+  }
+  draft.writeManifest(snapshotId, schema, { content: 'data', added: [], existing, deleted: [] })
+  draft.replace(new Set(chosen.map(({ path }) => path)))
+}
+
+/** The smallest size class that is full; [] when none is. */
+function crowdedClass(manifests: readonly ManifestFile[]): ManifestFile[] {
+  const classes = new Map<number, ManifestFile[]>()
+  for (const manifest of manifests) {
+    const count = liveFiles(manifest)
+    if (manifest.partitionSpecId !== 0 || count > MERGE_FILES_MAX) continue
+    const level = Math.floor(Math.log2(count) / Math.log2(MERGE_COUNT))
+    classes.set(level, [...(classes.get(level) ?? []), manifest])
+  }
+  const levels = [...classes].toSorted(([left], [right]) => left - right)
+  return levels.find(([, members]) => members.length >= MERGE_COUNT)?.[1] ?? []
+}
+
+/** A deletion vector of this commit, in its Puffin file. */
+export type NewVector = Omit<
+  VectorState,
+  'snapshotId' | 'sequenceNumber' | 'fileSequenceNumber' | 'manifest' | 'existing'
+>
+
+/**
+ * Writes the new vectors and takes the superseded ones out of their manifests.
+ *
+ * @returns the URI of the manifest that each vector of a rewritten manifest and each new one is in
+ */
+export function rewriteDeletes(
+  draft: SnapshotDraft,
+  snapshotId: bigint,
+  schema: IcebergSchema,
+  live: LiveFiles,
+  vectors: readonly NewVector[],
+  superseded: readonly VectorState[],
+): Map<string, string> {
+  const groups = groupByManifest(draft, live, superseded)
+  const homes = new Map<string, string>()
+  const joined: CountedExisting[] = []
+  const joinedDeleted: CountedEntry[] = []
+  const joinedFiles: string[] = []
+  for (const { survivors, removed, others } of groups.values()) {
+    const deleted = removed.map((vector) => removal(snapshotId, vector))
+    const existing = [...survivors.map(survival), ...others.map(otherSurvival)]
+    if (existing.length < FOLD_FILES_MAX) {
+      joined.push(...existing)
+      joinedDeleted.push(...deleted)
+      joinedFiles.push(...survivors.map(({ dataFile }) => dataFile))
+      continue
+    }
+    const entries = { content: 'deletes', added: [], existing, deleted } as const
+    const { path } = draft.writeManifest(snapshotId, schema, entries)
+    for (const { dataFile } of survivors) homes.set(dataFile, path)
+  }
+  draft.replace(new Set(groups.keys()))
+  const added = vectors.map((vector) => addition(snapshotId, vector))
+  if (added.length + joined.length + joinedDeleted.length > 0) {
+    const entries = { content: 'deletes', added, existing: joined, deleted: joinedDeleted } as const
+    const { path } = draft.writeManifest(snapshotId, schema, entries)
+    for (const dataFile of joinedFiles) homes.set(dataFile, path)
+    for (const { dataFile } of vectors) homes.set(dataFile, path)
+  }
+  return homes
+}
+
+interface DeleteGroup {
+  readonly survivors: VectorState[]
+  readonly removed: VectorState[]
+  others: readonly ManifestEntry[]
+}
+
+/** The delete manifests to rewrite, with what becomes of their entries. */
+function groupByManifest(
+  draft: SnapshotDraft,
+  live: LiveFiles,
+  superseded: readonly VectorState[],
+): Map<string, DeleteGroup> {
+  const groups = new Map<string, DeleteGroup>()
+  const rewrite = (manifest: string): void => {
+    if (groups.has(manifest)) return
+    const others = live.otherDeletes.get(manifest) ?? []
+    groups.set(manifest, { survivors: [], removed: [], others })
+  }
+  for (const { manifest } of superseded) rewrite(manifest)
+  const untouched = draft.kept.filter(
+    ({ content, path }) => content === 'deletes' && !groups.has(path),
+  )
+  for (const { path } of crowdedClass(untouched)) rewrite(path)
+  if (groups.size === 0) return groups
+
+  const gone = new Set(superseded)
+  for (const vector of live.vectors.values()) {
+    const group = groups.get(vector.manifest)
+    if (gone.has(vector)) group?.removed.push(vector)
+    else group?.survivors.push(vector)
+  }
+  return groups
+}
+
+function addition(snapshotId: bigint, vector: NewVector): CountedEntry {
+  const encoded = encodeAdded(snapshotId, vectorRecord(vector))
+  return { encoded, rows: vector.cardinality }
+}
+
+function survival(vector: VectorState): CountedExisting {
+  vector.existing ??= encodeExisting(entryOf(vector))
+  const { cardinality, sequenceNumber } = vector
+  return { encoded: vector.existing, rows: cardinality, sequenceNumber }
+}
+
+function otherSurvival(entry: ManifestEntry): CountedExisting {
+  const { rows, sequenceNumber } = entry
+  return { encoded: encodeExisting(entry), rows, sequenceNumber }
+}
+
+function removal(snapshotId: bigint, vector: VectorState): CountedEntry {
+  const encoded: EncodedEntry = encodeDeleted(snapshotId, entryOf(vector))
+  return { encoded, rows: vector.cardinality }
+}
+
+function entryOf(vector: VectorState): ManifestEntry {
+  const { snapshotId, sequenceNumber, fileSequenceNumber, path } = vector
+  return {
+    status: EntryStatus.existing,
+    snapshotId,
+    sequenceNumber,
+    fileSequenceNumber,
+    content: FileContent.positionDeletes,
+    path,
+    format: 'PUFFIN',
+    rows: vector.cardinality,
+    bytes: vector.fileBytes,
+    firstRowId: null,
+    referencedDataFile: vector.dataFile,
+    contentOffset: vector.offset,
+    contentBytes: vector.bytes,
+    record: vectorRecord(vector),
+  }
+}

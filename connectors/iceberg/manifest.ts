@@ -1,0 +1,296 @@
+// Manifests: lists of data files or of delete files. Reads what format versions 1 to 3 wrote,
+// writes version 3, unpartitioned. What an entry inherits from its manifest (sequence numbers,
+// snapshot id, first row id) is filled in when it is read, so that nobody downstream knows about
+// inheritance. Source: Apache Iceberg specification, "Manifests" and "Manifest Inheritance".
+
+import { assert } from '../../runtime/base/assert.ts'
+import { PipelineError } from '../../runtime/base/errors.ts'
+import { avroType, decodeContainer, encodeContainer, type AvroRecord } from './avro.ts'
+import type { DataFileRecord, FileMetricsRecord } from './committable.ts'
+import { formatJson } from './json.ts'
+import type { ManifestFile } from './manifest-list.ts'
+import type { IcebergSchema } from './schema.ts'
+
+export const EntryStatus = { existing: 0, added: 1, deleted: 2 } as const
+export type EntryStatus = (typeof EntryStatus)[keyof typeof EntryStatus]
+
+export const FileContent = { data: 0, positionDeletes: 1, equalityDeletes: 2 } as const
+export type FileContent = (typeof FileContent)[keyof typeof FileContent]
+
+/** An entry of a manifest as it was read, inheritance applied. */
+export interface ManifestEntry {
+  readonly status: EntryStatus
+  readonly snapshotId: bigint
+  readonly sequenceNumber: bigint
+  readonly fileSequenceNumber: bigint
+  readonly content: FileContent
+  /** URI, spelled as in the manifest. */
+  readonly path: string
+  readonly format: string
+  readonly rows: number
+  readonly bytes: number
+  /** Data files of version 3 tables. */
+  readonly firstRowId: bigint | null
+  /** Deletion vectors and position deletes of one data file: its path. */
+  readonly referencedDataFile: string | null
+  /** Deletion vectors: place of the blob in the Puffin file. */
+  readonly contentOffset: number | null
+  readonly contentBytes: number | null
+  /** The `data_file` record as decoded, for writing it again. */
+  readonly record: AvroRecord
+}
+
+/** An entry to be written: bytes of its Avro record. */
+export type EncodedEntry = Uint8Array
+
+type AvroField = { name: string; 'field-id': number; type: unknown; default?: null }
+
+function optional(name: string, id: number, type: unknown): AvroField {
+  return { name, 'field-id': id, type: ['null', type], default: null }
+}
+
+function mapType(keyId: number, valueId: number, value: string): object {
+  const fields = [
+    { name: 'key', type: 'int', 'field-id': keyId },
+    { name: 'value', type: value, 'field-id': valueId },
+  ]
+  const items = { type: 'record', name: `k${keyId}_v${valueId}`, fields }
+  return { type: 'array', items, logicalType: 'map' }
+}
+
+const DATA_FILE_FIELDS: readonly AvroField[] = [
+  { name: 'content', 'field-id': 134, type: 'int' },
+  { name: 'file_path', 'field-id': 100, type: 'string' },
+  { name: 'file_format', 'field-id': 101, type: 'string' },
+  { name: 'partition', 'field-id': 102, type: { type: 'record', name: 'r102', fields: [] } },
+  { name: 'record_count', 'field-id': 103, type: 'long' },
+  { name: 'file_size_in_bytes', 'field-id': 104, type: 'long' },
+  optional('column_sizes', 108, mapType(117, 118, 'long')),
+  optional('value_counts', 109, mapType(119, 120, 'long')),
+  optional('null_value_counts', 110, mapType(121, 122, 'long')),
+  optional('nan_value_counts', 137, mapType(138, 139, 'long')),
+  optional('lower_bounds', 125, mapType(126, 127, 'bytes')),
+  optional('upper_bounds', 128, mapType(129, 130, 'bytes')),
+  optional('key_metadata', 131, 'bytes'),
+  optional('split_offsets', 132, { type: 'array', items: 'long', 'element-id': 133 }),
+  optional('equality_ids', 135, { type: 'array', items: 'int', 'element-id': 136 }),
+  optional('sort_order_id', 140, 'int'),
+  optional('first_row_id', 142, 'long'),
+  optional('referenced_data_file', 143, 'string'),
+  optional('content_offset', 144, 'long'),
+  optional('content_size_in_bytes', 145, 'long'),
+]
+
+const ENTRY_SCHEMA = {
+  type: 'record',
+  name: 'manifest_entry',
+  fields: [
+    { name: 'status', 'field-id': 0, type: 'int' },
+    optional('snapshot_id', 1, 'long'),
+    optional('sequence_number', 3, 'long'),
+    optional('file_sequence_number', 4, 'long'),
+    {
+      name: 'data_file',
+      'field-id': 2,
+      type: { type: 'record', name: 'r2', fields: DATA_FILE_FIELDS },
+    },
+  ],
+}
+const ENTRY_SCHEMA_TEXT = JSON.stringify(ENTRY_SCHEMA)
+const entryType = avroType(ENTRY_SCHEMA)
+
+/** @returns the `data_file` record of a new data file */
+export function dataFileRecord(file: DataFileRecord, uri: string): AvroRecord {
+  const { metrics } = file
+  return {
+    ...EMPTY_FILE,
+    content: FileContent.data,
+    file_path: uri,
+    file_format: 'PARQUET',
+    record_count: BigInt(file.rows),
+    file_size_in_bytes: BigInt(file.bytes),
+    column_sizes: countMap(metrics.columnSizes),
+    value_counts: countMap(metrics.valueCounts),
+    null_value_counts: countMap(metrics.nullCounts),
+    nan_value_counts: countMap(metrics.nanCounts),
+    lower_bounds: boundMap(metrics.lowerBounds),
+    upper_bounds: boundMap(metrics.upperBounds),
+    split_offsets: metrics.splitOffsets.map(BigInt),
+    sort_order_id: 0,
+  }
+}
+
+/** @returns the `data_file` record of a deletion vector */
+export function vectorRecord(vector: {
+  readonly path: string
+  readonly fileBytes: number
+  readonly dataFile: string
+  readonly offset: number
+  readonly bytes: number
+  readonly cardinality: number
+}): AvroRecord {
+  return {
+    ...EMPTY_FILE,
+    content: FileContent.positionDeletes,
+    file_path: vector.path,
+    file_format: 'PUFFIN',
+    record_count: BigInt(vector.cardinality),
+    file_size_in_bytes: BigInt(vector.fileBytes),
+    referenced_data_file: vector.dataFile,
+    content_offset: BigInt(vector.offset),
+    content_size_in_bytes: BigInt(vector.bytes),
+  }
+}
+
+const EMPTY_FILE: AvroRecord = Object.fromEntries(
+  DATA_FILE_FIELDS.map(({ name }) => [name, name === 'partition' ? {} : null]),
+)
+
+function countMap(counts: FileMetricsRecord['valueCounts']): object[] {
+  return Object.entries(counts).map(([key, value]) => ({ key: Number(key), value: BigInt(value) }))
+}
+
+function boundMap(bounds: FileMetricsRecord['lowerBounds']): object[] {
+  return Object.entries(bounds).map(([key, value]) => ({
+    key: Number(key),
+    value: Buffer.from(value, 'base64'),
+  }))
+}
+
+/** A new file: sequence numbers and first row id come from the snapshot that takes the manifest. */
+export function encodeAdded(snapshotId: bigint, record: AvroRecord): EncodedEntry {
+  return encodeEntry(EntryStatus.added, snapshotId, null, null, record)
+}
+
+/** A file that stays, with what it had inherited written out. */
+export function encodeExisting(entry: ManifestEntry): EncodedEntry {
+  const { snapshotId, sequenceNumber, fileSequenceNumber } = entry
+  const record = ownedRecord(entry)
+  const status = EntryStatus.existing
+  return encodeEntry(status, snapshotId, sequenceNumber, fileSequenceNumber, record)
+}
+
+/** A file that snapshot `snapshotId` removes. */
+export function encodeDeleted(snapshotId: bigint, entry: ManifestEntry): EncodedEntry {
+  const { sequenceNumber, fileSequenceNumber } = entry
+  const record = ownedRecord(entry)
+  const status = EntryStatus.deleted
+  return encodeEntry(status, snapshotId, sequenceNumber, fileSequenceNumber, record)
+}
+
+function ownedRecord(entry: ManifestEntry): AvroRecord {
+  // Entries of older format versions lack the later fields.
+  return { ...EMPTY_FILE, ...entry.record, content: entry.content, first_row_id: entry.firstRowId }
+}
+
+function encodeEntry(
+  status: EntryStatus,
+  snapshotId: bigint,
+  sequenceNumber: bigint | null,
+  fileSequenceNumber: bigint | null,
+  record: AvroRecord,
+): EncodedEntry {
+  return entryType.toBuffer({
+    status,
+    snapshot_id: snapshotId,
+    sequence_number: sequenceNumber,
+    file_sequence_number: fileSequenceNumber,
+    data_file: record,
+  })
+}
+
+/** @returns bytes of a version 3 manifest for the unpartitioned spec 0 */
+export function encodeManifest(
+  content: 'data' | 'deletes',
+  schema: IcebergSchema,
+  entries: readonly EncodedEntry[],
+): Buffer {
+  const metadata = {
+    schema: formatJson(schema.json),
+    'schema-id': String(schema.schemaId),
+    'partition-spec': '[]',
+    'partition-spec-id': '0',
+    'format-version': '3',
+    content,
+  }
+  return encodeContainer(ENTRY_SCHEMA_TEXT, metadata, entries)
+}
+
+/**
+ * @param manifest  the manifest's entry in the manifest list, from which its entries inherit
+ * @returns all entries, removed ones included, in the order of the file
+ * @throws PipelineError LAKE_FORMAT
+ */
+export function decodeManifest(bytes: Uint8Array, manifest: ManifestFile): ManifestEntry[] {
+  const { records } = decodeContainer(bytes, manifest.path)
+  let nextRowId = manifest.firstRowId
+  return records.map((record) => {
+    const entry = readEntry(record, manifest, nextRowId)
+    const inherits = longOf(entry.record, 'first_row_id') === null
+    const takesIds = inherits && entry.status !== EntryStatus.deleted
+    if (nextRowId !== null && takesIds) nextRowId += BigInt(entry.rows)
+    return entry
+  })
+}
+
+function readEntry(
+  record: AvroRecord,
+  manifest: ManifestFile,
+  nextRowId: bigint | null,
+): ManifestEntry {
+  const status = record['status'] as EntryStatus
+  const file = record['data_file'] as AvroRecord
+  const ownSequence = longOf(record, 'sequence_number')
+  const ownFileSequence = longOf(record, 'file_sequence_number')
+  const inherits = ownSequence === null && status !== EntryStatus.added
+  // Version 1 has no sequence numbers: everything counts as 0, which its manifest list says too.
+  if (inherits && manifest.sequenceNumber !== 0n) damaged(manifest, 'an entry without sequence')
+  const path = textOf(file, 'file_path') ?? damaged(manifest, 'an entry without path')
+  const offset = longOf(file, 'content_offset')
+  const length = longOf(file, 'content_size_in_bytes')
+  return {
+    status,
+    snapshotId: longOf(record, 'snapshot_id') ?? manifest.addedSnapshotId,
+    sequenceNumber: ownSequence ?? manifest.sequenceNumber,
+    fileSequenceNumber: ownFileSequence ?? manifest.sequenceNumber,
+    content: (file['content'] ?? FileContent.data) as FileContent,
+    path,
+    format: (textOf(file, 'file_format') ?? 'PARQUET').toUpperCase(),
+    rows: Number(file['record_count']),
+    bytes: Number(file['file_size_in_bytes']),
+    firstRowId: longOf(file, 'first_row_id') ?? (status === EntryStatus.deleted ? null : nextRowId),
+    referencedDataFile: textOf(file, 'referenced_data_file'),
+    contentOffset: offset === null ? null : Number(offset),
+    contentBytes: length === null ? null : Number(length),
+    record: file,
+  }
+}
+
+function longOf(record: AvroRecord, name: string): bigint | null {
+  const value = record[name]
+  return typeof value === 'bigint' ? value : null
+}
+
+function textOf(record: AvroRecord, name: string): string | null {
+  const value = record[name]
+  return typeof value === 'string' ? value : null
+}
+
+function damaged(manifest: ManifestFile, what: string): never {
+  throw new PipelineError('LAKE_FORMAT', `manifest ${manifest.path} has ${what}`)
+}
+
+/** @returns true for a deletion vector, false for data files and for other kinds of deletes */
+export function isVector(entry: ManifestEntry): boolean {
+  return entry.content === FileContent.positionDeletes && entry.format === 'PUFFIN'
+}
+
+/** The place of a deletion vector. */
+export function vectorPlace(entry: ManifestEntry): { offset: number; bytes: number; of: string } {
+  const { contentOffset, contentBytes, referencedDataFile } = entry
+  assert(isVector(entry), 'only deletion vectors have a place in a Puffin file')
+  if (contentOffset === null || contentBytes === null || referencedDataFile === null) {
+    throw new PipelineError('LAKE_FORMAT', `a deletion vector in ${entry.path} has no place`)
+  }
+  return { offset: contentOffset, bytes: contentBytes, of: referencedDataFile }
+}

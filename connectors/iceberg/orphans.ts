@@ -1,0 +1,75 @@
+// Files in a table's folder that nothing refers to: what a crash left behind. Looked for only where
+// nobody writes, at the start of a pipeline under its lock, since a file that a writer has just
+// finished is referred to by nothing either.
+
+import { PipelineError } from '../../runtime/base/errors.ts'
+import type { CatalogTable } from '../../runtime/catalog.ts'
+import { LakeFiles } from './lake-files.ts'
+import { tablePath } from './layout.ts'
+import { decodeManifest, EntryStatus } from './manifest.ts'
+import { decodeManifestList } from './manifest-list.ts'
+import { parseTableMetadata } from './metadata.ts'
+import type { ScanSource } from './scan.ts'
+
+/**
+ * Every file that a reader of any retained snapshot may open, as paths below the warehouse. An
+ * entry that says that its file was removed does not count: nobody opens it.
+ *
+ * @returns `null` when there is no such table
+ * @throws PipelineError LAKE_FORMAT
+ * Cost: reads all manifests of all retained snapshots once.
+ */
+export async function reachableFiles(
+  { catalog, warehouse }: ScanSource,
+  table: CatalogTable,
+): Promise<Set<string> | null> {
+  const location = await catalog.load(table)
+  if (location === null) return null
+  const files = new LakeFiles(warehouse)
+  const metadata = parseTableMetadata(await files.read(location), location)
+  const uris = new Set([location, ...metadata.metadataLog.map(({ metadataFile }) => metadataFile)])
+  for (const { manifestList } of metadata.snapshots) {
+    if (manifestList === null) continue
+    uris.add(manifestList)
+    for (const manifest of decodeManifestList(await files.read(manifestList), manifestList)) {
+      if (uris.has(manifest.path)) continue
+      uris.add(manifest.path)
+      const entries = decodeManifest(await files.read(manifest.path), manifest)
+      for (const { path, status } of entries) if (status !== EntryStatus.deleted) uris.add(path)
+    }
+  }
+  for (const name of ['statistics', 'partition-statistics']) {
+    const items = metadata.rest[name]
+    for (const item of Array.isArray(items) ? (items as { 'statistics-path'?: string }[]) : []) {
+      if (item['statistics-path'] !== undefined) uris.add(item['statistics-path'])
+    }
+  }
+  return new Set([...uris].flatMap((uri) => pathBelow(files, uri)))
+}
+
+/** Files outside the warehouse are referred to, but are none of ours. */
+function pathBelow(files: LakeFiles, uri: string): string[] {
+  try {
+    return [files.path(uri)]
+  } catch (error) {
+    if (error instanceof PipelineError) return []
+    throw error
+  }
+}
+
+/**
+ * @param keep  data files of intents that are not committed yet, relative to the warehouse
+ * @returns files in the table's folder that neither the metadata nor `keep` names; [] when there is
+ *          no such table, for then nothing says what its files are worth
+ */
+export async function findOrphans(
+  source: ScanSource,
+  table: CatalogTable,
+  keep: ReadonlySet<string>,
+): Promise<readonly string[]> {
+  // Listed first: what is committed meanwhile was in the list before it was referred to.
+  const present = await source.warehouse.list(tablePath(table))
+  const reachable = await reachableFiles(source, table)
+  if (reachable === null) return []
+  return present.filter((path) => !reachable.has(path) && !keep.has(path))
+}

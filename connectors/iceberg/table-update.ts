@@ -1,0 +1,152 @@
+// Metadata of a table: its first version, and the one that a commit puts in place of its base, with
+// the marker, the refs, and what has become too old taken out.
+
+import { present } from '../../runtime/base/assert.ts'
+import { randomUuid } from '../../runtime/base/clock.ts'
+import type { PlanContext } from './commit-plan.ts'
+import type { CommitWork } from './commit-work.ts'
+import { expireSnapshots } from './expiry.ts'
+import { CHANGELOG_FIELDS } from './fields.ts'
+import { formatMarker, markerName, tagName, type Marker } from './marker.ts'
+import { branchAt, formatTableMetadata, UNPARTITIONED, UNSORTED } from './metadata.ts'
+import type { MetadataLogEntry, Snapshot, TableMetadata } from './metadata.ts'
+import type { IcebergSchema } from './schema.ts'
+import { dueReleases, type Release } from './releases.ts'
+
+/** Superseded metadata files that stay for readers who look back. */
+const METADATA_LOG_MAX = 20
+
+/**
+ * What other engines must know from the start: files that were not tracked from the first commit on
+ * can never be cleaned up by them.
+ */
+const TABLE_PROPERTIES: Readonly<Record<string, string>> = {
+  'write.metadata.delete-after-commit.enabled': 'true',
+  'write.metadata.previous-versions-max': String(METADATA_LOG_MAX),
+  'history.expire.max-snapshot-age-ms': '600000',
+  'history.expire.min-snapshots-to-keep': '100',
+  'commit.manifest.min-count-to-merge': '20',
+}
+
+export function newTableMetadata(location: string, nowMs: number): TableMetadata {
+  return {
+    formatVersion: 3,
+    tableUuid: randomUuid(),
+    location,
+    lastSequenceNumber: 0n,
+    lastUpdatedMs: nowMs,
+    lastColumnId: 0,
+    schemas: [],
+    currentSchemaId: -1,
+    partitionSpecs: [UNPARTITIONED],
+    defaultSpecId: 0,
+    lastPartitionId: 999,
+    sortOrders: [UNSORTED],
+    defaultSortOrderId: 0,
+    properties: TABLE_PROPERTIES,
+    currentSnapshotId: null,
+    snapshots: [],
+    snapshotLog: [],
+    metadataLog: [],
+    refs: {},
+    nextRowId: 0n,
+    rest: {},
+  }
+}
+
+export interface TableUpdate {
+  readonly snapshots: readonly Snapshot[]
+  readonly schemas: readonly IcebergSchema[]
+  readonly currentSchemaId: number
+  readonly nextRowId: bigint
+  readonly timestampMs: number
+  /** URIs that the base refers to and the last of the new snapshots does not. */
+  readonly released: readonly string[]
+  /** What earlier commits released and older snapshots still refer to. */
+  readonly waiting: readonly Release[]
+}
+
+export interface FinishedUpdate {
+  readonly metadata: TableMetadata
+  readonly text: string
+  readonly releases: readonly Release[]
+  readonly garbage: readonly string[]
+}
+
+/** @param location  of the base; `null`: the table is created */
+export function finishMetadata(
+  context: PlanContext,
+  start: TableMetadata,
+  location: string | null,
+  work: CommitWork,
+  update: TableUpdate,
+): FinishedUpdate {
+  const { timestampMs, currentSchemaId } = update
+  const lastColumnId = lastColumnIdOf(context, start, work)
+  const marker = formatMarker(markerFor(work, currentSchemaId, lastColumnId))
+  const head = present(update.snapshots.at(-1), 'a commit has a last snapshot')
+  const log = logWith(start.metadataLog, location, start.lastUpdatedMs)
+  const tag = tagName(context.pipeline)
+  const grown: TableMetadata = {
+    ...start,
+    lastSequenceNumber: head.sequenceNumber,
+    lastUpdatedMs: timestampMs,
+    lastColumnId,
+    schemas: update.schemas,
+    currentSchemaId,
+    properties: { ...propertiesOf(start, work), [markerName(context.pipeline)]: marker },
+    currentSnapshotId: head.snapshotId,
+    snapshots: [
+      ...start.snapshots,
+      ...update.snapshots.slice(0, -1),
+      { ...head, summary: { ...head.summary, [markerName(context.pipeline)]: marker } },
+    ],
+    snapshotLog: [...start.snapshotLog, { snapshotId: head.snapshotId, timestampMs }],
+    metadataLog: log.kept,
+    refs: {
+      ...start.refs,
+      main: { ...(start.refs['main'] ?? branchAt(head.snapshotId)), snapshotId: head.snapshotId },
+      [tag]: { ...branchAt(head.snapshotId), type: 'tag' },
+    },
+    nextRowId: update.nextRowId,
+  }
+  const { metadata, expired } = expireSnapshots(grown, timestampMs, context.history)
+  const released = { sequenceNumber: head.sequenceNumber, uris: update.released }
+  const { due, later } = dueReleases([...update.waiting, released], metadata)
+  const lists = expired.flatMap(({ manifestList }) => (manifestList === null ? [] : [manifestList]))
+  const garbage = [...log.dropped, ...lists, ...due]
+  return { metadata, text: formatTableMetadata(metadata), releases: later, garbage }
+}
+
+function markerFor(work: CommitWork, schemaId: number, lastColumnId: number): Marker {
+  const { intent } = present(work.epochs.at(-1), 'a commit has at least one epoch')
+  const { timeline, epoch, fence } = intent
+  return { timeline, epoch, fence, intent: work.snapshotId, schemaId, lastColumnId }
+}
+
+function lastColumnIdOf({ mode }: PlanContext, start: TableMetadata, work: CommitWork): number {
+  const own = mode === 'changelog' ? CHANGELOG_FIELDS.length : 0
+  return Math.max(own, start.lastColumnId, ...work.schemas.map(({ lastFieldId }) => lastFieldId))
+}
+
+/** The properties, with the comment of the newest schema in place of the one before. */
+function propertiesOf(start: TableMetadata, { schemas }: CommitWork): Record<string, string> {
+  const last = schemas.at(-1)
+  const properties = { ...start.properties }
+  if (last === undefined) return properties
+  delete properties['comment']
+  return last.comment === null ? properties : { ...properties, comment: last.comment }
+}
+
+function logWith(
+  log: readonly MetadataLogEntry[],
+  location: string | null,
+  timestampMs: number,
+): { kept: readonly MetadataLogEntry[]; dropped: readonly string[] } {
+  const all = location === null ? log : [...log, { metadataFile: location, timestampMs }]
+  const dropped = all.slice(0, Math.max(0, all.length - METADATA_LOG_MAX))
+  return {
+    kept: all.slice(-METADATA_LOG_MAX),
+    dropped: dropped.map(({ metadataFile }) => metadataFile),
+  }
+}

@@ -1,0 +1,340 @@
+// Rows of one table in `upsert` mode: each goes to the open data file, and the row that its key had
+// before, wherever it stands, is deleted by position. A batch is taken in its order, with any
+// number of changes a key: what a row replaces in its own batch is deleted like everything else, or
+// not written at all where that happens often.
+
+import { PipelineError } from '../../../runtime/base/errors.ts'
+import { assert, present } from '../../../runtime/base/assert.ts'
+import { BATCH_ROWS_MAX, Op, type ChangeBatch } from '../../../runtime/data/batch.ts'
+import type { Column } from '../../../runtime/data/column/column.ts'
+import { hashWordsOf, keyHashes, type HashWords } from '../../../runtime/data/key-hash.ts'
+import { transactionOrder } from '../../../runtime/data/batch.ts'
+import type { TableSchema } from '../../../runtime/data/schema.ts'
+import { KeyChain } from '../index/key-chain.ts'
+import type { KeyIndex } from '../index/key-index.ts'
+import { UNRESOLVED, type Previous, type TableIndex } from '../index/table-index.ts'
+import { fetchRows, type FetchParts } from './fetch-rows.ts'
+import { HeldRows } from './held-rows.ts'
+import { completeHeld, findBases, mergeRows, type LastDelete } from './partial-rows.ts'
+import type { SupersededRows } from './positions.ts'
+import type { EpochCounts } from './row-counts.ts'
+
+/** From this share of repeated keys on, rows are dropped before they are written. */
+const FOLD_SHARE = 0.07
+
+/** What all tables of a writer share: a batch is done with before the next comes. */
+export class UpsertScratch {
+  readonly chain = new KeyChain()
+  previous: Previous = previousOf(BATCH_ROWS_MAX)
+
+  reserve(rows: number): Previous {
+    if (rows > this.previous.files.length) this.previous = previousOf(rows)
+    return this.previous
+  }
+}
+
+function previousOf(rows: number): Previous {
+  return { files: new Int32Array(rows), positions: new Int32Array(rows) }
+}
+
+export interface UpsertParts extends FetchParts {
+  readonly table: string
+  readonly keyIndex: KeyIndex
+  readonly superseded: SupersededRows
+  readonly scratch: UpsertScratch
+}
+
+/** @returns words of the key hashes @throws PipelineError TABLE_WITHOUT_KEY */
+export function keyWordsOf(schema: TableSchema): HashWords {
+  const { key, fields, table } = schema
+  if (key === null) {
+    throw new PipelineError('TABLE_WITHOUT_KEY', `table "${table}" has no key`)
+  }
+  return hashWordsOf(key.map((index) => present(fields[index], 'a key names fields').type))
+}
+
+/** @throws PipelineError when a row has no key, or only a part of it */
+export function batchHashes(batch: ChangeBatch, schema: TableSchema): Int32Array {
+  if (batch.keyHash !== null) return batch.keyHash
+  const key = present(schema.key, 'a table in upsert mode has a key')
+  const columns = key.map((index) => present(batch.columns[index], 'a batch has all fields'))
+  return keyHashes(columns, batch.rows).hashes
+}
+
+export class UpsertRows {
+  private readonly parts: UpsertParts
+  /** The last batch repeated many keys: look for them in the next before it is written. */
+  private folds = false
+  /** Partial rows that wait for their backfill row; `null`: none ever did. */
+  held: HeldRows | null = null
+  /** Grows when `held` changes. */
+  heldChanges = 0
+  private lastDelete: LastDelete | null = null
+
+  constructor(parts: UpsertParts) {
+    this.parts = parts
+  }
+
+  index(schema: TableSchema): TableIndex {
+    return this.parts.keyIndex.table(this.parts.table, keyWordsOf(schema))
+  }
+
+  /** True when the index holds no key. */
+  isEmpty(): boolean {
+    return this.parts.keyIndex.isEmpty(this.parts.table)
+  }
+
+  /**
+   * Writes a batch without partial rows.
+   *
+   * @returns a promise when the caller must wait before the next batch
+   */
+  write(
+    batch: ChangeBatch,
+    schema: TableSchema,
+    hashes: Int32Array,
+    counts: EpochCounts,
+  ): Promise<void> | undefined {
+    const { rows } = batch
+    this.dropHeld(batch, hashes, counts)
+    // The insert that belongs to a delete at the end may ask for the row before it.
+    const folds = this.folds && batch.ops[rows - 1] !== Op.delete
+    if (!folds) return this.place(batch, batch.columns, schema, hashes, null, rows, counts)
+    const { chain } = this.parts.scratch
+    const repeats = chain.link(hashes, keyWordsOf(schema), rows)
+    this.folds = repeats > rows * FOLD_SHARE
+    if (repeats === 0) return this.place(batch, batch.columns, schema, hashes, null, rows, counts)
+    const selection = chain.lastRows(rows, repeats)
+    counts.absorbed += repeats
+    return this.place(batch, batch.columns, schema, hashes, selection, selection.length, counts)
+  }
+
+  /** Complete rows and deletes take the place of what waits for their keys. */
+  private dropHeld(batch: ChangeBatch, hashes: Int32Array, counts: EpochCounts): void {
+    const { held } = this
+    if (held === null || held.count === 0) return
+    for (let row = 0; row < batch.rows; row++) this.dropHeldRow(held, hashes, row, counts)
+  }
+
+  private dropHeldRow(held: HeldRows, hashes: Int32Array, row: number, counts: EpochCounts): void {
+    if (held.count === 0 || !held.remove(hashes, row * held.words)) return
+    counts.absorbed++
+    this.heldChanges++
+  }
+
+  /**
+   * Writes a batch with partial rows.
+   *
+   * @param partial  by row: 1 when it lacks a value
+   * @param waits    rows whose base is not known are held; else the table cannot go on
+   * @throws PipelineError UNCHANGED_VALUE_MISSING
+   */
+  async writePartial(
+    batch: ChangeBatch,
+    schema: TableSchema,
+    hashes: Int32Array,
+    partial: Uint8Array,
+    waits: boolean,
+    counts: EpochCounts,
+  ): Promise<void> {
+    const { rows, columns } = batch
+    const index = this.index(schema)
+    const { words } = index
+    this.held ??= new HeldRows(words, schema.fields)
+    const { held } = this
+    const { chain } = this.parts.scratch
+    chain.link(hashes, words, rows)
+    const lookup = (keys: Int32Array): Previous => {
+      const found = previousOf(keys.length)
+      index.lookup(hashes, keys, found)
+      return found
+    }
+    const bases = findBases(batch, hashes, partial, chain, lookup, held, this.lastDelete)
+    const wanted = columns.flatMap(({ unchanged }, at) => (unchanged === null ? [] : [at]))
+    const fetched = await fetchRows(this.parts, bases.fetch, schema.fields, wanted)
+    const merged = mergeRows(batch, schema, partial, bases, fetched, held)
+    const selection = new Int32Array(rows)
+    let count = 0
+    for (let row = 0; row < rows; row++) {
+      if (merged.incomplete[row] === 0) {
+        this.dropHeldRow(held, hashes, row, counts)
+        selection[count++] = row
+        continue
+      }
+      if (!waits) throw missingValue(this.parts.table)
+      if (held.put(hashes, row * words, merged.columns, row)) counts.absorbed++
+      this.heldChanges++
+    }
+    if (count === 0) return
+    await this.place(batch, merged.columns, schema, hashes, selection, count, counts)
+  }
+
+  /**
+   * Takes chunk rows that are older than what the log has said of their keys: only rows that wait
+   * for them have a use for them.
+   */
+  fill(
+    batch: ChangeBatch,
+    schema: TableSchema,
+    hashes: Int32Array,
+    counts: EpochCounts,
+  ): Promise<void> | undefined {
+    const { rows } = batch
+    const { held } = this
+    const waiting = new Int32Array(rows).fill(-1)
+    const selection = new Int32Array(rows)
+    let count = 0
+    for (let row = 0; row < rows; row++) {
+      const found = held === null ? -1 : held.find(hashes, row * held.words)
+      if (found < 0) continue
+      waiting[row] = found
+      selection[count++] = row
+    }
+    counts.stale += rows - count
+    if (held === null || count === 0) return undefined
+    const columns = completeHeld(batch, schema, waiting, held)
+    for (let at = 0; at < count; at++) {
+      this.dropHeldRow(held, hashes, selection[at] as number, counts)
+    }
+    return this.place(batch, columns, schema, hashes, selection, count, counts)
+  }
+
+  /** Forgets what waits. */
+  clear(): void {
+    if (this.held !== null && this.held.count > 0) this.heldChanges++
+    this.held = null
+    this.lastDelete = null
+  }
+
+  /** The table has another structure from here on. */
+  evolve(schema: TableSchema): void {
+    if (this.held === null) return
+    this.held.evolve(schema)
+    this.heldChanges++
+  }
+
+  /** Keeps where the row of a delete at the end of a batch stood. */
+  private rememberDelete(
+    batch: ChangeBatch,
+    index: TableIndex,
+    hashes: Int32Array,
+    previous: Previous,
+    count: number,
+  ): void {
+    const { ops, rows, transaction, transactions, sequence } = batch
+    const last = rows - 1
+    // A chunk may come between the two halves of a key change: it is no part of the log's order.
+    if (ops[last] === Op.read) return
+    this.lastDelete = null
+    if (ops[last] !== Op.delete) return
+    let found: Previous = {
+      files: previous.files.subarray(count - 1, count),
+      positions: previous.positions.subarray(count - 1, count),
+    }
+    if (found.files[0] === UNRESOLVED) {
+      found = previousOf(1)
+      index.lookupBefore(hashes, Int32Array.of(last), found)
+    }
+    this.lastDelete = {
+      order: transactionOrder(transactions, transaction[last] ?? 0),
+      sequence: sequence[last] as number,
+      file: found.files[0] as number,
+      position: found.positions[0] as number,
+    }
+  }
+
+  /**
+   * Puts rows into index and file.
+   *
+   * @param columns    of the batch, no selected row of which is partial
+   * @param selection  rows in their order, `count` of them; `null`: all
+   */
+  place(
+    batch: ChangeBatch,
+    columns: readonly Column[],
+    schema: TableSchema,
+    hashes: Int32Array,
+    selection: Int32Array | null,
+    count: number,
+    counts: EpochCounts,
+  ): Promise<void> | undefined {
+    const { keyIndex, files, scratch, superseded } = this.parts
+    const { ops } = batch
+    const written = writtenRows(ops, selection, count)
+    const writes = written === null ? count : written.length
+    const file = writes === 0 ? null : files.writable(schema)
+    const position = file?.rows ?? 0
+    const fileId = (file?.fileId ?? 1) | 0
+    const previous = scratch.reserve(count)
+    const index = this.index(schema)
+    index.apply(hashes, ops, selection, count, fileId, position, previous)
+    superseded.addAll(previous.files, previous.positions, count)
+    this.rememberDelete(batch, index, hashes, previous, count)
+    counts.written += writes
+    if (writes < count) countDeletes(ops, selection, count, previous.files, counts)
+    if (!this.folds) this.folds = repeats(previous, count, fileId, position) > count * FOLD_SHARE
+    let wait: Promise<void> | undefined
+    if (file !== null) {
+      const rows = written ?? (writes === batch.rows ? null : selection)
+      wait = files.append(file, columns, writes, rows)
+    }
+    const work = keyIndex.afterApply(index)
+    if (wait === undefined) return work
+    return work === undefined ? wait : Promise.all([wait, work]).then(() => undefined)
+  }
+}
+
+/** @returns the selected rows that are not deletes; `null` when none is one */
+function writtenRows(
+  ops: Uint8Array,
+  selection: Int32Array | null,
+  count: number,
+): Int32Array | null {
+  let deletes = 0
+  for (let at = 0; at < count; at++) {
+    if (ops[selection === null ? at : (selection[at] as number)] === Op.delete) deletes++
+  }
+  if (deletes === 0) return null
+  const written = new Int32Array(count - deletes)
+  let next = 0
+  for (let at = 0; at < count; at++) {
+    const row = selection === null ? at : (selection[at] as number)
+    if (ops[row] !== Op.delete) written[next++] = row
+  }
+  return written
+}
+
+function countDeletes(
+  ops: Uint8Array,
+  selection: Int32Array | null,
+  count: number,
+  files: Int32Array,
+  counts: EpochCounts,
+): void {
+  for (let at = 0; at < count; at++) {
+    if (ops[selection === null ? at : (selection[at] as number)] !== Op.delete) continue
+    const file = files[at]
+    if (file === UNRESOLVED) counts.unresolved++
+    else if (file === 0) counts.absorbed++
+    else counts.written++
+  }
+}
+
+/** @returns the error of a row whose missing value nobody can supply */
+export function missingValue(table: string): PipelineError {
+  const message = `table "${table}" has a row with a value that the log left out`
+  return new PipelineError('UNCHANGED_VALUE_MISSING', message, {
+    detail: 'The row that holds the value is not known to this writer.',
+  })
+}
+
+/** @returns rows that replaced a row of the same batch */
+function repeats(previous: Previous, count: number, file: number, position: number): number {
+  const { files, positions } = previous
+  assert(count <= files.length, 'each row has a previous one')
+  let repeated = 0
+  for (let at = 0; at < count; at++) {
+    if (files[at] === file && (positions[at] as number) >= position) repeated++
+  }
+  return repeated
+}

@@ -1,0 +1,17 @@
+// What the tables of one writer share.
+
+import type { KeyIndex } from '../index/key-index.ts'
+import type { OpenFiles } from './open-files.ts'
+import type { IcebergWriterOptions } from './options.ts'
+import type { ReadBack } from './read-back.ts'
+import type { UpsertScratch } from './upsert-rows.ts'
+
+export interface WriterParts {
+  readonly options: IcebergWriterOptions
+  readonly keyIndex: KeyIndex
+  readonly openFiles: OpenFiles
+  readonly scratch: UpsertScratch
+  readonly readBack: ReadBack
+  /** Path of a data file of an earlier epoch; `null`: no checkpoint knows the id. */
+  readonly pathOf: (table: string, fileId: number) => string | null
+}

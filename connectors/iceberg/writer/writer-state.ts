@@ -1,0 +1,117 @@
+// What a checkpoint keeps of a writer, and how the writers of a restart share it when their number
+// has changed: keys go by their segment, the files of a repair by the number of their writer.
+
+import { crc32 } from 'node:zlib'
+import { PipelineError } from '../../../runtime/base/errors.ts'
+import type { ObjectStore } from '../../../runtime/object-store.ts'
+import type { WriterState } from '../../../runtime/sink.ts'
+import type { DataFileRecord } from '../committable.ts'
+import type { IndexState } from '../index/manifest.ts'
+import { damaged } from '../index/state-files.ts'
+
+/** Data files with ids first, first + step, ... below `until` have `suffix` in their name. */
+export interface FileBlock {
+  readonly first: number
+  readonly step: number
+  readonly until: number
+  readonly suffix: string
+}
+
+/** An object of the state store with its checksum. */
+export interface StatePart {
+  readonly path: string
+  readonly crc: number
+}
+
+export interface WriterData {
+  readonly format: 1
+  readonly index: IndexState
+  readonly blocks: readonly FileBlock[]
+  /** JSON of `RepairRecord[]`; `null`: no table is being repaired. */
+  readonly repairs: StatePart | null
+  /** JSON of `StoredHeldRows[]`; `null`: no partial row waits. */
+  readonly held: StatePart | null
+}
+
+export interface RepairRecord {
+  readonly table: string
+  /** Files that wait for the end of the repair; the lake does not know them yet. */
+  readonly files: readonly DataFileRecord[]
+  /** Epoch deletes that hold the rows of these files that are deleted again; `null`: none. */
+  readonly deletes: string | null
+}
+
+/** @throws PipelineError CHECKPOINT_CORRUPT when the state is of another format */
+export function writerData(state: WriterState): WriterData {
+  const data = state.data as Partial<WriterData> | null
+  if (data?.format !== 1) {
+    throw new PipelineError(
+      'CHECKPOINT_CORRUPT',
+      'the state of an Iceberg writer is not readable',
+      {
+        detail: 'It was written by another version, or by another kind of sink.',
+      },
+    )
+  }
+  return data as WriterData
+}
+
+/** Writes JSON durably. */
+export async function writePart(
+  store: ObjectStore,
+  path: string,
+  value: unknown,
+): Promise<StatePart> {
+  const bytes = Buffer.from(JSON.stringify(value))
+  const writer = await store.create(path)
+  await writer.write(bytes)
+  await writer.finish()
+  return { path, crc: crc32(bytes) }
+}
+
+/** @throws PipelineError CHECKPOINT_CORRUPT */
+export async function readPart(store: ObjectStore, { path, crc }: StatePart): Promise<unknown> {
+  const bytes = Buffer.from(await store.get(path))
+  if (crc32(bytes) !== crc) throw damaged(path, 'its content')
+  return JSON.parse(bytes.toString())
+}
+
+/**
+ * Data files that no intent names yet, because a repair holds them back. Whoever removes files that
+ * the lake does not know must spare them.
+ *
+ * @param states  of all writers of a checkpoint
+ * @returns paths relative to the warehouse
+ */
+export async function heldDataFiles(
+  store: ObjectStore,
+  states: readonly WriterState[],
+): Promise<string[]> {
+  const paths: string[] = []
+  for (const state of states) {
+    const { repairs } = writerData(state)
+    if (repairs === null) continue
+    const records = (await readPart(store, repairs)) as RepairRecord[]
+    for (const { files } of records) paths.push(...files.map(({ path }) => path))
+  }
+  return paths
+}
+
+/** @returns the blocks of all writers, each once */
+export function mergeBlocks(states: readonly WriterData[]): FileBlock[] {
+  const blocks = new Map<string, FileBlock>()
+  for (const block of states.flatMap(({ blocks }) => blocks)) {
+    const key = `${block.first}/${block.step}`
+    const known = blocks.get(key)
+    if (known === undefined || known.until < block.until) blocks.set(key, block)
+  }
+  return [...blocks.values()].sort((left, right) => left.first - right.first)
+}
+
+/** @returns the suffix of a data file's name; `null` when no block has the id */
+export function suffixOf(blocks: readonly FileBlock[], fileId: number): string | null {
+  const found = blocks.find(
+    ({ first, step, until }) => fileId >= first && fileId < until && (fileId - first) % step === 0,
+  )
+  return found?.suffix ?? null
+}

@@ -1,0 +1,210 @@
+// The backfill side of the source: opens chunks whose LOW and HIGH are known, and cuts tables.
+//
+// The log's end is no LOW: both servers write a commit to the log before readers see it, and a row
+// of such a commit would be in neither the chunk nor the replay (27 % of reads under plain load).
+//   MySQL    waits on the chunk's connection until everything that the log reader has processed is
+//            committed there: the snapshot that follows holds at least that. LOW = processed.
+//   MariaDB  names the very place of the log that a consistent snapshot stands at. LOW = HIGH.
+
+import { PipelineError } from '../../../runtime/base/errors.ts'
+import { orderOf, type Position } from '../../../runtime/data/position.ts'
+import { tableKey, type TableSchema } from '../../../runtime/data/schema.ts'
+import { sameType } from '../../../runtime/data/type.ts'
+import type { Chunk, ChunkRead } from '../../../runtime/source.ts'
+import { keyOf, type ColumnState, type TableState } from '../ddl/state.ts'
+import type { MysqlOptions } from '../options.ts'
+import { fileNumber, parseToken } from '../position.ts'
+import { readLogEnd, textOf, type ServerFacts } from '../server.ts'
+import { mapType, type MysqlType, type TypeOptions } from '../types.ts'
+import type { ControlConnection } from '../wire/connect.ts'
+import type { WireClient } from '../wire/client.ts'
+import { ChunkConnections } from './connections.ts'
+import type { KeyPart } from './key.ts'
+import { ChunkReader, WHOLE_TABLE, type Snapshot } from './read.ts'
+import { chunkSelect, type ChunkTable } from './select.ts'
+import { splitTable } from './split.ts'
+
+/** How long a chunk waits for its server to have what the log reader has. */
+const VISIBLE_WAIT_S = 60
+
+/** What the chunks need of the log reader and of the server that it reads. */
+export interface BackfillServer {
+  readonly facts: ServerFacts
+  readonly sourceEpoch: number
+  readonly control: ControlConnection
+  /** The structure that the log has now; `null`: not captured or gone. */
+  structureOf(table: string): TableState | null
+}
+
+export class Backfill {
+  private readonly options: MysqlOptions
+  private readonly server: BackfillServer
+  private readonly connections: ChunkConnections
+
+  constructor(options: MysqlOptions, server: BackfillServer) {
+    this.options = options
+    this.server = server
+    this.connections = new ChunkConnections(options)
+  }
+
+  async open(
+    chunk: Chunk,
+    limit: number,
+    schema: TableSchema,
+    processed: Position,
+    signal: AbortSignal,
+  ): Promise<ChunkRead> {
+    const state = this.structureFor(schema)
+    const types = typesOf(state, schema, this.options)
+    const table = chunkTableOf(state, schema)
+    const bounds = chunk.after === WHOLE_TABLE ? { ...chunk, after: null } : chunk
+    const lease = await this.connections.lease()
+    try {
+      const snapshot = await this.openSnapshot(lease.client, processed)
+      const sql = chunkSelect(table, schema, bounds, limit)
+      return new ChunkReader(lease, snapshot, { schema, types, key: table.key, sql, limit }, signal)
+    } catch (error) {
+      lease.release(false)
+      throw error
+    }
+  }
+
+  async estimateRows(table: string): Promise<number | null> {
+    const state = this.server.structureOf(table)
+    if (state === null) return null
+    const rows = await this.server.control.query(
+      `SELECT table_rows AS n FROM information_schema.tables
+       WHERE table_schema = ? AND table_name = ?`,
+      [state.database, state.name],
+    )
+    const count = rows[0]?.['n']
+    return count === null || count === undefined ? null : Number(count)
+  }
+
+  async splitKeys(schema: TableSchema, count: number): Promise<readonly string[]> {
+    const state = this.structureFor(schema)
+    const table = chunkTableOf(state, schema)
+    if (table.key === null || count < 2) return []
+    const rows = (await this.estimateRows(schema.table)) ?? 0
+    const lease = await this.connections.lease()
+    let sound = false
+    try {
+      const bounds = await splitTable(lease.client, { ...table, key: table.key }, rows, count)
+      sound = true
+      return bounds
+    } finally {
+      lease.release(sound)
+    }
+  }
+
+  close(): void {
+    this.connections.close()
+  }
+
+  private structureFor(schema: TableSchema): TableState {
+    const state = this.server.structureOf(schema.table)
+    if (state === null) throw moved(schema, 'is no longer tracked')
+    return state
+  }
+
+  private async openSnapshot(client: WireClient, processed: Position): Promise<Snapshot> {
+    const { facts, sourceEpoch, control } = this.server
+    if (facts.mariadb) return openNamedSnapshot(client, sourceEpoch)
+    await waitForProcessed(client, processed)
+    await client.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
+    return {
+      low: processed.order,
+      timeUs: await serverTimeUs(client),
+      high: async () => {
+        const { file, offset } = await readLogEnd(control, facts)
+        return orderOf(sourceEpoch, fileNumber(file), offset)
+      },
+    }
+  }
+}
+
+async function openNamedSnapshot(client: WireClient, sourceEpoch: number): Promise<Snapshot> {
+  await client.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
+  const rows = await client.query("SHOW STATUS LIKE 'binlog_snapshot_%'")
+  const status = new Map(rows.map(([name, value]) => [name?.toLowerCase(), value ?? '']))
+  const file = status.get('binlog_snapshot_file') ?? ''
+  if (file === '') {
+    throw new PipelineError('SERVER_UNSUITABLE', 'the server names no place for its snapshots')
+  }
+  const offset = BigInt(status.get('binlog_snapshot_position') ?? '0')
+  const low = orderOf(sourceEpoch, fileNumber(file), offset)
+  return { low, timeUs: await serverTimeUs(client), high: async () => low }
+}
+
+async function waitForProcessed(client: WireClient, processed: Position): Promise<void> {
+  const { gtids } = parseToken(processed.token)
+  if (gtids === '') return
+  const sql = `SELECT WAIT_FOR_EXECUTED_GTID_SET('${gtids}', ${VISIBLE_WAIT_S})`
+  const [row] = await client.query(sql)
+  if (row?.[0] !== '0') {
+    throw new PipelineError('CONNECT_FAILED', 'the server does not catch up with its own log')
+  }
+}
+
+async function serverTimeUs(client: WireClient): Promise<bigint> {
+  const sql = 'SELECT CAST(UNIX_TIMESTAMP(UTC_TIMESTAMP(6)) * 1000000 AS UNSIGNED)'
+  const [row] = await client.query(sql)
+  return BigInt(row?.[0] ?? '0')
+}
+
+/** Clock of the server, us since 1970; the session of control connections is in UTC. */
+export async function controlTimeUs(control: ControlConnection): Promise<bigint> {
+  const sql = 'SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED) AS us'
+  return BigInt(textOf(await control.query(sql), 'us'))
+}
+
+function columnsOf(state: TableState, schema: TableSchema): readonly ColumnState[] {
+  return schema.fields.map(({ identity, name }) => {
+    const column = state.columns.find((candidate) => candidate.identity === identity)
+    if (column === undefined || column.name !== name) throw moved(schema, `lost column ${name}`)
+    return column
+  })
+}
+
+/**
+ * The log reader may already be behind a change that `schema` lies before: its new type would be
+ * decoded into the columns of the old one.
+ */
+function typesOf(
+  state: TableState,
+  schema: TableSchema,
+  options: TypeOptions,
+): readonly MysqlType[] {
+  return columnsOf(state, schema).map(({ type }, at) => {
+    const now = mapType(type, options).type
+    const field = schema.fields[at]
+    if (now === null || field === undefined || !sameType(now, field.type)) {
+      throw moved(schema, `changed column ${field?.name ?? at}`)
+    }
+    return type
+  })
+}
+
+/** @throws PipelineError SCHEMA_MOVED */
+export function chunkTableOf(state: TableState, schema: TableSchema): ChunkTable {
+  const { database, name } = state
+  const identities = keyOf(state)
+  if (schema.key === null || identities === null) return { database, name, key: null, index: null }
+  const columns = columnsOf(state, schema)
+  const key = schema.key.map((field): KeyPart => {
+    const column = columns[field]
+    if (column === undefined) throw moved(schema, 'lost a key column')
+    return { name: column.name, type: column.type }
+  })
+  const index = state.keys.find(({ columns }) => columns.join() === identities.join())
+  if (index === undefined || key.length !== identities.length) throw moved(schema, 'lost its key')
+  return { database, name, key, index: index.name }
+}
+
+function moved({ table }: TableSchema, what: string): PipelineError {
+  return new PipelineError('SCHEMA_MOVED', `table ${table} ${what}`)
+}
+
+export function keyOfState(state: TableState): string {
+  return tableKey({ namespace: state.database, name: state.name })
+}

@@ -1,0 +1,346 @@
+// Moves a tracked table from one structure to the next by the actions of a statement. Identities
+// survive a rename and a change of type; a column that is dropped and added again is another one.
+// Source of the order of columns: MySQL 9.7 sql/sql_table.cc (prepare_fields_and_keys).
+
+import { sameName } from '../decode/column-plan.ts'
+import type { TypeOptions } from '../types.ts'
+import { convertedType, keepsValues } from './conversion.ts'
+import { defaultOf } from './default.ts'
+import { PRIMARY, type ColumnState, type KeyState, type TableState } from './state.ts'
+import type { AlterAction, ColumnDefinition, ColumnPlace, IndexDefinition } from './statement.ts'
+import type { TableDefinition } from './statement.ts'
+import { withCharset } from './column-definition.ts'
+
+export interface DdlContext {
+  readonly types: TypeOptions
+  /** `QueryEvent.strict`: the server refused conversions that lose something. */
+  readonly strict: boolean
+}
+
+export type Applied =
+  | { readonly kind: 'changed'; readonly state: TableState }
+  /**
+   * Rows changed without row events, or the structure is unclear: the table must be read again.
+   * `state` is the structure after the statement, `null` when it is the structure that is unclear.
+   */
+  | { readonly kind: 'unmappable'; readonly reason: string; readonly state: TableState | null }
+
+export interface NewTable {
+  readonly database: string
+  readonly name: string
+  readonly incarnation: string
+  /** Default of the database, for a definition that names none. */
+  readonly charset: string
+}
+
+/** The table that CREATE TABLE makes. Identities are 1, 2, ... in the order of the columns. */
+export function createTable(
+  definition: TableDefinition,
+  { database, name, incarnation, charset: inherited }: NewTable,
+): TableState {
+  const charset = definition.charset ?? inherited
+  const columns = definition.columns.map((column, index) =>
+    columnState(column, String(index + 1), charset, { kind: 'null' }),
+  )
+  const state: TableState = {
+    database,
+    name,
+    incarnation,
+    columns,
+    keys: [],
+    charset,
+    comment: definition.comment,
+    nextIdentity: columns.length + 1,
+  }
+  const inline = definition.columns.flatMap((column) => inlineIndex(column))
+  return addIndexes(state, [...inline, ...definition.indexes])
+}
+
+/** The table that CREATE TABLE ... LIKE makes. */
+export function createLike(source: TableState, table: Omit<NewTable, 'charset'>): TableState {
+  return { ...source, ...table }
+}
+
+/** RENAME TABLE. The rows stay, and so does the incarnation. */
+export function renameTable(state: TableState, database: string, name: string): TableState {
+  return { ...state, database, name }
+}
+
+/**
+ * Applies an ALTER TABLE. Its actions see the columns as they were before it. RENAME of the table
+ * itself is not applied here: the caller moves the table to its new name (`renameTable`).
+ */
+export function alterTable(
+  state: TableState,
+  actions: readonly AlterAction[],
+  context: DdlContext,
+): Applied {
+  const draft = new Draft(state, context)
+  for (const action of actions) draft.prepare(action)
+  return draft.finish(actions)
+}
+
+/** A change of an existing column, and where it goes when it moves. */
+interface Change {
+  readonly from: string
+  readonly column: ColumnDefinition
+  readonly place: ColumnPlace | null
+}
+
+class Draft {
+  private readonly state: TableState
+  private readonly context: DdlContext
+  private readonly dropped = new Set<string>()
+  private readonly renamed = new Map<string, string>()
+  private readonly defaults = new Map<string, ColumnState['default']>()
+  private readonly changes: Change[] = []
+  private readonly placed: { readonly column: ColumnState; readonly place: ColumnPlace }[] = []
+  private charset: string
+  private comment: string | null
+  private converted = false
+  private nextIdentity: number
+  /** Why the structure is unclear. */
+  private unclear: string | null = null
+  /** Why values may be others than the lake has. */
+  private rewritten: string | null = null
+  private columns: ColumnState[] = []
+  private keys: KeyState[]
+
+  constructor(state: TableState, context: DdlContext) {
+    this.state = state
+    this.context = context
+    this.charset = state.charset
+    this.comment = state.comment
+    this.nextIdentity = state.nextIdentity
+    this.keys = [...state.keys]
+  }
+
+  /** Takes note of an action that does not depend on others. */
+  prepare(action: AlterAction): void {
+    switch (action.kind) {
+      case 'drop-column':
+        if (this.exists(action.name, action.ifExists)) this.dropped.add(fold(action.name))
+        break
+      case 'rename-column':
+        if (this.exists(action.from, action.ifExists))
+          this.renamed.set(fold(action.from), action.to)
+        break
+      case 'set-default':
+        if (this.exists(action.name, action.ifExists)) {
+          this.defaults.set(fold(action.name), action.default)
+        }
+        break
+      case 'change-column':
+        if (this.exists(action.from, action.ifExists)) this.changes.push(action)
+        break
+      case 'convert-charset':
+        if (action.charset === 'default')
+          this.fail('the new charset is the default of the database')
+        this.charset = action.charset
+        this.converted = true
+        break
+      case 'default-charset':
+        this.charset = action.charset
+        break
+      case 'partition-rows':
+        this.rewritten ??= `${action.verb} PARTITION or TABLESPACE changes rows without row events.`
+        break
+      case 'comment':
+        this.comment = action.comment
+        break
+      default:
+        break
+    }
+  }
+
+  finish(actions: readonly AlterAction[]): Applied {
+    for (const column of this.state.columns) this.carry(column)
+    // Columns that move and columns that are new find their places in the order of the statement.
+    for (const action of actions) {
+      if (action.kind === 'add-column') this.add(action)
+      else if (action.kind === 'change-column') this.move(action.from)
+    }
+    for (const { column, place } of this.placed) this.place(column, place)
+    this.dropIndexes(actions)
+    if (this.unclear !== null) return { kind: 'unmappable', reason: this.unclear, state: null }
+    const { columns, charset, comment, nextIdentity } = this
+    const keys = this.keysOf(columns)
+    const indexes = actions.flatMap((action) => indexesOf(action))
+    const moved = { ...this.state, columns, keys, charset, comment, nextIdentity }
+    const state = addIndexes(moved, indexes)
+    if (this.rewritten === null) return { kind: 'changed', state }
+    return { kind: 'unmappable', reason: this.rewritten, state }
+  }
+
+  private fail(reason: string): void {
+    this.unclear ??= `${reason}.`
+  }
+
+  private find(name: string): ColumnState | undefined {
+    return this.state.columns.find((column) => sameName(column.name, name))
+  }
+
+  private exists(name: string, ifExists: boolean): boolean {
+    if (this.find(name) !== undefined) return true
+    // The server accepted it, so what we know of the table is wrong.
+    if (!ifExists) this.fail(`The statement changes a column "${name}" that is not known`)
+    return false
+  }
+
+  private carry(column: ColumnState): void {
+    const name = fold(column.name)
+    if (this.dropped.has(name)) return
+    const change = this.changes.find(({ from }) => fold(from) === name)
+    const next = change === undefined ? this.kept(column) : this.changed(column, change.column)
+    if (change === undefined || change.place === null) this.columns.push(next)
+    else this.moving.set(name, { column: next, place: change.place })
+  }
+
+  private readonly moving = new Map<string, { column: ColumnState; place: ColumnPlace }>()
+
+  private move(from: string): void {
+    const moving = this.moving.get(fold(from))
+    if (moving === undefined) return
+    this.moving.delete(fold(from))
+    this.placed.push(moving)
+  }
+
+  private kept(column: ColumnState): ColumnState {
+    const name = this.renamed.get(fold(column.name)) ?? column.name
+    const value = this.defaults.get(fold(column.name)) ?? column.default
+    const converts = this.converted && column.type.charset !== null
+    const type = converts ? convertedType(column.type, this.charset) : column.type
+    this.checkValues(column, { ...column, type })
+    return { ...column, name, type, default: value }
+  }
+
+  private changed(column: ColumnState, definition: ColumnDefinition): ColumnState {
+    const { identity, existing } = column
+    const next = columnState(definition, identity, this.charset, existing)
+    // Expressions are not tracked, so this one may be another.
+    if (next.generated !== null) this.rewritten ??= `Column "${column.name}" is computed anew.`
+    this.checkValues(column, next)
+    return next
+  }
+
+  private checkValues(from: ColumnState, to: ColumnState): void {
+    const reason = keepsValues(from, to, this.context.strict)
+    if (reason !== null) this.rewritten ??= `Column "${from.name}": ${reason}.`
+  }
+
+  private add({ column, place, ifNotExists }: Extract<AlterAction, { kind: 'add-column' }>): void {
+    const there = this.find(column.name)
+    if (ifNotExists && there !== undefined && !this.dropped.has(fold(column.name))) return
+    const identity = String(this.nextIdentity++)
+    const state = columnState(column, identity, this.charset, { kind: 'unknown' })
+    const existing = defaultOf(state, this.context.types)
+    this.placed.push({ column: { ...state, existing }, place })
+  }
+
+  private place(column: ColumnState, place: ColumnPlace): void {
+    if (place.at === 'last') {
+      this.columns.push(column)
+      return
+    }
+    if (place.at === 'first') {
+      this.columns.unshift(column)
+      return
+    }
+    const after = this.columns.findIndex(({ name }) => sameName(name, place.column))
+    if (after === -1) this.fail(`The statement names a column "${place.column}" that is not known`)
+    this.columns.splice(after + 1, 0, column)
+  }
+
+  private dropIndexes(actions: readonly AlterAction[]): void {
+    for (const action of actions) {
+      if (action.kind === 'drop-index') {
+        this.keys = this.keys.filter(({ name }) => !sameName(name, action.name))
+      } else if (action.kind === 'rename-index') {
+        this.keys = this.keys.map((key) =>
+          sameName(key.name, action.from) ? { ...key, name: action.to } : key,
+        )
+      }
+    }
+  }
+
+  /** A dropped column leaves its indexes; an index without columns is gone. */
+  private keysOf(columns: readonly ColumnState[]): readonly KeyState[] {
+    return this.keys
+      .map((key) => ({
+        ...key,
+        columns: key.columns.filter(
+          (identity) => identity === null || columns.some((column) => column.identity === identity),
+        ),
+      }))
+      .filter(({ columns: parts }) => parts.length > 0)
+  }
+}
+
+/** Names of columns are the same in any case. */
+function fold(name: string): string {
+  return name.toLowerCase()
+}
+
+function columnState(
+  definition: ColumnDefinition,
+  identity: string,
+  charset: string,
+  existing: ColumnState['existing'],
+): ColumnState {
+  const { name, nullable, default: value, generated, autoIncrement, comment } = definition
+  const type = withCharset(definition.type, charset)
+  return {
+    identity,
+    name,
+    type,
+    nullable,
+    default: value,
+    generated,
+    autoIncrement,
+    comment,
+    existing,
+  }
+}
+
+function inlineIndex({ name, key }: ColumnDefinition): IndexDefinition[] {
+  if (key === null) return []
+  return [{ name: key === 'primary' ? PRIMARY : null, unique: true, columns: [name] }]
+}
+
+function indexesOf(action: AlterAction): IndexDefinition[] {
+  if (action.kind === 'add-index') return [action.index]
+  if (action.kind === 'add-column' || action.kind === 'change-column') {
+    return inlineIndex(action.column)
+  }
+  return []
+}
+
+function addIndexes(state: TableState, indexes: readonly IndexDefinition[]): TableState {
+  let { columns } = state
+  const keys = [...state.keys]
+  for (const index of indexes) {
+    const name = index.name ?? generatedName(index, keys)
+    if (keys.some((key) => sameName(key.name, name))) continue
+    const parts = index.columns.map(
+      (part) =>
+        columns.find((column) => part !== null && sameName(column.name, part))?.identity ?? null,
+    )
+    keys.push({ name, unique: index.unique, columns: parts })
+    if (name !== PRIMARY) continue
+    // The columns of a primary key are NOT NULL whether it is said or not.
+    columns = columns.map((column) =>
+      parts.includes(column.identity) ? { ...column, nullable: false } : column,
+    )
+  }
+  return { ...state, columns, keys }
+}
+
+/** The server calls an index after its first column, with _2, _3, ... where that is taken. */
+function generatedName({ columns }: IndexDefinition, keys: readonly KeyState[]): string {
+  const base = columns[0] ?? 'functional_index'
+  const taken = (name: string): boolean => keys.some((key) => sameName(key.name, name))
+  if (!taken(base) && base.toUpperCase() !== PRIMARY) return base
+  for (let number = 2; ; number++) {
+    if (!taken(`${base}_${number}`)) return `${base}_${number}`
+  }
+}

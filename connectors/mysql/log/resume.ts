@@ -1,0 +1,112 @@
+// Where reading begins: at the end of the log the first time, at the checkpoint's place afterwards,
+// and never on a server that lacks what we have read or no longer has what we need.
+
+import { PipelineError } from '../../../runtime/base/errors.ts'
+import type { Position } from '../../../runtime/data/position.ts'
+import { GtidSet, MariadbPosition, missingFromState } from '../gtid.ts'
+import { formatMariadbGtid, parseMariadbGtids } from '../gtid.ts'
+import { fileNumber, parseToken, positionOf, tokenOrder, type LogToken } from '../position.ts'
+import { readLogEnd, textOf, type ServerFacts } from '../server.ts'
+import type { ControlConnection } from '../wire/connect.ts'
+
+/**
+ * The end of the log, such that everything before it is committed and visible.
+ *
+ * MySQL: the file is read first and the set after it. Transactions that are in the file already but
+ * not in the set will come by the log, so the order is that of the file's start: the offset that
+ * the server names lies behind them. Older files hold none: rotation waits for open commits.
+ */
+export async function logEndToken(
+  control: ControlConnection,
+  facts: ServerFacts,
+): Promise<LogToken> {
+  if (facts.mariadb) return snapshotToken(control, facts)
+  const { file } = await readLogEnd(control, facts)
+  const gtids = textOf(await control.query('SELECT @@global.gtid_executed AS gtids'), 'gtids')
+  const server = facts.identity
+  return { gtids: GtidSet.parse(gtids).toString(), server, file, offset: 0, epoch: 0 }
+}
+
+/** MariaDB says where in the log a consistent snapshot stands, exactly. */
+async function snapshotToken(control: ControlConnection, facts: ServerFacts): Promise<LogToken> {
+  await control.query('START TRANSACTION WITH CONSISTENT SNAPSHOT')
+  try {
+    const rows = await control.query("SHOW STATUS LIKE 'binlog_snapshot_%'")
+    const status = new Map(
+      rows.map((row) => [String(row['Variable_name']).toLowerCase(), String(row['Value'])]),
+    )
+    const file = status.get('binlog_snapshot_file') ?? ''
+    const offset = Number(status.get('binlog_snapshot_position') ?? '0')
+    const found = await control.query('SELECT BINLOG_GTID_POS(?, ?) AS gtids', [file, offset])
+    const gtids = MariadbPosition.parse(textOf(found, 'gtids')).toString()
+    return { gtids, server: facts.identity, file, offset, epoch: 0 }
+  } finally {
+    await control.query('COMMIT')
+  }
+}
+
+/**
+ * Checks that this server can go on from `after`.
+ *
+ * @returns the token to go on from: on another server under the next source epoch, because its
+ *          files and offsets mean something else
+ * @throws PipelineError SOURCE_REWOUND, LOG_GAP
+ */
+export async function resumeToken(
+  control: ControlConnection,
+  facts: ServerFacts,
+  after: Position,
+): Promise<LogToken> {
+  const token = parseToken(after.token)
+  await (facts.mariadb ? checkMariadb(control, token) : checkMysql(control, token))
+  const end = await readLogEnd(control, facts)
+  // A log that was given another name, or reset, counts from 1 again.
+  const sameLog =
+    token.server === facts.identity &&
+    baseName(end.file) === baseName(token.file) &&
+    fileNumber(end.file) >= fileNumber(token.file)
+  if (sameLog) return token
+  const [oldest] = await control.query('SHOW BINARY LOGS')
+  const file = String(oldest?.['Log_name'] ?? end.file)
+  return { ...token, server: facts.identity, file, offset: 0, epoch: token.epoch + 1 }
+}
+
+function baseName(file: string): string {
+  return file.replace(/\.\d+$/, '')
+}
+
+/** @returns the position that `token` names; never behind `after` */
+export function openingPosition(token: LogToken, after: Position | null): Position {
+  return positionOf(token, after?.order ?? tokenOrder(token))
+}
+
+async function checkMysql(control: ControlConnection, token: LogToken): Promise<void> {
+  const ours = GtidSet.parse(token.gtids)
+  const rows = await control.query(
+    'SELECT @@global.gtid_executed AS executed, @@global.gtid_purged AS purged',
+  )
+  const executed = GtidSet.parse(textOf(rows, 'executed'))
+  const lacking = ours.minus(executed)
+  if (!lacking.isEmpty) throw rewound(lacking.toString(), executed.toString())
+  const gone = GtidSet.parse(textOf(rows, 'purged')).minus(ours)
+  if (gone.isEmpty) return
+  throw new PipelineError('LOG_GAP', 'the server has purged transactions that were not read yet', {
+    detail: `Purged and needed: ${gone.toString()}.`,
+  })
+}
+
+async function checkMariadb(control: ControlConnection, token: LogToken): Promise<void> {
+  const position = MariadbPosition.parse(token.gtids)
+  const rows = await control.query('SELECT @@global.gtid_binlog_state AS state')
+  const state = textOf(rows, 'state')
+  const missing = missingFromState(position, parseMariadbGtids(state))
+  if (missing.length === 0) return
+  throw rewound(missing.map(({ gtid }) => formatMariadbGtid(gtid)).join(','), state)
+}
+
+function rewound(lacking: string, has: string): PipelineError {
+  const message = 'the server lacks transactions that were read from it or from its predecessor'
+  return new PipelineError('SOURCE_REWOUND', message, {
+    detail: `Read and lacking: ${lacking}. The server has: ${has === '' ? 'none' : has}.`,
+  })
+}

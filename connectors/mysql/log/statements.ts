@@ -1,0 +1,347 @@
+// What the statements of the log do to captured tables. Everything takes effect at the statement's
+// place: the rows before it have been handed out under the old structure.
+
+import { isDeepStrictEqual } from 'node:util'
+import { PipelineError } from '../../../runtime/base/errors.ts'
+import type { Order } from '../../../runtime/data/position.ts'
+import { tableKey } from '../../../runtime/data/schema.ts'
+import type { SourceContext } from '../../../runtime/source.ts'
+import { alterTable, createLike, createTable, renameTable } from '../ddl/apply.ts'
+import { inDatabase } from '../ddl/parse.ts'
+import type { AlterAction, Statement, TableName } from '../ddl/statement.ts'
+import type { TableState } from '../ddl/state.ts'
+import type { QueryEvent } from '../decode/events.ts'
+import type { MysqlOptions } from '../options.ts'
+import { adoptShadow } from '../shadow.ts'
+import type { TableTracker } from '../tables.ts'
+
+/** A statement's place and what its text means there. */
+interface Place {
+  readonly event: QueryEvent
+  readonly order: Order
+}
+
+interface Rename {
+  readonly from: FullName
+  readonly to: FullName
+}
+
+/** A table without a name, between two names. */
+interface MovedTable {
+  readonly state: TableState | null
+  readonly shadow: boolean
+  /** Of a shadow: the table that it was made LIKE. */
+  readonly like: string | null
+}
+
+interface FullName {
+  readonly database: string
+  readonly name: string
+}
+
+export class Statements {
+  private readonly options: MysqlOptions
+  private readonly tracker: TableTracker
+  private readonly context: SourceContext
+
+  constructor(options: MysqlOptions, tracker: TableTracker, context: SourceContext) {
+    this.options = options
+    this.tracker = tracker
+    this.context = context
+  }
+
+  /** @returns false when the statement has nothing to do with captured tables */
+  concerns(statement: Statement, event: QueryEvent): boolean {
+    const known = (table: TableName): boolean => this.tracker.concerns(this.fullName(table, event))
+    switch (statement.kind) {
+      case 'create-table':
+      case 'truncate':
+      case 'alter-table':
+        return known(statement.table) || ('actions' in statement && renamesTo(statement, known))
+      case 'rename-table':
+        return statement.renames.some(({ from, to }) => known(from) || known(to))
+      case 'drop-table':
+        return statement.tables.some(known)
+      case 'dml':
+      case 'unreadable':
+        // A change that names no table may mean any; text that names none is most likely no DDL.
+        return statement.tables.some(known) || statement.tables.length === 0
+      case 'create-database':
+      case 'alter-database':
+      case 'drop-database':
+        return true
+      case 'begin':
+      case 'commit':
+      case 'rollback':
+      case 'savepoint':
+      case 'xa':
+      case 'no-effect':
+        return false
+    }
+  }
+
+  /** Must be called with all rows handed out. */
+  async run(statement: Statement, event: QueryEvent, order: Order): Promise<void> {
+    const place = { event, order }
+    switch (statement.kind) {
+      case 'create-table':
+        return this.create(statement, place)
+      case 'alter-table':
+        return this.alter(this.fullName(statement.table, event), statement.actions, place)
+      case 'rename-table':
+        return this.rename(
+          statement.renames.map(({ from, to }) => ({
+            from: this.fullName(from, event),
+            to: this.fullName(to, event),
+          })),
+          place,
+        )
+      case 'drop-table':
+        if (!statement.temporary) for (const table of statement.tables) this.drop(table, place)
+        return
+      case 'truncate':
+        return this.truncate(keyOf(this.fullName(statement.table, event)), order)
+      case 'create-database':
+      case 'alter-database': {
+        const charset = statement.charset ?? event.serverCharset
+        const database = this.tracker.fold(statement.database ?? event.database)
+        if (charset !== null) this.tracker.setDatabaseCharset(database, charset)
+        return
+      }
+      case 'drop-database':
+        for (const table of this.tracker.ofDatabase(this.tracker.fold(statement.database))) {
+          this.tracker.forget(table, order, this.context)
+        }
+        return
+      case 'dml':
+        return this.parkNamed(statement.tables, place, 'LOG_STATEMENT', statementReason(statement))
+      case 'unreadable':
+        return this.unreadable(statement.tables, statement.reason, place)
+      default:
+    }
+  }
+
+  private fullName(table: TableName, event: QueryEvent): FullName {
+    const { database, name } = inDatabase(table, event.database)
+    return { database: this.tracker.fold(database), name: this.tracker.fold(name) }
+  }
+
+  /** Before the place where the table joined, its DDL is part of the structure that was read. */
+  private isEarly(table: string, order: Order): boolean {
+    const joinedAt = this.tracker.find(table)?.joinedAt ?? null
+    return this.tracker.isGone(table, order) || (joinedAt !== null && order < joinedAt)
+  }
+
+  private async create(
+    statement: Extract<Statement, { kind: 'create-table' }>,
+    place: Place,
+  ): Promise<void> {
+    if (statement.temporary) return
+    const { event, order } = place
+    const table = this.fullName(statement.table, event)
+    const key = keyOf(table)
+    if (this.isEarly(key, order)) return
+    if (statement.ifNotExists && !statement.orReplace && this.tracker.find(key) !== null) return
+    const created = { ...table, incarnation: order.toString() }
+    if (statement.definition !== null) {
+      const charset = this.tracker.databaseCharset(table.database, event)
+      this.put(createTable(statement.definition, { ...created, charset }), order, null)
+      return
+    }
+    const like = statement.like === null ? null : keyOf(this.fullName(statement.like, event))
+    const source = like === null ? null : this.tracker.stateOf(like)
+    if (source !== null) this.put(createLike(source, created), order, like)
+    else if (this.tracker.captures(table.database, table.name)) {
+      await this.tracker.joinFromServer(table.database, table.name, order, this.context)
+    }
+  }
+
+  /**
+   * A new table: captured, or the shadow of a captured one. @param like  what it was copied from
+   */
+  private put(state: TableState, order: Order, like: string | null): void {
+    if (this.tracker.captures(state.database, state.name)) {
+      this.tracker.show(state, null, order, this.context)
+    } else this.tracker.putShadow(state, like)
+  }
+
+  private async alter(
+    table: FullName,
+    actions: readonly AlterAction[],
+    place: Place,
+  ): Promise<void> {
+    const { event, order } = place
+    const key = keyOf(table)
+    const shadow = this.tracker.shadow(key)
+    const tracked = this.tracker.find(key)
+    const exchanged = actions.flatMap((action) =>
+      action.kind === 'partition-rows' && action.with !== null ? [action.with] : [],
+    )
+    const why = 'Its rows were exchanged with a partition.'
+    await this.parkNamed(exchanged, place, 'DDL_UNMAPPABLE', why)
+    const context = { types: this.options, strict: event.strict }
+    if (tracked !== null && !this.isEarly(key, order)) {
+      const applied = alterTable(tracked.state, actions, context)
+      if (applied.kind === 'unmappable') {
+        await this.parkTable(key, order, applied.reason, applied.state)
+      } else if (!isDeepStrictEqual(applied.state, tracked.state)) {
+        this.tracker.show(applied.state, null, order, this.context)
+      }
+    } else if (shadow !== null) {
+      const applied = alterTable(shadow.state, actions, context)
+      if (applied.state !== null) this.tracker.putShadow(applied.state, shadow.like)
+      else this.tracker.dropShadow(key)
+    }
+    const target = actions.find((action) => action.kind === 'rename-table')
+    if (target?.kind !== 'rename-table') return
+    await this.rename([{ from: table, to: this.fullName(target.to, event) }], place)
+  }
+
+  /**
+   * Tables take other names, one after the other in the statement and all at once for everybody
+   * else: a swap by way of a third name makes no third table.
+   */
+  private async rename(renames: readonly Rename[], place: Place): Promise<void> {
+    const origins = new Map<string, Rename>()
+    for (const { from, to } of renames) {
+      const earlier = origins.get(keyOf(from))
+      origins.delete(keyOf(from))
+      origins.set(keyOf(to), { from: earlier?.from ?? from, to })
+    }
+    const moves = [...origins.values()].filter(({ from, to }) => keyOf(from) !== keyOf(to))
+    const moved = moves.map(({ from, to }) => ({ to, table: this.takeAway(from, place) }))
+    for (const { to, table } of moved) await this.putBack(table, to, place)
+    this.tracker.forgetLeft(place.order, this.context)
+  }
+
+  private takeAway(from: FullName, { order }: Place): MovedTable {
+    const key = keyOf(from)
+    const shadow = this.tracker.shadow(key)
+    const state = this.tracker.stateOf(key)
+    if (this.tracker.find(key) !== null && !this.isEarly(key, order)) this.tracker.leave(key)
+    this.tracker.dropShadow(key)
+    return { state, shadow: shadow !== null, like: shadow?.like ?? null }
+  }
+
+  /**
+   * A shadow that takes the name of its original is the original in a new structure, with the same
+   * rows; any other table that takes a captured name brings rows of its own, which the lake does
+   * not have: a new incarnation.
+   */
+  private async putBack(
+    { state, shadow, like }: MovedTable,
+    to: FullName,
+    { order }: Place,
+  ): Promise<void> {
+    const target = keyOf(to)
+    if (this.isEarly(target, order)) return
+    if (!this.tracker.captures(to.database, to.name)) {
+      if (state !== null) this.put(renameTable(state, to.database, to.name), order, like)
+      return
+    }
+    if (state === null) {
+      await this.tracker.joinFromServer(to.database, to.name, order, this.context)
+      return
+    }
+    const renamed = renameTable(state, to.database, to.name)
+    const original = this.tracker.leftState(target)
+    if (!shadow || original === null) {
+      this.put({ ...renamed, incarnation: order.toString() }, order, null)
+      return
+    }
+    const adopted = adoptShadow(original, renamed, like === target, this.options)
+    if (adopted.kind === 'changed') this.tracker.comeBack(adopted.state, order, this.context)
+    else {
+      this.tracker.comeBack(original, order, this.context)
+      await this.parkTable(target, order, adopted.reason, adopted.state)
+    }
+  }
+
+  private drop(name: TableName, { event, order }: Place): void {
+    const table = keyOf(this.fullName(name, event))
+    this.tracker.dropShadow(table)
+    if (!this.isEarly(table, order)) this.tracker.forget(table, order, this.context)
+  }
+
+  private truncate(table: string, order: Order): void {
+    const tracked = this.tracker.find(table)
+    if (tracked === null || !tracked.announced || this.isEarly(table, order)) return
+    this.context.tableTruncated(table, order)
+  }
+
+  private async unreadable(
+    tables: readonly TableName[],
+    reason: string,
+    place: Place,
+  ): Promise<void> {
+    if (tables.length === 0) {
+      this.options.log.warn('a statement of the log is not understood', { reason })
+      return
+    }
+    await this.parkNamed(tables, place, 'DDL_UNMAPPABLE', reason)
+  }
+
+  /** @param tables  [] means every table */
+  private async parkNamed(
+    tables: readonly TableName[],
+    { event, order }: Place,
+    error: 'LOG_STATEMENT' | 'DDL_UNMAPPABLE',
+    reason: string,
+  ): Promise<void> {
+    const all = error === 'LOG_STATEMENT' && tables.length === 0
+    const keys = all
+      ? this.tracker.names()
+      : tables.map((name) => keyOf(this.fullName(name, event)))
+    for (const key of keys) {
+      const tracked = this.tracker.find(key)
+      if (tracked === null || !tracked.announced || this.isEarly(key, order)) continue
+      if (error === 'DDL_UNMAPPABLE') await this.parkTable(key, order, reason)
+      else {
+        const message = `rows of table "${key}" were changed by a statement that is not in rows`
+        this.context.park(key, new PipelineError(error, message, { detail: reason }))
+      }
+    }
+  }
+
+  /**
+   * The table waits for a resync.
+   *
+   * @param state  its structure from here on; `null`: only the server knows
+   */
+  private async parkTable(
+    table: string,
+    order: Order,
+    reason: string,
+    state: TableState | null = null,
+  ): Promise<void> {
+    const message = `table "${table}" was changed in a way that the log does not carry over`
+    this.context.park(table, new PipelineError('DDL_UNMAPPABLE', message, { detail: reason }))
+    const tracked = this.tracker.find(table)
+    if (tracked === null) return
+    if (state !== null) {
+      this.tracker.show(state, null, order, this.context)
+      return
+    }
+    const { database, name } = tracked.state
+    await this.tracker.joinFromServer(database, name, order, this.context)
+  }
+}
+
+function renamesTo(
+  { actions }: Extract<Statement, { kind: 'alter-table' }>,
+  known: (table: TableName) => boolean,
+): boolean {
+  return actions.some(
+    (action) =>
+      (action.kind === 'rename-table' && known(action.to)) ||
+      (action.kind === 'partition-rows' && action.with !== null && known(action.with)),
+  )
+}
+
+function statementReason({ verb }: Extract<Statement, { kind: 'dml' }>): string {
+  return `The log has the text of ${verb.toUpperCase()} and not the rows that it changed.`
+}
+
+function keyOf({ database, name }: FullName): string {
+  return tableKey({ namespace: database, name })
+}

@@ -1,0 +1,367 @@
+// The captured tables as the log has them at the place that it has been read to. DDL of the log
+// moves them, never information_schema as of now: rows from before a change are still on their way.
+
+import { PipelineError } from '../../runtime/base/errors.ts'
+import type { Order } from '../../runtime/data/position.ts'
+import { tableKey, type ExistingValue, type SourceTable } from '../../runtime/data/schema.ts'
+import type { TableSchema } from '../../runtime/data/schema.ts'
+import type { SourceContext } from '../../runtime/source.ts'
+import { defaultOf } from './ddl/default.ts'
+import { sourceTableOf, type TableState, type UnsupportedColumn } from './ddl/state.ts'
+import { isCaptured, type MysqlOptions } from './options.ts'
+import { orderOf } from '../../runtime/data/position.ts'
+import { fileNumber } from './position.ts'
+import { readLogEnd, type ServerFacts } from './server.ts'
+import { originalsOf } from './shadow.ts'
+import { structuresAt, type ListedTable } from './structure.ts'
+import type { ControlConnection } from './wire/connect.ts'
+
+export interface Tracked {
+  readonly state: TableState
+  /**
+   * The structure is that of this place: rows and DDL before it are part of what the backfill will
+   * read. `null`: the log has shown all of it.
+   */
+  readonly joinedAt: Order | null
+  /** The runtime has been told of it. */
+  readonly announced: boolean
+  /** Why it cannot be copied; its rows are counted. Only of tables that were never announced. */
+  readonly refusal: string | null
+}
+
+/** As it lies in the checkpoint; orders as decimal text. */
+export interface SavedTable {
+  readonly state: TableState
+  readonly joinedAt: string | null
+  readonly announced: boolean
+}
+
+/** A copy of a captured table that a tool for online changes makes. */
+export interface Shadow {
+  readonly state: TableState
+  /** Table that it was made LIKE; `null`: it was defined. */
+  readonly like: string | null
+}
+
+export interface SavedTables {
+  readonly tables: readonly SavedTable[]
+  readonly shadows: readonly Shadow[]
+  readonly charsets: readonly (readonly [database: string, charset: string])[]
+}
+
+/** A table as the runtime sees it, and what of it the lake cannot hold. */
+interface Mapped {
+  readonly table: SourceTable
+  readonly unsupported: readonly UnsupportedColumn[]
+}
+
+export class TableTracker {
+  private readonly options: MysqlOptions
+  private readonly facts: ServerFacts
+  private readonly control: ControlConnection
+  private readonly sourceEpoch: number
+  private readonly tables = new Map<string, Tracked>()
+  private readonly shadows = new Map<string, Shadow>()
+  /** Default charset by database. */
+  private readonly charsets: Map<string, string>
+  /** Tables whose name has been taken away by the running statement. */
+  private readonly left = new Map<string, Tracked>()
+  /** Tables that were asked for and had gone, and the log's end at that moment. */
+  private readonly gone = new Map<string, Order>()
+  private saved: SavedTables | null = null
+
+  constructor(
+    options: MysqlOptions,
+    facts: ServerFacts,
+    control: ControlConnection,
+    sourceEpoch: number,
+    saved: SavedTables,
+  ) {
+    this.options = options
+    this.facts = facts
+    this.control = control
+    this.sourceEpoch = sourceEpoch
+    this.charsets = new Map(saved.charsets)
+    for (const { state, joinedAt, announced } of saved.tables) {
+      if (!isCaptured(options, state.database, state.name)) continue
+      const order = joinedAt === null ? null : BigInt(joinedAt)
+      const tracked = { state, joinedAt: order, announced, refusal: null }
+      const refusal = announced ? null : this.refusalOf(this.sourceTable(state))
+      this.tables.set(keyOf(state), { ...tracked, refusal })
+    }
+    for (const shadow of saved.shadows) this.shadows.set(keyOf(shadow.state), shadow)
+  }
+
+  /** True for tables of the pipeline; the shadow of a captured table is none. */
+  captures(database: string, name: string): boolean {
+    return isCaptured(this.options, database, name) && !this.isShadow(database, name)
+  }
+
+  /** True when `name` looks like the shadow of a table that is captured. */
+  private isShadow(database: string, name: string): boolean {
+    return originalsOf(name).some((original) => {
+      const key = nameKey(database, original)
+      return this.tables.has(key) || this.left.has(key)
+    })
+  }
+
+  /** True when a statement about this table must be looked at. */
+  concerns({ database, name }: { readonly database: string; readonly name: string }): boolean {
+    const key = nameKey(database, name)
+    return (
+      this.tables.has(key) ||
+      this.shadows.has(key) ||
+      isCaptured(this.options, database, name) ||
+      this.isShadow(database, name)
+    )
+  }
+
+  /** Names as the server stores them. */
+  fold(name: string): string {
+    return this.facts.lowerCaseNames ? name.toLowerCase() : name
+  }
+
+  names(): readonly string[] {
+    return [...this.tables.keys()]
+  }
+
+  databaseCharset(
+    database: string,
+    event: { readonly database: string; readonly databaseCharset: string | null },
+  ): string {
+    const written = this.fold(event.database) === database ? event.databaseCharset : null
+    return written ?? this.charsets.get(database) ?? 'utf8mb4'
+  }
+
+  setDatabaseCharset(database: string, charset: string): void {
+    if (this.charsets.get(database) === charset) return
+    this.charsets.set(database, charset)
+    this.saved = null
+  }
+
+  find(table: string): Tracked | null {
+    return this.tables.get(table) ?? null
+  }
+
+  /** All tables, for `SourceOpening`: those that the lake can hold. */
+  sourceTables(): readonly SourceTable[] {
+    return [...this.tables.values()]
+      .map(({ state }) => this.sourceTable(state))
+      .filter(({ unsupported }) => unsupported.length === 0)
+      .map(({ table }) => table)
+  }
+
+  /** Every table of a database, for DROP DATABASE. */
+  ofDatabase(database: string): readonly string[] {
+    return [...this.tables]
+      .filter(([, { state }]) => state.database === database)
+      .map(([key]) => key)
+  }
+
+  /** The structure as the log has it now; `null` when it is not captured or gone. */
+  structureOf(table: string): TableState | null {
+    return this.tables.get(table)?.state ?? null
+  }
+
+  /** @returns by field, what an INSERT that leaves the column out stores */
+  defaultsOf(state: TableState, schema: TableSchema): readonly ExistingValue[] {
+    return schema.fields.map(({ identity }) => {
+      const column = state.columns.find((candidate) => candidate.identity === identity)
+      return column === undefined ? { kind: 'unknown' } : defaultOf(column, this.options)
+    })
+  }
+
+  /** Takes the structures that hold at the very first position. */
+  adopt(structures: ReadonlyMap<string, TableState>, charsets: ReadonlyMap<string, string>): void {
+    for (const [database, charset] of charsets) this.charsets.set(database, charset)
+    // Sorted by name, `_t_gho` would come before `t` and be taken for a table of its own.
+    const states = [...structures].sort(([left], [right]) => left.length - right.length)
+    for (const [key, state] of states) {
+      if (!this.captures(state.database, state.name)) continue
+      this.tables.set(key, { state, joinedAt: null, announced: true, refusal: null })
+    }
+    this.saved = null
+    this.refuseUnsupported([...this.tables.keys()])
+  }
+
+  /**
+   * Tables that the selector matches now and that were not captured before: they join at the log's
+   * end, so what the log still brings of them from before is left to the backfill.
+   */
+  async joinNew(listed: readonly ListedTable[]): Promise<void> {
+    const fresh = listed.filter(
+      ({ database, name }) =>
+        this.captures(database, name) && !this.tables.has(nameKey(database, name)),
+    )
+    if (fresh.length === 0) return
+    const { structures, order } = await this.readNow()
+    for (const { database, name } of fresh) {
+      const key = nameKey(database, name)
+      const state = structures.get(key)
+      if (state === undefined) continue
+      this.tables.set(key, { state, joinedAt: order, announced: true, refusal: null })
+    }
+    this.saved = null
+    this.refuseUnsupported(fresh.map(({ database, name }) => nameKey(database, name)))
+  }
+
+  /** A captured table that the log shows and nobody knows: a filter was on when it was made. */
+  async joinFromServer(
+    database: string,
+    name: string,
+    order: Order,
+    context: SourceContext,
+  ): Promise<void> {
+    const { structures, order: now } = await this.readNow()
+    const state = structures.get(nameKey(database, name))
+    // Dropped meanwhile: its rows are of no use.
+    if (state === undefined) this.gone.set(nameKey(database, name), now)
+    else this.show(state, now, order, context)
+  }
+
+  /** True when the server no longer had the table at this place, or later. */
+  isGone(table: string, order: Order): boolean {
+    return order < (this.gone.get(table) ?? 0n)
+  }
+
+  /**
+   * The table has this structure from `order` on.
+   *
+   * @param joinedAt  see `Tracked`
+   */
+  show(state: TableState, joinedAt: Order | null, order: Order, context: SourceContext): void {
+    const key = keyOf(state)
+    const announced = (this.tables.get(key) ?? this.left.get(key))?.announced ?? false
+    this.left.delete(key)
+    const { table, unsupported } = this.sourceTable(state)
+    const refusal = this.refusalOf({ table, unsupported })
+    this.saved = null
+    if (refusal === null || announced) {
+      this.tables.set(key, { state, joinedAt, announced: true, refusal: null })
+      if (unsupported.length > 0) context.park(key, unsupportedError(key, unsupported))
+      else context.tableChanged(table, order)
+      return
+    }
+    this.tables.set(key, { state, joinedAt, announced: false, refusal })
+    this.options.log.warn('a new table cannot be copied', { table: key, reason: refusal })
+  }
+
+  forget(table: string, order: Order, context: SourceContext): void {
+    const tracked = this.tables.get(table)
+    if (tracked === undefined) return
+    this.tables.delete(table)
+    this.saved = null
+    if (tracked.announced) context.tableDropped(table, order)
+  }
+
+  /** The structure of a table or of a shadow, or of one that the running statement has moved. */
+  stateOf(table: string): TableState | null {
+    return this.structureOf(table) ?? this.shadows.get(table)?.state ?? this.leftState(table)
+  }
+
+  shadow(table: string): Shadow | null {
+    return this.shadows.get(table) ?? null
+  }
+
+  putShadow(state: TableState, like: string | null): void {
+    if (!this.isShadow(state.database, state.name)) return
+    this.shadows.set(keyOf(state), { state, like })
+    this.saved = null
+  }
+
+  dropShadow(table: string): void {
+    if (this.shadows.delete(table)) this.saved = null
+  }
+
+  /** The running statement takes the table's name away; another table may take it. */
+  leave(table: string): void {
+    const tracked = this.tables.get(table)
+    if (tracked === undefined) return
+    this.tables.delete(table)
+    this.left.set(table, tracked)
+    this.saved = null
+  }
+
+  /** A table that has left comes back under its name, with its rows. */
+  comeBack(state: TableState, order: Order, context: SourceContext): void {
+    const key = keyOf(state)
+    const tracked = this.left.get(key)
+    if (tracked !== undefined) this.tables.set(key, { ...tracked, state })
+    this.show(state, tracked?.joinedAt ?? null, order, context)
+  }
+
+  leftState(table: string): TableState | null {
+    return this.left.get(table)?.state ?? null
+  }
+
+  /** The statement has ended: names that nobody has taken are gone. */
+  forgetLeft(order: Order, context: SourceContext): void {
+    for (const [table, { announced }] of this.left) {
+      if (announced) context.tableDropped(table, order)
+    }
+    this.left.clear()
+  }
+
+  save(): SavedTables {
+    this.saved ??= {
+      tables: [...this.tables.values()].map(({ state, joinedAt, announced }) => ({
+        state,
+        joinedAt: joinedAt === null ? null : joinedAt.toString(),
+        announced,
+      })),
+      shadows: [...this.shadows.values()],
+      charsets: [...this.charsets],
+    }
+    return this.saved
+  }
+
+  sourceTable(state: TableState): Mapped {
+    const { options } = this
+    const included = (column: string): boolean =>
+      !options.columnsExclude(state.database, state.name, column)
+    return sourceTableOf(state, options, included)
+  }
+
+  /** The structures now, and a place of the log at which they hold or which lies behind it. */
+  async readNow(): Promise<{ structures: ReadonlyMap<string, TableState>; order: Order }> {
+    const { control, options, facts, sourceEpoch } = this
+    const { structures, place } = await structuresAt(control, options, facts.mariadb, async () =>
+      readLogEnd(control, facts),
+    )
+    return { structures, order: orderOf(sourceEpoch, fileNumber(place.file), place.offset) }
+  }
+
+  private refusalOf({ table, unsupported }: Mapped): string | null {
+    const [first] = unsupported
+    if (first !== undefined) return `column ${first.name}: ${first.reason}`
+    return this.options.keyed && table.key === null ? 'the table has no key' : null
+  }
+
+  /** A table that is there from the start and cannot be copied stops the start. */
+  private refuseUnsupported(tables: readonly string[]): void {
+    for (const key of tables) {
+      const state = this.structureOf(key)
+      if (state === null) continue
+      const { table, unsupported } = this.sourceTable(state)
+      if (unsupported.length > 0) throw unsupportedError(key, unsupported)
+      if (this.options.keyed && table.key === null) {
+        throw new PipelineError('TABLE_WITHOUT_KEY', `table "${key}" has no key`)
+      }
+    }
+  }
+}
+
+function unsupportedError(table: string, columns: readonly UnsupportedColumn[]): PipelineError {
+  const names = columns.map(({ name, sourceType }) => `${name} ${sourceType}`).join(', ')
+  const detail = columns.map(({ name, reason }) => `Column "${name}": ${reason}.`).join('\n')
+  const message = `table "${table}" has columns that the lake cannot hold: ${names}`
+  return new PipelineError('TYPE_UNSUPPORTED', message, { detail })
+}
+
+function nameKey(database: string, name: string): string {
+  return tableKey({ namespace: database, name })
+}
+
+function keyOf({ database, name }: TableState): string {
+  return nameKey(database, name)
+}

@@ -1,0 +1,235 @@
+// Reads tables, columns and types from the server's catalog. The catalog is the one of now, while
+// the log may still be in the past: whoever uses a reading must know which of the two it needs.
+
+import { assert } from '../../runtime/base/assert.ts'
+import type { Row } from './control.ts'
+import { parseSnapshot, type Snapshot } from './snapshot.ts'
+import type { PgType, TypeLookup } from './types.ts'
+
+/** Asks the server one question. */
+export type Ask = (
+  sql: string,
+  values?: readonly unknown[],
+  patient?: boolean,
+) => Promise<readonly Row[]>
+
+export interface CatalogColumn {
+  /** Number of the column; never given twice in the life of a table. */
+  readonly attnum: number
+  /** Of a dropped column: not its name any more. */
+  readonly name: string
+  readonly type: number
+  readonly modifier: number
+  readonly notNull: boolean
+  readonly dropped: boolean
+  /** '' plain, s stored and v virtual generated columns. */
+  readonly generated: string
+  /** Text of the value that rows older than the column have; `null`: null or no such rows. */
+  readonly missing: string | null
+  readonly comment: string | null
+  /** Transaction that last changed the column's declaration. */
+  readonly changedBy: string
+}
+
+export interface CatalogTable {
+  readonly oid: number
+  readonly namespace: string
+  readonly name: string
+  /** r table, p partitioned table. */
+  readonly kind: 'r' | 'p'
+  /** It is a partition of another table, whose name its rows have in the log. */
+  readonly isPartition: boolean
+  /** Replica identity: d default, f full, i index, n nothing. */
+  readonly identity: string
+  /**
+   * Names the files of the rows: changes when they are rewritten or truncated. Of a partitioned
+   * table: `oid:file` of each leaf, with a c behind it when it was created as a partition, an a
+   * when it was attached (then the partition is younger than the table's row type).
+   */
+  readonly files: string
+  readonly comment: string | null
+  /** By attnum, dropped ones included. */
+  readonly columns: readonly CatalogColumn[]
+  /** Unique indexes over plain columns, attnums in index order; the primary key first. */
+  readonly indexes: readonly CatalogIndex[]
+}
+
+export interface CatalogIndex {
+  readonly primary: boolean
+  readonly identity: boolean
+  readonly key: readonly number[]
+}
+
+export interface CatalogReading {
+  readonly tables: readonly CatalogTable[]
+  readonly snapshot: Snapshot
+}
+
+const TABLE_SQL = `
+SELECT c.oid::text AS oid, n.nspname AS namespace, c.relname AS name, c.relkind AS kind,
+  c.relispartition AS partition, c.relreplident AS identity,
+  CASE c.relkind WHEN 'r' THEN c.relfilenode::text ELSE (
+    SELECT coalesce(string_agg(concat(l.oid, ':', l.relfilenode,
+        CASE WHEN h.xmin = y.xmin THEN 'c' ELSE 'a' END), ',' ORDER BY l.oid), '')
+    FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
+      JOIN pg_inherits h ON h.inhrelid = l.oid JOIN pg_type y ON y.oid = l.reltype
+    WHERE t.isleaf) END AS files,
+  obj_description(c.oid, 'pg_class') AS comment,
+  (SELECT json_agg(json_build_object('attnum', a.attnum, 'name', a.attname,
+      'type', a.atttypid::int8, 'modifier', a.atttypmod, 'notNull', a.attnotnull,
+      'dropped', a.attisdropped, 'generated', a.attgenerated, 'changedBy', a.xmin::text,
+      'missing', CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END,
+      'comment', col_description(c.oid, a.attnum)) ORDER BY a.attnum)
+    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0) AS columns,
+  (SELECT json_agg(json_build_object('primary', i.indisprimary, 'identity', i.indisreplident,
+      'key', i.indkey::text, 'count', i.indnkeyatts) ORDER BY i.indisprimary DESC, i.indexrelid)
+    FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate
+      AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL) AS indexes,
+  pg_current_snapshot()::text AS snapshot
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = ANY($1::oid[]) AND c.relkind IN ('r', 'p')`
+
+const SNAPSHOT_SQL = 'SELECT pg_current_snapshot()::text AS snapshot'
+
+const LIST_SQL = `
+SELECT c.oid::text AS oid, n.nspname AS namespace, c.relname AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ORDER BY 2, 3`
+
+/** Changes with everything that a reading of these tables shows; the server does the work. */
+const FINGERPRINT_SQL = `
+SELECT md5(string_agg(concat_ws(' ', c.oid, c.xmin, c.relnamespace, c.relname, c.relfilenode,
+  (SELECT string_agg(a.xmin || '', ',' ORDER BY a.attnum) FROM pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attnum > 0),
+  (SELECT string_agg(i.xmin || '', ',' ORDER BY i.indexrelid) FROM pg_index i
+    WHERE i.indrelid = c.oid),
+  (SELECT string_agg(d.xmin || '', ',' ORDER BY d.objsubid) FROM pg_description d
+    WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid),
+  (SELECT md5(string_agg(l.oid || ':' || l.relfilenode, ',' ORDER BY l.oid))
+    FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
+    WHERE c.relkind = 'p' AND t.isleaf)), '|' ORDER BY c.oid)) AS fingerprint
+FROM pg_class c WHERE c.oid = ANY($1::oid[])`
+
+export interface ListedTable {
+  readonly oid: number
+  readonly namespace: string
+  readonly name: string
+}
+
+/** Every permanent table that is not itself a partition. */
+export async function listTables(ask: Ask): Promise<readonly ListedTable[]> {
+  const rows = await ask(LIST_SQL)
+  return rows.map((row) => ({
+    oid: Number(row['oid']),
+    namespace: String(row['namespace']),
+    name: String(row['name']),
+  }))
+}
+
+export async function fingerprint(ask: Ask, oids: readonly number[]): Promise<string> {
+  const [row] = await ask(FINGERPRINT_SQL, [oids])
+  return String(row?.['fingerprint'])
+}
+
+/** Reads the tables with these oids, those that exist, in one snapshot. */
+export async function readTables(ask: Ask, oids: readonly number[]): Promise<CatalogReading> {
+  const rows = await ask(TABLE_SQL, [oids])
+  const [first] = rows.length > 0 ? rows : await ask(SNAPSHOT_SQL)
+  return {
+    tables: rows.map(tableOf),
+    snapshot: parseSnapshot(String(first?.['snapshot'])),
+  }
+}
+
+interface IndexRow {
+  readonly primary: boolean
+  readonly identity: boolean
+  readonly key: string
+  readonly count: number
+}
+
+function tableOf(row: Row): CatalogTable {
+  const kind = row['kind']
+  assert(kind === 'r' || kind === 'p', 'the query asks for these kinds only')
+  return {
+    oid: Number(row['oid']),
+    namespace: String(row['namespace']),
+    name: String(row['name']),
+    kind,
+    isPartition: row['partition'] === true,
+    identity: String(row['identity']),
+    files: String(row['files']),
+    comment: typeof row['comment'] === 'string' ? row['comment'] : null,
+    columns: (row['columns'] ?? []) as readonly CatalogColumn[],
+    indexes: ((row['indexes'] ?? []) as readonly IndexRow[]).map(indexOf),
+  }
+}
+
+function indexOf({ primary, identity, key, count }: IndexRow): CatalogIndex {
+  return { primary, identity, key: key.split(' ').slice(0, count).map(Number) }
+}
+
+const TYPE_SQL = `
+SELECT t.oid::text AS oid, n.nspname AS namespace, t.typname AS name, t.typtype AS typtype,
+  t.typbasetype::text AS base, t.typtypmod AS "baseModifier",
+  CASE WHEN t.typcategory = 'A' AND t.typtype = 'b' THEN t.typelem ELSE 0 END::text AS element,
+  quote_ident(f.nspname) || '.' || quote_ident(p.proname) AS output
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+  JOIN pg_proc p ON p.oid = t.typoutput JOIN pg_namespace f ON f.oid = p.pronamespace
+WHERE t.oid = ANY($1::oid[])`
+
+/** Types of the server, read when a table first uses them. Their oids are never given twice. */
+export class TypeCatalog {
+  private readonly known = new Map<number, PgType | null>()
+
+  readonly lookup: TypeLookup = (oid) => this.known.get(oid) ?? null
+
+  /** Reads these types and all that they are made of. */
+  async load(ask: Ask, oids: Iterable<number>): Promise<void> {
+    let wanted = this.missing(oids)
+    while (wanted.length > 0) {
+      for (const oid of wanted) this.known.set(oid, null)
+      const rows = await ask(TYPE_SQL, [wanted])
+      for (const row of rows) {
+        const type = typeOf(row)
+        this.known.set(type.oid, type)
+      }
+      const parts = wanted.flatMap((oid) => {
+        const type = this.lookup(oid)
+        return type === null ? [] : [type.base, type.element]
+      })
+      wanted = this.missing(parts)
+    }
+  }
+
+  /** A type that was looked for in vain is asked for again: it may exist by now. */
+  private missing(oids: Iterable<number>): number[] {
+    return [...new Set(oids)].filter((oid) => oid !== 0 && this.lookup(oid) === null)
+  }
+}
+
+function typeOf(row: Row): PgType {
+  return {
+    oid: Number(row['oid']),
+    namespace: String(row['namespace']),
+    name: String(row['name']),
+    typtype: String(row['typtype']),
+    base: Number(row['base']),
+    baseModifier: Number(row['baseModifier']),
+    element: Number(row['element']),
+    output: String(row['output']),
+  }
+}
+
+/** Loads every type that the tables' columns use. */
+export async function loadTypes(
+  types: TypeCatalog,
+  ask: Ask,
+  tables: readonly CatalogTable[],
+): Promise<void> {
+  const oids = new Set<number>()
+  for (const table of tables) for (const column of table.columns) oids.add(column.type)
+  await types.load(ask, oids)
+}

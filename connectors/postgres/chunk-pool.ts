@@ -1,0 +1,73 @@
+// The connections that read chunks: opened when needed, kept while idle, never more than allowed.
+
+import type { Client } from 'pg'
+import { connect } from './connect.ts'
+import type { Lease } from './chunk.ts'
+import type { PostgresOptions } from './options.ts'
+
+export class ChunkPool {
+  private readonly options: PostgresOptions
+  private readonly idle: Client[] = []
+  private readonly waiting: (() => void)[] = []
+  private used = 0
+  private closed = false
+
+  constructor(options: PostgresOptions) {
+    this.options = options
+  }
+
+  /** Waits for a free connection; the caller releases it. @throws PipelineError CONNECT_FAILED */
+  async lease(signal: AbortSignal): Promise<Lease> {
+    while (this.used >= this.options.chunkConnections) {
+      signal.throwIfAborted()
+      await new Promise<void>((resolve) => {
+        this.waiting.push(resolve)
+        signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+    signal.throwIfAborted()
+    this.used++
+    try {
+      const client = this.idle.pop() ?? (await this.open())
+      let leased = true
+      const release = (broken: boolean): void => {
+        if (!leased) return
+        leased = false
+        this.giveBack(client, broken)
+      }
+      return { client, release }
+    } catch (error) {
+      this.free()
+      throw error
+    }
+  }
+
+  private async open(): Promise<Client> {
+    const client = await connect(this.options, 'chunk')
+    // The server may end an idle connection; it must not be handed out again.
+    client.once('end', () => {
+      const at = this.idle.indexOf(client)
+      if (at >= 0) this.idle.splice(at, 1)
+    })
+    return client
+  }
+
+  private giveBack(client: Client, broken: boolean): void {
+    if (broken || this.closed) {
+      const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
+      if (broken) connection.stream.destroy()
+      void client.end().catch(() => {})
+    } else this.idle.push(client)
+    this.free()
+  }
+
+  private free(): void {
+    this.used--
+    this.waiting.shift()?.()
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    await Promise.all(this.idle.splice(0).map(async (client) => client.end().catch(() => {})))
+  }
+}

@@ -1,0 +1,267 @@
+// Reads chunks of tables by COPY in binary form, each in a transaction of its own. The table's lock
+// of a plain SELECT is taken before the snapshot, so no change of structure can stand between the
+// catalog that is checked and the rows that are read.
+
+import type { Client } from 'pg'
+import { PipelineError } from '../../runtime/base/errors.ts'
+import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, Op } from '../../runtime/data/batch.ts'
+import type { Order } from '../../runtime/data/position.ts'
+import { tableKey, type TableSchema } from '../../runtime/data/schema.ts'
+import type { Chunk, ChunkPart, ChunkRead } from '../../runtime/source.ts'
+import { loadTypes, readTables, type Ask, type CatalogTable } from './catalog.ts'
+import { selectSql } from './chunk-sql.ts'
+import { sqlStateOf, translate } from './connect.ts'
+import { CopyReader } from './decode/copy.ts'
+import { compileDecoder, type DecodedField } from './decode/generate.ts'
+import { keyText } from './literal.ts'
+import { decodedFields } from './log-table.ts'
+import { orderOfLsn, type Lsn } from './lsn.ts'
+import { qualified } from './publication.ts'
+import { signatureOf, type TableShape } from './shape.ts'
+import type { Snapshot } from './snapshot.ts'
+import type { KnownTable } from './state.ts'
+import { TableBatch, type TransactionStamp } from './table-batch.ts'
+import type { TableRegistry } from './tables.ts'
+
+/** A lock that an ALTER TABLE holds or waits for is not waited for longer than this. */
+const LOCK_TIMEOUT_MS = 10_000
+
+export interface ChunkParts {
+  readonly registry: TableRegistry
+  readonly sourceEpoch: number
+  /** LOW by the snapshot of the chunk (H1). */
+  readonly lowOf: (snapshot: Snapshot) => Lsn
+  /** The log end, read after the rows. */
+  readonly highest: () => Promise<Lsn>
+  /** The table's structure is not the one that the log has shown: it should be looked at. */
+  readonly moved: (table: string) => void
+}
+
+/** What a chunk is read from: its connection, and how to give it back. */
+export interface Lease {
+  readonly client: Client
+  /** `broken`: the connection is in the middle of something and must be closed. */
+  readonly release: (broken: boolean) => void
+}
+
+interface Opened {
+  readonly low: Lsn
+  readonly time2000Us: number
+}
+
+/** @throws PipelineError SCHEMA_MOVED, CONNECT_FAILED, PRIVILEGE_MISSING */
+export async function openChunk(
+  lease: Lease,
+  parts: ChunkParts,
+  chunk: Chunk,
+  limit: number,
+  schema: TableSchema,
+  signal: AbortSignal,
+): Promise<ChunkRead> {
+  const known = parts.registry.named(chunk.table)
+  if (known === null) {
+    lease.release(false)
+    throw moved(chunk.table, 'it is gone')
+  }
+  try {
+    const opened = await begin(lease.client, parts, known)
+    const reader = new ChunkReader(lease, parts, chunk, limit, schema, known, opened, signal)
+    return reader.asRead()
+  } catch (error) {
+    const translated = chunkFailure(error, chunk.table)
+    if (translated.error === 'SCHEMA_MOVED') parts.moved(chunk.table)
+    const clean = await rollback(lease.client)
+    lease.release(!clean)
+    throw translated
+  }
+}
+
+/** Opens the transaction, and checks that the table is still as the log has shown it. */
+async function begin(client: Client, parts: ChunkParts, known: KnownTable): Promise<Opened> {
+  const { registry } = parts
+  const { oid, source } = known.shape
+  const ask: Ask = async (sql, values = []) => {
+    const { rows } = await client.query<Record<string, unknown>>(sql, [...values])
+    return rows
+  }
+  await ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  await ask(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
+  await ask(`LOCK TABLE ${qualified(source)} IN ACCESS SHARE MODE`)
+  const { tables, snapshot } = await readTables(ask, [oid])
+  const [table] = tables
+  if (table === undefined) throw moved(tableKey(source), 'it is gone')
+  await loadTypes(registry.types, ask, tables)
+  requireSameShape(registry, known, table)
+  if (snapshot.xmin < known.joinedAt) {
+    throw moved(tableKey(source), 'a transaction that is older than its publication still runs')
+  }
+  const [clock] = await ask(
+    `SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::int8::text AS us`,
+  )
+  return { low: parts.lowOf(snapshot), time2000Us: Number(clock?.['us']) - US_TO_2000 }
+}
+
+const US_TO_2000 = 946_684_800_000_000
+
+function requireSameShape(registry: TableRegistry, known: KnownTable, table: CatalogTable): void {
+  const key = tableKey(known.shape.source)
+  let shape: TableShape
+  try {
+    shape = registry.shapeNow(table, { loosened: known.loosened, files: known.reading.files })
+  } catch (cause) {
+    throw moved(key, 'a column has another type', cause)
+  }
+  if (signatureOf(shape) !== signatureOf(known.shape)) throw moved(key, 'its structure changed')
+}
+
+function moved(table: string, reason: string, cause?: unknown): PipelineError {
+  return new PipelineError(
+    'SCHEMA_MOVED',
+    `a chunk of table "${table}" cannot be read: ${reason}`,
+    {
+      cause,
+    },
+  )
+}
+
+/** Table or column undefined, lock not available, cached plan outdated, table just dropped. */
+const MOVED_STATES = new Set(['42P01', '42703', '55P03', '0A000', '42704', 'XX000'])
+
+function chunkFailure(error: unknown, table: string): PipelineError {
+  if (error instanceof PipelineError && sqlStateOf(error) === '') return error
+  if (MOVED_STATES.has(sqlStateOf(error))) return moved(table, 'its structure changes', error)
+  return translate(error, `a chunk of table "${table}" cannot be read`)
+}
+
+async function rollback(client: Client): Promise<boolean> {
+  try {
+    await client.query('ROLLBACK')
+    return true
+  } catch {
+    return false
+  }
+}
+
+class ChunkReader {
+  private readonly lease: Lease
+  private readonly parts: ChunkParts
+  private readonly chunk: Chunk
+  private readonly limit: number
+  private readonly schema: TableSchema
+  private readonly known: KnownTable
+  private readonly low: Lsn
+  private readonly stamp: TransactionStamp
+  private readonly signal: AbortSignal
+  private rows = 0
+
+  constructor(
+    lease: Lease,
+    parts: ChunkParts,
+    chunk: Chunk,
+    limit: number,
+    schema: TableSchema,
+    known: KnownTable,
+    opened: Opened,
+    signal: AbortSignal,
+  ) {
+    this.lease = lease
+    this.parts = parts
+    this.chunk = chunk
+    this.limit = limit
+    this.schema = schema
+    this.known = known
+    this.low = opened.low
+    this.stamp = { serial: 0, lsn: opened.low, time2000Us: opened.time2000Us, xid: 0 }
+    this.signal = signal
+  }
+
+  asRead(): ChunkRead {
+    const { parts } = this
+    return {
+      low: orderOfLsn(parts.sourceEpoch, this.low),
+      parts: this.read(),
+      high: async (): Promise<Order> => orderOfLsn(parts.sourceEpoch, await parts.highest()),
+      // A table without a key is read in one piece, whatever the limit.
+      exhausted: () => this.schema.key === null || this.rows < this.limit,
+    }
+  }
+
+  private async *read(): AsyncGenerator<ChunkPart> {
+    const { lease } = this
+    let finished = false
+    try {
+      yield* this.copy()
+      await lease.client.query('COMMIT')
+      finished = true
+    } catch (error) {
+      throw chunkFailure(error, this.chunk.table)
+    } finally {
+      // Left early or failed: rows may still be on the wire, so the connection is of no use.
+      lease.release(!finished)
+    }
+  }
+
+  private async *copy(): AsyncGenerator<ChunkPart> {
+    const { known, schema, parts, chunk } = this
+    const key = schema.key === null ? [] : (known.shape.source.key ?? []).map(Number)
+    const places = decodedFields(known.shape, schema, 'binary')
+    const select = selectSql({
+      shape: known.shape,
+      lookup: parts.registry.types.lookup,
+      places: places.flatMap(({ column }) => (column < 0 ? [] : [column])),
+      key,
+      after: chunk.after,
+      until: chunk.until,
+      limit: schema.key === null ? null : this.limit,
+    })
+    const fields = inSelectOrder(places)
+    const batch = new TableBatch(schema, parts.sourceEpoch)
+    const title = `${chunk.table} v${schema.version} chunk`
+    const asNull = parts.registry.options.unrepresentable === 'null'
+    const factory = compileDecoder({ title, fields, unrepresentableAsNull: asNull })
+    if (factory === null) throw moved(chunk.table, 'a field cannot take what the column holds')
+    const decode = factory(batch.builders)
+    const { client } = this.lease
+    const reader = new CopyReader(client, select, chunk.table, fields, this.signal)
+    try {
+      while (await reader.fill()) {
+        while (reader.next()) {
+          batch.reserveRow()
+          reader.decode(decode, batch.rows)
+          batch.endRow(Op.read, this.stamp, this.rows)
+          batch.bytes += reader.rowBytes
+          this.rows++
+          if (batch.rows < BATCH_ROWS_MAX && batch.bytes < BATCH_BYTES_MAX) continue
+          yield this.part(batch)
+        }
+      }
+      if (batch.rows > 0) yield this.part(batch)
+    } finally {
+      reader.release()
+    }
+  }
+
+  private part(batch: TableBatch): ChunkPart {
+    const taken = batch.take()
+    return { batch: taken, lastKey: this.lastKey(taken) }
+  }
+
+  /** The key of the last row as JSON texts; '' for a table without a key. */
+  private lastKey(batch: ChunkPart['batch']): string {
+    const { key } = this.schema
+    if (key === null) return ''
+    return JSON.stringify(
+      key.map((index) => {
+        const column = batch.columns[index]
+        if (column === undefined) throw new PipelineError('INTERNAL', 'a key has no column')
+        return keyText(column, batch.rows - 1)
+      }),
+    )
+  }
+}
+
+/** The SELECT list has one column for each field that the table has. */
+function inSelectOrder(fields: readonly DecodedField[]): DecodedField[] {
+  let next = 0
+  return fields.map((field) => (field.column < 0 ? field : { ...field, column: next++ }))
+}

@@ -1,0 +1,155 @@
+// Opens connections with `pg` and translates its errors, once, into ours. Every session speaks UTC,
+// ISO dates and hexadecimal bytea, so that one value has one text wherever it is read.
+
+import { Client } from 'pg'
+import { PipelineError, type ErrorName } from '../../runtime/base/errors.ts'
+import type { PostgresOptions, TlsMode } from './options.ts'
+
+const CONNECT_TIMEOUT_MS = 10_000
+/** The kernel asks after an idle peer: a chunk may rightly be silent while the server sorts. */
+const KEEP_ALIVE_MS = 30_000
+
+/** Settings that decide how values are printed; they go into the startup packet. */
+const SESSION = [
+  'TimeZone=UTC',
+  'DateStyle=ISO,YMD',
+  'IntervalStyle=postgres',
+  'extra_float_digits=3',
+  'bytea_output=hex',
+  'statement_timeout=0',
+  'lock_timeout=0',
+  'idle_in_transaction_session_timeout=0',
+]
+
+/** What the connection is for; the server shows it as application_name. */
+export type Purpose = 'log' | 'control' | 'chunk'
+
+/**
+ * @returns a connected client that the caller ends
+ * @throws PipelineError CONNECT_FAILED, AUTH_FAILED, DATABASE_MISSING, TLS_FAILED, ...
+ */
+export async function connect(options: PostgresOptions, purpose: Purpose): Promise<Client> {
+  if (options.tls.mode !== 'preferred') return attempt(options, purpose, options.tls.mode)
+  try {
+    return await attempt(options, purpose, 'required')
+  } catch (error) {
+    if (!(error instanceof PipelineError && error.error === 'TLS_FAILED')) throw error
+    return attempt(options, purpose, 'disabled')
+  }
+}
+
+async function attempt(
+  options: PostgresOptions,
+  purpose: Purpose,
+  mode: Exclude<TlsMode, 'preferred'>,
+): Promise<Client> {
+  const { host, port, database, user } = options
+  const client = new Client({
+    host,
+    port,
+    database,
+    user,
+    password: options.password(),
+    ssl: tlsOf(mode, options.tls.ca),
+    options: SESSION.map((setting) => `-c ${setting}`).join(' '),
+    application_name: `millrace ${options.slot} ${purpose}`.slice(0, 63),
+    client_encoding: 'UTF8',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    ...(purpose === 'log' && { replication: 'database' }),
+  })
+  // Without a listener a lost idle connection would end the process; the next query reports it.
+  client.on('error', () => {})
+  try {
+    await client.connect()
+  } catch (error) {
+    await client.end().catch(() => {})
+    throw translate(error, `cannot connect to ${host}:${port}`)
+  }
+  return client
+}
+
+type ClientTls =
+  | false
+  | { rejectUnauthorized: boolean; ca?: string; checkServerIdentity?: () => undefined }
+
+function tlsOf(mode: Exclude<TlsMode, 'preferred'>, ca: string | null): ClientTls {
+  if (mode === 'disabled') return false
+  if (mode === 'required') return { rejectUnauthorized: false }
+  const trusted = { rejectUnauthorized: true, ...(ca !== null && { ca }) }
+  return mode === 'verify-full' ? trusted : { ...trusted, checkServerIdentity: () => undefined }
+}
+
+/** By SQLSTATE, whole or its class. */
+const sqlStates: Readonly<Record<string, ErrorName>> = {
+  '28P01': 'AUTH_FAILED',
+  '28000': 'AUTH_FAILED',
+  '3D000': 'DATABASE_MISSING',
+  '42501': 'PRIVILEGE_MISSING',
+  '55006': 'SLOT_IN_USE',
+  '08': 'CONNECT_FAILED',
+  '57': 'CONNECT_FAILED',
+  '53': 'CONNECT_FAILED',
+  // All slots are taken: waiting does not help.
+  '53400': 'SERVER_UNSUITABLE',
+}
+
+/** Codes of Node's sockets. */
+const socketCodes = new Set(
+  'ECONNREFUSED ECONNRESET EPIPE ETIMEDOUT ENOTFOUND EAI_AGAIN EHOSTUNREACH ENETUNREACH'.split(' '),
+)
+
+/** TLS failures have no common code; these are the beginnings of Node's and OpenSSL's. */
+const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|EPROTO)/
+
+/**
+ * Turns an error of `pg` or of the socket into ours. `what` is the message's beginning, lowercase.
+ * An error that is already ours comes back as it is.
+ */
+export function translate(error: unknown, what: string): PipelineError {
+  if (error instanceof PipelineError) return error
+  const { code, message } = factsOf(error)
+  return new PipelineError(nameOf(code, message), `${what}: ${message}`, { cause: error })
+}
+
+function factsOf(error: unknown): { code: string; message: string } {
+  if (!(error instanceof Error)) return { code: '', message: String(error) }
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  // Several addresses of one host fail together, with no message of their own.
+  if (error instanceof AggregateError && error.message === '') {
+    const first: unknown = error.errors[0]
+    return { code, message: first instanceof Error ? first.message : code }
+  }
+  return { code, message: error.message }
+}
+
+function nameOf(code: string, message: string): ErrorName {
+  const known = sqlStates[code] ?? sqlStates[code.slice(0, 2)]
+  if (known !== undefined && /^[0-9A-Z]{5}$/.test(code)) return known
+  if (socketCodes.has(code)) return 'CONNECT_FAILED'
+  // `pg` gives these three no code.
+  if (TLS_CODE.test(code) || message.includes('SSL connection')) return 'TLS_FAILED'
+  if (/^[0-9A-Z]{5}$/.test(code)) return 'SERVER_UNSUITABLE'
+  if (message.includes('password must be a string')) return 'AUTH_FAILED'
+  return 'CONNECT_FAILED'
+}
+
+/** @returns the SQLSTATE of an error of the server; '' for any other */
+export function sqlStateOf(error: unknown): string {
+  const cause = error instanceof PipelineError ? error.cause : error
+  const { code } = factsOf(cause)
+  return /^[0-9A-Z]{5}$/.test(code) ? code : ''
+}
+
+/** Quotes an identifier for SQL. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** Quotes a text literal, whatever standard_conforming_strings says. */
+export function quoteText(text: string): string {
+  return text.includes('\\')
+    ? ` E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
+    : `'${text.replaceAll("'", "''")}'`
+}

@@ -1,0 +1,402 @@
+// Parses the replication stream: CopyData frames, their XLogData and keepalives, and the messages
+// of pgoutput, protocol version 1. Rows go straight into builders; everything that needs the
+// catalog, the runtime or a decision stops the parser, which then stands before that message or
+// behind it. Source: https://www.postgresql.org/docs/18/protocol-logicalrep-message-formats.html
+
+import { PipelineError } from '../../../runtime/base/errors.ts'
+import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, Op } from '../../../runtime/data/batch.ts'
+import type { ChangeBatch } from '../../../runtime/data/batch.ts'
+import type { LogTable } from '../log-table.ts'
+import { lsnOf, type Lsn } from '../lsn.ts'
+import { readRelation, type Relation } from '../relation.ts'
+import { startFailure } from '../server.ts'
+import type { DeliveredCommits } from '../snapshot.ts'
+import { Message, MESSAGE_HEADER, readServerError, utf8, type Wire } from '../wire.ts'
+import { NULL_LENGTH, UNCHANGED_LENGTH } from './generate.ts'
+import { emptyTuple, sameValues, scanTuple, type Tuple } from './tuple.ts'
+import { UnrepresentableValue } from './unrepresentable.ts'
+
+/** Why the parser stopped. */
+export const Stop = {
+  /** All whole messages are read. */
+  bytes: 0,
+  /** A transaction ended, and `commitWanted`. Behind its Commit. */
+  commit: 1,
+  /** `relation` was announced. Behind it. */
+  relation: 2,
+  /** `truncated` tables. Behind the message. */
+  truncate: 3,
+  /** A transaction that commits at or after `turn` begins. Before it. */
+  turn: 4,
+  /** A row of `table` cannot be decoded: `reason`. Before it. */
+  unreadable: 5,
+  /** A row of `table` has null in a required column, `column`. Before it. */
+  null: 6,
+  /** `ready` has batches. Behind the last row. */
+  batch: 7,
+  /** A table is not open for rows. Before the row; `table`. */
+  open: 8,
+  /** The log ends behind `end` for now, outside a transaction. Behind a keepalive. */
+  idle: 9,
+} as const
+export type Stop = (typeof Stop)[keyof typeof Stop]
+
+const XLOG_DATA = 0x77
+const KEEPALIVE = 0x6b
+/** XLogData: its letter, start and end of the log, and the server's time. */
+const XLOG_HEADER = 25
+const NEW_TUPLE = 0x4e
+const OLD_KEY = 0x4b
+const OLD_ROW = 0x4f
+const TWO_32 = 0x1_0000_0000
+
+export class LogParser {
+  /** Tables that were announced in this session; `null`: not ours. */
+  readonly tables = new Map<number, LogTable | null>()
+  /** Batches that became full. */
+  readonly ready: ChangeBatch[] = []
+  /** Everything that commits before this place has been parsed. */
+  end: Lsn
+  inTransaction = false
+  /** Commit time of the last transaction, or the server's time on an idle log; us since 2000. */
+  time2000Us = 0
+  /** Stops before a transaction that commits here or later. */
+  turn = Number.POSITIVE_INFINITY
+  /** Stops at the end of a transaction. */
+  commitWanted = false
+  /** A stop's particulars. */
+  relation: Relation | null = null
+  truncated: LogTable[] = []
+  table: LogTable | null = null
+  reason: UnrepresentableValue | 'toasted key' | null = null
+  column = 0
+  /** Text of the key of the row that cannot be read. */
+  reasonKey = ''
+  /** Rows that ever went into a batch. */
+  rowsPut = 0
+  /** The server waits for a reply. */
+  replyWanted = false
+  /** Number of the next row of the transaction. */
+  sequence = 0
+  readonly stamp = { serial: 0, lsn: 0, time2000Us: 0, xid: 0 }
+  private readonly delivered: DeliveredCommits
+  private readonly slot: string
+  private readonly row: Tuple = emptyTuple()
+  private readonly old: Tuple = emptyTuple()
+  private lastOid = -1
+  private lastTable: LogTable | null = null
+
+  constructor(end: Lsn, slot: string, delivered: DeliveredCommits) {
+    this.end = end
+    this.slot = slot
+    this.delivered = delivered
+  }
+
+  /** Leaves a transaction of which no row was read. @returns false when one was */
+  abandon(): boolean {
+    if (this.inTransaction && this.sequence > 0) return false
+    this.inTransaction = false
+    return true
+  }
+
+  /** Forgets what a new session announces again. */
+  restart(): void {
+    this.tables.clear()
+    this.lastOid = -1
+    this.lastTable = null
+  }
+
+  /** Puts a table in, as its Relation announced it. */
+  announce(oid: number, table: LogTable | null): void {
+    this.tables.set(oid, table)
+    this.lastOid = -1
+  }
+
+  /** Reads on until something stops it. */
+  step(wire: Wire): Stop {
+    for (;;) {
+      const { bytes, start, end } = wire
+      if (end - start < MESSAGE_HEADER) return Stop.bytes
+      const length = uint32(bytes, start + 1)
+      if (end - start <= length) {
+        wire.expect(length + 1)
+        return Stop.bytes
+      }
+      const next = start + 1 + length
+      let stop: Stop = Stop.bytes
+      if (bytes[start] !== Message.copyData) this.protocolMessage(bytes, start, next)
+      else if (bytes[start + MESSAGE_HEADER] === XLOG_DATA) {
+        stop = this.message(bytes, start + MESSAGE_HEADER + XLOG_HEADER, next)
+      } else stop = this.keepalive(bytes, start + MESSAGE_HEADER)
+      if (stop < Stop.turn || stop === Stop.batch || stop === Stop.idle) wire.start = next
+      if (stop !== Stop.bytes) return stop
+    }
+  }
+
+  private protocolMessage(bytes: Uint8Array, start: number, next: number): void {
+    switch (bytes[start]) {
+      case Message.errorResponse: {
+        const { code, message } = readServerError(bytes, start + MESSAGE_HEADER, next)
+        throw startFailure(code, message, this.slot)
+      }
+      case Message.copyDone:
+      case Message.commandComplete:
+        throw new PipelineError('CONNECT_FAILED', 'the server ended the stream')
+      case Message.noticeResponse:
+      case Message.parameterStatus:
+        return
+      default:
+        throw unknown(`message of type ${bytes[start]}`)
+    }
+  }
+
+  /** Letter, end of the log, server's time, reply wanted. */
+  private keepalive(bytes: Uint8Array, at: number): Stop {
+    if (bytes[at] !== KEEPALIVE) throw unknown(`frame of type ${bytes[at]}`)
+    if (bytes[at + 17] === 1) this.replyWanted = true
+    if (this.inTransaction) return Stop.bytes
+    const end = lsnAt(bytes, at + 1)
+    this.time2000Us = int64(bytes, at + 9)
+    if (end <= this.end) return Stop.bytes
+    this.end = end
+    return Stop.idle
+  }
+
+  private message(bytes: Uint8Array, at: number, end: number): Stop {
+    switch (bytes[at]) {
+      case 0x49: // I
+        return this.insert(bytes, at, end)
+      case 0x55: // U
+        return this.update(bytes, at, end)
+      case 0x44: // D
+        return this.delete(bytes, at, end)
+      case 0x42: // B
+        return this.begin(bytes, at)
+      case 0x43: // C
+        return this.commit(bytes, at)
+      case 0x52: // R
+        this.relation = readRelation(bytes, at + 1, end)
+        return Stop.relation
+      case 0x54: // T
+        return this.truncate(bytes, at)
+      case 0x4f: // Origin: which server the transaction came from.
+      case 0x59: // Type: a name for a type that the next Relation uses; the catalog has it too.
+      case 0x4d: // Message of pg_logical_emit_message.
+        return Stop.bytes
+      default:
+        throw unknown(`pgoutput message of type ${bytes[at]}`)
+    }
+  }
+
+  /** Begin: place of the commit record, commit time, transaction id. */
+  private begin(bytes: Uint8Array, at: number): Stop {
+    const lsn = lsnAt(bytes, at + 1)
+    if (lsn >= this.turn) return Stop.turn
+    const { stamp } = this
+    stamp.serial++
+    stamp.lsn = lsn
+    stamp.time2000Us = int64(bytes, at + 9)
+    stamp.xid = uint32(bytes, at + 17)
+    this.sequence = 0
+    this.inTransaction = true
+    return Stop.bytes
+  }
+
+  /** Commit: flags, place of the commit record, place behind the transaction, commit time. */
+  private commit(bytes: Uint8Array, at: number): Stop {
+    const { stamp } = this
+    this.delivered.add(stamp.xid, stamp.lsn)
+    this.end = lsnAt(bytes, at + 10)
+    this.time2000Us = Math.max(this.time2000Us, stamp.time2000Us)
+    this.inTransaction = false
+    return this.commitWanted ? Stop.commit : Stop.bytes
+  }
+
+  /** Truncate: count of tables, flags, oids. */
+  private truncate(bytes: Uint8Array, at: number): Stop {
+    const count = uint32(bytes, at + 1)
+    this.truncated = []
+    for (let index = 0; index < count; index++) {
+      const table = this.tableOf(uint32(bytes, at + 6 + 4 * index))
+      if (table !== null) this.truncated.push(table)
+    }
+    return this.truncated.length === 0 ? Stop.bytes : Stop.truncate
+  }
+
+  private tableOf(oid: number): LogTable | null {
+    if (oid === this.lastOid) return this.lastTable
+    const table = this.tables.get(oid)
+    if (table === undefined) {
+      throw new PipelineError('LOG_CORRUPT', `the log has rows of table ${oid} before its relation`)
+    }
+    this.lastOid = oid
+    this.lastTable = table
+    return table
+  }
+
+  /** Skips a row of a table that is not ours or parked. @returns true when it did */
+  private skips(table: LogTable | null, rows: number): table is null {
+    if (table !== null && table.schema !== null) return false
+    if (table !== null) table.parkedRows += rows
+    this.sequence += rows
+    return true
+  }
+
+  private insert(bytes: Uint8Array, at: number, end: number): Stop {
+    const table = this.tableOf(uint32(bytes, at + 1))
+    if (this.skips(table, 1)) return Stop.bytes
+    this.scan(this.row, bytes, at + 6, end)
+    return this.put(table, bytes, this.row, Op.insert, end - at)
+  }
+
+  private update(bytes: Uint8Array, at: number, end: number): Stop {
+    const table = this.tableOf(uint32(bytes, at + 1))
+    if (this.skips(table, 1)) return Stop.bytes
+    const { row, old } = this
+    const kind = bytes[at + 5]
+    if (kind === NEW_TUPLE) {
+      this.scan(row, bytes, at + 6, end)
+      // Without an old tuple the key is as it was, and a large key value is left out like any
+      // other.
+      if (hasUnchangedKey(row, table.keyColumns)) return this.unreadable(table, 'toasted key')
+      return this.put(table, bytes, row, Op.update, end - at)
+    }
+    if (kind !== OLD_KEY && kind !== OLD_ROW) throw unknown(`update with tuple ${kind}`)
+    const next = scanTuple(old, bytes, at + 6)
+    if (bytes[next] !== NEW_TUPLE) throw unknown(`update with tuple ${bytes[next]}`)
+    this.scan(row, bytes, next + 1, end)
+    fillUnchanged(row, old)
+    const { keyColumns } = table
+    if (hasUnchangedKey(row, keyColumns)) return this.unreadable(table, 'toasted key')
+    if (keyColumns.length === 0 || sameValues(bytes, old, row, keyColumns)) {
+      return this.put(table, bytes, row, Op.update, end - at)
+    }
+    // The row leaves its key: what it was ends, what it is begins, in one transaction.
+    const stop = this.check(table, row)
+    if (stop !== Stop.bytes) return stop
+    const removed = this.put(table, bytes, old, Op.delete, next - at)
+    if (removed !== Stop.bytes && removed !== Stop.batch) return removed
+    const added = this.put(table, bytes, row, Op.insert, end - next)
+    // The delete cannot be taken back, but a table whose row is unreadable takes no more rows.
+    return added === Stop.bytes ? removed : added
+  }
+
+  private delete(bytes: Uint8Array, at: number, end: number): Stop {
+    const table = this.tableOf(uint32(bytes, at + 1))
+    if (this.skips(table, 1)) return Stop.bytes
+    const kind = bytes[at + 5]
+    if (kind !== OLD_KEY && kind !== OLD_ROW) throw unknown(`delete with tuple ${kind}`)
+    this.scan(this.old, bytes, at + 6, end)
+    return this.put(table, bytes, this.old, Op.delete, end - at)
+  }
+
+  private scan(tuple: Tuple, bytes: Uint8Array, at: number, end: number): void {
+    if (scanTuple(tuple, bytes, at) !== end) {
+      throw new PipelineError('LOG_CORRUPT', 'a row does not end where its message ends')
+    }
+  }
+
+  /** @returns a stop before the row when it has no value where one is required */
+  private check(table: LogTable, tuple: Tuple): Stop {
+    const { requiredColumns } = table
+    for (let index = 0; index < requiredColumns.length; index++) {
+      if (tuple.lengths[requiredColumns[index]!] !== NULL_LENGTH) continue
+      this.table = table
+      this.column = requiredColumns[index]!
+      return Stop.null
+    }
+    return Stop.bytes
+  }
+
+  private put(table: LogTable, bytes: Uint8Array, tuple: Tuple, op: Op, size: number): Stop {
+    const { batch, decode } = table
+    if (batch === null || decode === null) {
+      this.table = table
+      return Stop.open
+    }
+    if (tuple.columns !== table.shape.columns.length) {
+      throw new PipelineError('LOG_CORRUPT', `a row of "${table.key}" does not fit its relation`)
+    }
+    if (op !== Op.delete) {
+      const stop = this.check(table, tuple)
+      if (stop !== Stop.bytes) return stop
+    }
+    batch.reserveRow()
+    try {
+      decode(bytes, tuple.starts, tuple.lengths, batch.rows)
+    } catch (error) {
+      if (!(error instanceof UnrepresentableValue)) throw error
+      this.column = columnAt(tuple, error.at)
+      this.reasonKey = keyOf(bytes, tuple, table.keyColumns)
+      return this.unreadable(table, error)
+    }
+    batch.endRow(op, this.stamp, this.sequence)
+    this.sequence++
+    this.rowsPut++
+    batch.bytes += size
+    if (batch.rows < BATCH_ROWS_MAX && batch.bytes < BATCH_BYTES_MAX) return Stop.bytes
+    this.ready.push(batch.take())
+    return Stop.batch
+  }
+
+  private unreadable(table: LogTable, reason: UnrepresentableValue | 'toasted key'): Stop {
+    this.table = table
+    this.reason = reason
+    return Stop.unreadable
+  }
+}
+
+/** An old tuple that has the value says what an unchanged one is. */
+function fillUnchanged(row: Tuple, old: Tuple): void {
+  for (let column = 0; column < row.columns; column++) {
+    if (row.lengths[column] !== UNCHANGED_LENGTH || old.lengths[column]! < 0) continue
+    row.lengths[column] = old.lengths[column]!
+    row.starts[column] = old.starts[column]!
+  }
+}
+
+function hasUnchangedKey(row: Tuple, keyColumns: Int32Array): boolean {
+  for (let index = 0; index < keyColumns.length; index++) {
+    if (row.lengths[keyColumns[index]!] === UNCHANGED_LENGTH) return true
+  }
+  return false
+}
+
+/** The key as the server printed it, for the message. */
+function keyOf(bytes: Uint8Array, tuple: Tuple, keyColumns: Int32Array): string {
+  const parts = Array.from(keyColumns, (column) => {
+    const start = tuple.starts[column]!
+    return utf8(bytes, start, start + Math.max(0, tuple.lengths[column]!))
+  })
+  return parts.length === 0 ? '' : `(${parts.join(', ')})`
+}
+
+/** The column whose value has a byte at `at`. */
+function columnAt(tuple: Tuple, at: number): number {
+  for (let column = 0; column < tuple.columns; column++) {
+    const start = tuple.starts[column]!
+    if (tuple.lengths[column]! >= 0 && at >= start && at <= start + tuple.lengths[column]!) {
+      return column
+    }
+  }
+  return 0
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  return (
+    ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+  )
+}
+
+function lsnAt(bytes: Uint8Array, at: number): Lsn {
+  return lsnOf(uint32(bytes, at), uint32(bytes, at + 4))
+}
+
+/** Exact below 2^53 in magnitude, which times are until the year 2285. */
+function int64(bytes: Uint8Array, at: number): number {
+  return (uint32(bytes, at) | 0) * TWO_32 + uint32(bytes, at + 4)
+}
+
+function unknown(what: string): PipelineError {
+  return new PipelineError('LOG_UNKNOWN_EVENT', `the log has an unknown ${what}`)
+}

@@ -1,0 +1,438 @@
+// Structure while the log is read: what a Relation message means, when a reading of the catalog
+// takes effect, and what the runtime is told of both.
+
+import { PipelineError } from '../../runtime/base/errors.ts'
+import type { Order } from '../../runtime/data/position.ts'
+import { tableKey } from '../../runtime/data/schema.ts'
+import type { SourceContext } from '../../runtime/source.ts'
+import { loadTypes, readTables, type CatalogTable } from './catalog.ts'
+import type { LogParser } from './decode/log-parser.ts'
+import type { LogReaderParts } from './log.ts'
+import { LogTable } from './log-table.ts'
+import { orderOfLsn } from './lsn.ts'
+import { matchColumns, type Relation } from './relation.ts'
+import { isInLog, shapeOfRelation, signatureOf } from './shape.ts'
+import type { TableFacts, TableShape } from './shape.ts'
+import type { KnownTable } from './state.ts'
+import type { Snapshot } from './snapshot.ts'
+import { nextXid, type Reading } from './structure.ts'
+import { factsOf, silentChange } from './tables.ts'
+
+/**
+ * A catalog that does not show what the log shows is asked again: the commit is not visible yet.
+ */
+const CATALOG_RETRY_MS = 20
+/** Retries between two warnings. */
+const WARN_EVERY = 500
+
+/** What a Relation message turned out to be. */
+export type Prepared =
+  /** Not a table of ours. */
+  | { readonly kind: 'foreign' }
+  | { readonly kind: 'refused'; readonly key: string; readonly error: PipelineError }
+  | {
+      readonly kind: 'known'
+      readonly table: KnownTable
+      readonly before: KnownTable | null
+      /** Values may have changed without a trace. */
+      readonly silent: PipelineError | null
+    }
+
+export class LogStructure {
+  private readonly parts: LogReaderParts
+  private readonly context: SourceContext
+  private readonly wake: () => void
+  private pending: Reading | null = null
+  private polling = false
+  private failure: PipelineError | null = null
+  private pollAtMs = Number.NEGATIVE_INFINITY
+  /** Counts readings of the catalog; the poll that waits was begun as number `pendingSerial`. */
+  private serial = 0
+  private pendingSerial = 0
+  /** By oid: the reading that a Relation message made, which a poll begun before must not undo. */
+  private readonly readAt = new Map<number, number>()
+  /** Oids that this session has announced. */
+  private readonly announced = new Set<number>()
+  /** By table: the refusal that was told last, so that each is told once. */
+  private readonly refusals = new Map<string, string>()
+
+  constructor(parts: LogReaderParts, context: SourceContext, wake: () => void) {
+    this.parts = parts
+    this.context = context
+    this.wake = wake
+  }
+
+  /** The place of the log where a reading takes effect; infinity: none waits. */
+  get turn(): number {
+    return this.pending?.lsn ?? Number.POSITIVE_INFINITY
+  }
+
+  pollNow(): void {
+    this.pollAtMs = Number.NEGATIVE_INFINITY
+  }
+
+  /** Starts a poll when one is due. @throws PipelineError that a poll has met */
+  tick(nowMs: number): void {
+    if (this.failure !== null) throw this.failure
+    if (this.polling || this.pending !== null) return
+    if (nowMs - this.pollAtMs < this.parts.options.catalogPollMs) return
+    this.polling = true
+    this.pollAtMs = nowMs
+    void this.poll()
+  }
+
+  private async poll(): Promise<void> {
+    const { poll, options, delivered } = this.parts
+    this.pendingSerial = ++this.serial
+    delivered.hold('all')
+    try {
+      this.pending = await poll.poll()
+      delivered.hold(this.pending === null ? null : this.pending.snapshot)
+    } catch (error) {
+      delivered.hold(null)
+      poll.forget()
+      const retry = error instanceof PipelineError && error.spec.action === 'retry'
+      if (!retry) this.failure = asPipelineError(error)
+      else options.log.warn('the catalog could not be read', { error: error.message })
+    } finally {
+      this.polling = false
+      this.wake()
+    }
+  }
+
+  /** Puts a reading into effect; the log has been read up to it and all rows were handed out. */
+  apply(tables: Map<number, LogTable | null>): void {
+    const reading = this.pending
+    if (reading === null) return
+    this.pending = null
+    const { delivered } = this.parts
+    const current = delivered.allVisible(reading.snapshot, null, reading.lsn)
+    delivered.hold(null)
+    if (!current) {
+      // It lacks a commit that the log has shown: it would take structures back.
+      this.parts.poll.forget()
+      return
+    }
+    const { registry, sourceEpoch } = this.parts
+    registry.publication = reading.publication
+    const order = orderOfLsn(sourceEpoch, reading.lsn)
+    const seen = new Set<number>()
+    for (const table of reading.tables) {
+      seen.add(table.oid)
+      if ((this.readAt.get(table.oid) ?? 0) > this.pendingSerial) this.parts.poll.forget()
+      else this.applyTable(table, reading, order)
+    }
+    for (const [key, error] of reading.refused) this.refuse(key, error)
+    for (const known of registry.all()) {
+      const key = tableKey(known.shape.source)
+      if (seen.has(known.shape.oid) || reading.refused.has(key)) continue
+      registry.forget(known)
+      tables.set(known.shape.oid, null)
+      this.context.tableDropped(key, order)
+    }
+    for (const table of tables.values()) if (table !== null) this.refresh(table)
+  }
+
+  private applyTable(table: CatalogTable, reading: Reading, order: Order): void {
+    const { registry } = this.parts
+    const known = registry.withOid(table.oid)
+    const key = tableKey(table)
+    const sameName = known !== null && tableKey(known.shape.source) === key
+    const before = sameName ? known : null
+    if (known !== null && before === null) {
+      this.context.tableDropped(tableKey(known.shape.source), order)
+    }
+    const loosened = before?.loosened ?? new Set<number>()
+    try {
+      const shape = registry.shapeNow(table, factsOf(before))
+      const joined = reading.joined.get(table.oid)
+      const joinedAt = before?.joinedAt ?? joined ?? reading.snapshot.xmax
+      const now = registry.knownOf(table, shape, loosened, joinedAt)
+      registry.set(now)
+      if (before === null) {
+        this.context.tableChanged(shape.source, order)
+        return
+      }
+      const silent = membershipGap(before, now, joined !== undefined) ?? silentChange(before, now)
+      if (silent !== null) this.context.park(key, silent)
+      // Also of a table that was just parked: a resync starts from the structure it was told last.
+      if (silent !== null || signatureOf(before.shape) !== signatureOf(shape)) {
+        this.context.tableChanged(shape.source, order)
+      }
+      this.refusals.delete(key)
+    } catch (error) {
+      this.refuse(key, asPipelineError(error))
+    }
+  }
+
+  private refuse(key: string, error: PipelineError): void {
+    if (this.refusals.get(key) === error.message) return
+    this.refusals.set(key, error.message)
+    this.context.park(key, error)
+  }
+
+  /**
+   * Finds out what a relation is, from the catalog. A commit is in the log before readers see it,
+   * so this waits until the catalog shows all that the log has delivered; it does not where a
+   * session only announces again what is known.
+   *
+   * @param xid  of the transaction whose rows follow
+   */
+  async prepare(relation: Relation, xid: number, signal: AbortSignal): Promise<Prepared> {
+    const { registry, ask, options } = this.parts
+    const known = registry.withOid(relation.oid)
+    const key = tableKey(relation)
+    if (!registry.captured(relation.namespace, relation.name)) return { kind: 'foreign' }
+    const before = known !== null && tableKey(known.shape.source) === key ? known : null
+    for (let attempt = 0; ; attempt++) {
+      this.readAt.set(relation.oid, ++this.serial)
+      const reading = await readTables(ask, [relation.oid])
+      const table = reading.tables[0] ?? goneTable(relation, before)
+      // The server announces a partition too, although its rows come under the root's name.
+      if (table === null || table.isPartition) return { kind: 'foreign' }
+      await registry.types.load(
+        ask,
+        relation.columns.map(({ type }) => type),
+      )
+      await loadTypes(registry.types, ask, [table])
+      if (this.shows(reading.snapshot, xid) || this.isKnown(relation, before, table)) {
+        return this.match(relation, xid, table, before)
+      }
+      if (attempt % WARN_EVERY === WARN_EVERY - 1) {
+        options.log.warn('waiting for a commit that the log has shown to become visible', { key })
+      }
+      await options.clock.sleep(CATALOG_RETRY_MS, signal)
+    }
+  }
+
+  private shows(snapshot: Snapshot, xid: number): boolean {
+    return this.parts.delivered.allVisible(snapshot, xid, Number.POSITIVE_INFINITY)
+  }
+
+  /** The first announcement in a session, of a shape that log and catalog agree on. */
+  private isKnown(relation: Relation, before: KnownTable | null, table: CatalogTable): boolean {
+    if (before === null || this.announced.has(relation.oid)) return false
+    const source = this.parts.registry.shapeSource(relation.oid)
+    const now = table.columns.filter((column) => !column.dropped && isInLog(column, source))
+    const text = (columns: readonly { name: string; type: number; modifier: number }[]): string =>
+      JSON.stringify(columns.map(({ name, type, modifier }) => [name, type, modifier]))
+    const numbers = JSON.stringify(now.map(({ attnum }) => attnum))
+    const { columns } = before.shape
+    if (numbers !== JSON.stringify(columns.map(({ attnum }) => attnum))) return false
+    return text(relation.columns) === text(columns) && text(columns) === text(now)
+  }
+
+  private async match(
+    relation: Relation,
+    xid: number,
+    table: CatalogTable,
+    before: KnownTable | null,
+  ): Promise<Prepared> {
+    const source = this.parts.registry.shapeSource(relation.oid)
+    const match = matchColumns(
+      relation.columns.map(({ name }) => name),
+      before?.shape.columns ?? [],
+      table.columns.filter((column) => isInLog(column, source)),
+      xid,
+    )
+    if (match.kind === 'matched') return this.known(relation, match.attnums, table, before)
+    const key = tableKey(relation)
+    return { kind: 'refused', key, error: unclear(key) }
+  }
+
+  private async known(
+    relation: Relation,
+    attnums: readonly number[],
+    table: CatalogTable,
+    before: KnownTable | null,
+  ): Promise<Prepared> {
+    const { registry, ask } = this.parts
+    const facts = factsOf(before)
+    const source = registry.shapeSource(relation.oid)
+    try {
+      const shape = shapeOfRelation(relation, attnums, table, before?.shape ?? null, facts, source)
+      const joinedAt = before === null ? await nextXid(ask) : before.joinedAt
+      const read = registry.knownOf(table, shape, facts.loosened, joinedAt)
+      // A catalog that is ahead of the log has files of a change that is still to come in the log:
+      // taken down now, nothing would show then that the change wrote all rows anew.
+      const ahead = before !== null && this.isAhead(shape, table, facts)
+      const now = ahead ? { ...read, reading: before.reading } : read
+      const silent = before === null ? null : silentChange(before, now)
+      return { kind: 'known', table: now, before, silent }
+    } catch (error) {
+      return { kind: 'refused', key: tableKey(relation), error: asPipelineError(error) }
+    }
+  }
+
+  /** True when the catalog shows the table in another shape than the log does here. */
+  private isAhead(shape: TableShape, table: CatalogTable, facts: TableFacts): boolean {
+    try {
+      return signatureOf(this.parts.registry.shapeNow(table, facts)) !== signatureOf(shape)
+    } catch (error) {
+      // A type that the lake cannot hold came with the change.
+      if (error instanceof PipelineError) return true
+      throw error
+    }
+  }
+
+  /** True when nothing has to be told, and the decoder may stay. */
+  isSame(current: LogTable, prepared: Prepared): boolean {
+    if (prepared.kind !== 'known' || prepared.silent !== null) return false
+    const { shape } = prepared.table
+    const columns = JSON.stringify(current.shape.columns) === JSON.stringify(shape.columns)
+    return columns && signatureOf(current.shape) === signatureOf(shape)
+  }
+
+  /** Remembers what the catalog said, without a change. */
+  keep(prepared: Prepared): void {
+    if (prepared.kind === 'known') this.parts.registry.set(prepared.table)
+  }
+
+  /** A new session announces every table anew. */
+  restart(): void {
+    this.announced.clear()
+  }
+
+  /** Tells the runtime. @returns the table for the rows that follow; `null`: skip them */
+  announce(prepared: Prepared, relation: Relation, order: Order): LogTable | null {
+    this.announced.add(relation.oid)
+    const { registry, options } = this.parts
+    const old = registry.withOid(relation.oid)
+    if (old !== null && tableKey(old.shape.source) !== tableKey(relation)) {
+      registry.forget(old)
+      this.context.tableDropped(tableKey(old.shape.source), order)
+    }
+    if (prepared.kind === 'foreign') return null
+    if (prepared.kind === 'refused') {
+      this.refuse(prepared.key, prepared.error)
+      return null
+    }
+    const { table, before, silent } = prepared
+    registry.set(table)
+    const logTable = new LogTable(table.shape, options.unrepresentable === 'null')
+    if (silent !== null) {
+      this.context.park(logTable.key, silent)
+      // A resync starts from the structure that it was told last.
+      this.context.tableChanged(table.shape.source, order)
+      return logTable
+    }
+    if (before === null || signatureOf(before.shape) !== signatureOf(table.shape)) {
+      this.context.tableChanged(table.shape.source, order)
+    }
+    this.refresh(logTable)
+    return logTable
+  }
+
+  /** Takes over the structure that the runtime has for the table; no rows may be open. */
+  refresh(table: LogTable): void {
+    try {
+      table.use(this.context.schemaOf(table.key))
+    } catch (error) {
+      this.context.park(table.key, asPipelineError(error))
+    }
+  }
+
+  /**
+   * A row has null in a column that the catalog calls NOT NULL: the catalog is ahead of the log.
+   */
+  loosen(table: LogTable, parser: LogParser, order: Order): void {
+    const { registry } = this.parts
+    const column = table.shape.columns[parser.column]
+    const known = registry.withOid(table.shape.oid)
+    if (column === undefined || known === null) return
+    const loosened = new Set([...known.loosened, column.attnum])
+    const shape = withNullable(table.shape, column.attnum)
+    registry.set({ ...known, shape, loosened })
+    const next = new LogTable(shape, this.parts.options.unrepresentable === 'null')
+    next.parkedRows = table.parkedRows
+    const schema = this.context.tableChanged(shape.source, order)
+    const field = schema?.fields.find(({ identity }) => identity === String(column.attnum))
+    if (field?.nullable === false) {
+      const message = `column "${column.name}" of table "${table.key}" is null where it may not be`
+      this.context.park(table.key, new PipelineError('VALUE_UNREPRESENTABLE', message))
+    }
+    this.refresh(next)
+    parser.announce(shape.oid, next)
+  }
+
+  /** A row cannot be read: its table takes no more. */
+  park(table: LogTable, parser: LogParser): void {
+    const { reason, reasonKey, column } = parser
+    const name = table.shape.columns[column]?.name ?? '?'
+    const row = reasonKey === '' ? '' : ` of row ${reasonKey}`
+    const error =
+      reason === 'toasted key' || reason === null
+        ? new PipelineError(
+            'UNCHANGED_VALUE_MISSING',
+            `an update of table "${table.key}" left out its key`,
+          )
+        : new PipelineError(
+            'VALUE_UNREPRESENTABLE',
+            `column "${name}" of table "${table.key}"${row} has no value in the lake`,
+            { detail: `The value is ${reason.message}.` },
+          )
+    this.context.park(table.key, error)
+    table.use(null)
+  }
+}
+
+/** A table whose catalog rows are gone: its last rows in the log are those of its last shape. */
+function goneTable(relation: Relation, before: KnownTable | null): CatalogTable | null {
+  if (before === null) return null
+  const { oid, kind, source, columns } = before.shape
+  const key = (source.key ?? []).map(Number)
+  return {
+    oid,
+    kind,
+    namespace: source.namespace,
+    name: source.name,
+    isPartition: false,
+    identity: relation.identity,
+    files: before.reading.files,
+    comment: source.comment,
+    columns: columns.map((column) => ({
+      ...column,
+      notNull: source.columns.some((c) => c.identity === String(column.attnum) && !c.nullable),
+      dropped: false,
+      generated: '',
+      missing: null,
+      comment: source.columns.find((c) => c.identity === String(column.attnum))?.comment ?? null,
+      changedBy: before.reading.columns.find((c) => c.attnum === column.attnum)?.changedBy ?? '',
+    })),
+    indexes: key.length === 0 ? [] : [{ primary: true, identity: true, key }],
+  }
+}
+
+function withNullable(shape: LogTable['shape'], attnum: number): LogTable['shape'] {
+  const columns = shape.source.columns.map((column) =>
+    column.identity === String(attnum) ? { ...column, nullable: true } : column,
+  )
+  return { ...shape, source: { ...shape.source, columns } }
+}
+
+/** Changes that were made while the table was out of the publication are in no log. */
+function membershipGap(
+  before: KnownTable,
+  now: KnownTable,
+  joinedAgain: boolean,
+): PipelineError | null {
+  const sameMember = before.memberSince === now.memberSince
+  if (sameMember && !joinedAgain) return null
+  // From a table list to a whole schema or back: it may never have been out.
+  if (!joinedAgain && (before.memberSince === '' || now.memberSince === '')) return null
+  const name = tableKey(now.shape.source)
+  return new PipelineError('DDL_UNMAPPABLE', `table "${name}" had left the publication`, {
+    detail: 'Changes that were made meanwhile are not in the log.',
+  })
+}
+
+function unclear(key: string): PipelineError {
+  return new PipelineError('DDL_UNMAPPABLE', `the columns of table "${key}" cannot be told apart`, {
+    detail: 'Several of them were dropped, added and renamed before the log showed a row.',
+  })
+}
+
+function asPipelineError(error: unknown): PipelineError {
+  if (error instanceof PipelineError) return error
+  throw error
+}

@@ -1,0 +1,280 @@
+// The start of a source: who the server is and whether it is the one of the checkpoint, publication
+// before slot, and every table as the log has it at the position from which it is read.
+
+import type { Client } from 'pg'
+import { PipelineError } from '../../runtime/base/errors.ts'
+import { tableKey } from '../../runtime/data/schema.ts'
+import { listTables, loadTypes, readTables, TypeCatalog, type Ask } from './catalog.ts'
+import type { CatalogTable } from './catalog.ts'
+import { formatLsn, parseLsn, type Lsn } from './lsn.ts'
+import type { PostgresOptions } from './options.ts'
+import {
+  addTablesSql,
+  createPublicationSql,
+  readPublication,
+  requireWhole,
+  unpublishable,
+  unusableMembership,
+  type Publication,
+} from './publication.ts'
+import {
+  createSlot,
+  readServerFacts,
+  readSlot,
+  requireSlotAt,
+  requireSuitable,
+  type ServerFacts,
+} from './server.ts'
+import { shapeOfCatalog } from './shape.ts'
+import type { SavedState } from './state.ts'
+import { connectLog, identifySystem, timelineEnd, type SystemIdentity } from './stream.ts'
+import { nextXid } from './structure.ts'
+import { factsOf, TableRegistry } from './tables.ts'
+
+/** How long a slot may still be held by a connection of our own that died. */
+const SLOT_WAIT_MS = 30_000
+const SLOT_RETRY_MS = 500
+
+export interface Opened {
+  readonly facts: ServerFacts
+  readonly identity: SystemIdentity
+  readonly registry: TableRegistry
+  readonly position: Lsn
+  readonly sourceEpoch: number
+  /** Some transaction id of now. */
+  readonly xid: number
+}
+
+/** Where the checkpoint ended. */
+export interface Checkpoint {
+  readonly state: SavedState
+  readonly lsn: Lsn
+  readonly sourceEpoch: number
+}
+
+/** @param checkpoint  `null` at the very first start */
+export async function openSource(
+  options: PostgresOptions,
+  ask: Ask,
+  checkpoint: Checkpoint | null,
+): Promise<Opened> {
+  const facts = await readServerFacts(ask)
+  requireSuitable(facts)
+  const identity = await readIdentity(options, checkpoint)
+  if (checkpoint !== null) requireSameServer(options, facts, identity, checkpoint)
+  const types = new TypeCatalog()
+  const captured = await readCaptured(options, ask, types)
+  if (checkpoint === null) requireReadable(options, captured, types)
+  const publication = await openPublication(options, ask, facts, captured, checkpoint)
+  const registry = new TableRegistry(options, types, publication)
+  const position =
+    checkpoint === null
+      ? await openSlot(options, ask)
+      : await resumeSlot(options, ask, checkpoint.lsn)
+  const xid = await nextXid(ask)
+  if (checkpoint !== null) await restore(registry, ask, checkpoint.state)
+  admit(registry, captured, xid, checkpoint === null)
+  const sourceEpoch = checkpoint?.sourceEpoch ?? 0
+  return { facts, identity, registry, position, sourceEpoch, xid }
+}
+
+async function readIdentity(
+  options: PostgresOptions,
+  checkpoint: Checkpoint | null,
+): Promise<SystemIdentity> {
+  const client = await connectLog(options)
+  try {
+    const identity = await identifySystem(client)
+    if (checkpoint !== null && identity.timeline !== checkpoint.state.timeline) {
+      await requireNotRewound(client, identity, checkpoint)
+    }
+    return identity
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+/**
+ * A promoted standby goes on from where it had got to. What we have read of the old timeline behind
+ * that place does not exist any more, and rows of it may be in the lake.
+ */
+async function requireNotRewound(
+  client: Client,
+  identity: SystemIdentity,
+  { state, lsn }: Checkpoint,
+): Promise<void> {
+  const end = await timelineEnd(client, identity.timeline, state.timeline)
+  const read = Math.max(lsn, state.highest)
+  if (end !== null && parseLsn(end) >= read) return
+  throw new PipelineError('SOURCE_REWOUND', 'the server lacks changes that were read before', {
+    detail:
+      `Timeline ${state.timeline} was read up to ${formatLsn(read)}; ` +
+      `timeline ${identity.timeline} left it at ${end ?? 'an unknown place'}.`,
+  })
+}
+
+function requireSameServer(
+  options: PostgresOptions,
+  facts: ServerFacts,
+  identity: SystemIdentity,
+  { state, lsn }: Checkpoint,
+): void {
+  if (state.system !== identity.system || state.database !== facts.databaseOid) {
+    const what = state.system === identity.system ? 'database' : 'database system'
+    throw new PipelineError('SOURCE_CHANGED', `the checkpoint is of another ${what}`, {
+      detail: `It was taken from system ${state.system}; this is system ${identity.system}.`,
+    })
+  }
+  if (state.slot !== options.slot) {
+    throw new PipelineError(
+      'SOURCE_CHANGED',
+      `the checkpoint is of replication slot "${state.slot}"`,
+    )
+  }
+  if (parseLsn(identity.end) < lsn) {
+    throw new PipelineError('SOURCE_REWOUND', 'the log of the server ends before the checkpoint', {
+      detail: `The log ends at ${identity.end}, the checkpoint at ${formatLsn(lsn)}.`,
+    })
+  }
+}
+
+async function readCaptured(
+  options: PostgresOptions,
+  ask: Ask,
+  types: TypeCatalog,
+): Promise<readonly CatalogTable[]> {
+  const listed = await listTables(ask)
+  const wanted = listed.filter(
+    ({ namespace, name }) =>
+      options.tables(namespace, name) && !options.tablesExclude(namespace, name),
+  )
+  const { tables } = await readTables(
+    ask,
+    wanted.map(({ oid }) => oid),
+  )
+  await loadTypes(types, ask, tables)
+  return tables
+}
+
+/** Refuses a table that cannot be read before anything is created on the server. */
+function requireReadable(
+  options: PostgresOptions,
+  captured: readonly CatalogTable[],
+  types: TypeCatalog,
+): void {
+  const source = { options, lookup: types.lookup, generated: false, published: null }
+  for (const table of captured) {
+    const reason = unpublishable(table, options.keyed)
+    if (reason !== null) throw reason
+    shapeOfCatalog(table, factsOf(null), source)
+  }
+}
+
+/** The publication, made or completed. @throws PipelineError LOG_GAP when it is another one */
+async function openPublication(
+  options: PostgresOptions,
+  ask: Ask,
+  facts: ServerFacts,
+  captured: readonly CatalogTable[],
+  checkpoint: Checkpoint | null,
+): Promise<Publication> {
+  const name = options.publication
+  const before = await readPublication(ask, name, facts.version)
+  if (checkpoint !== null && before?.oid !== checkpoint.state.publication) {
+    const what = before === null ? 'was dropped' : 'was dropped and created again'
+    throw new PipelineError('LOG_GAP', `publication "${name}" ${what}`, {
+      detail: 'Changes that were made without it are not in the log.',
+    })
+  }
+  const joining = captured.filter(
+    (table) =>
+      before?.members.has(table.oid) !== true && unpublishable(table, options.keyed) === null,
+  )
+  if (before === null) await ask(createPublicationSql(name, joining))
+  else if (joining.length > 0) await ask(addTablesSql(name, joining))
+  const now = await readPublication(ask, name, facts.version)
+  if (now === null) throw new PipelineError('SERVER_UNSUITABLE', `publication "${name}" vanished`)
+  requireWhole(now, name)
+  return now
+}
+
+/** At the very first start: makes the slot, or takes over one that has not been read from. */
+async function openSlot(options: PostgresOptions, ask: Ask): Promise<Lsn> {
+  const slot = await freeSlot(options, ask)
+  if (slot === null) {
+    options.log.info('creating the replication slot', { slot: options.slot })
+    return createSlot(ask, options.slot)
+  }
+  requireSlotAt(slot, options.slot, slot.confirmed)
+  const [row] = await ask('SELECT current_database() AS name')
+  if (slot.plugin !== 'pgoutput' || slot.database !== row?.['name']) {
+    throw new PipelineError(
+      'SERVER_UNSUITABLE',
+      `replication slot "${options.slot}" is of plugin ${slot.plugin} in database ${slot.database}`,
+      { hint: 'Choose another `slot`, or drop this one.' },
+    )
+  }
+  return slot.confirmed
+}
+
+async function resumeSlot(options: PostgresOptions, ask: Ask, ours: Lsn): Promise<Lsn> {
+  const slot = await freeSlot(options, ask)
+  requireSlotAt(slot, options.slot, ours)
+  return ours
+}
+
+/**
+ * Waits while another connection reads from the slot: the server may need wal_sender_timeout to
+ * notice that a killed process of ours is gone.
+ *
+ * @throws PipelineError SLOT_IN_USE
+ */
+async function freeSlot(
+  options: PostgresOptions,
+  ask: Ask,
+): Promise<Awaited<ReturnType<typeof readSlot>>> {
+  const { clock, slot: name } = options
+  const deadline = clock.elapsedMs() + SLOT_WAIT_MS
+  for (;;) {
+    const slot = await readSlot(ask, name)
+    if (slot === null || !slot.active) return slot
+    if (clock.elapsedMs() >= deadline) {
+      throw new PipelineError(
+        'SLOT_IN_USE',
+        `replication slot "${name}" is read by another process`,
+      )
+    }
+    await clock.sleep(SLOT_RETRY_MS)
+  }
+}
+
+async function restore(registry: TableRegistry, ask: Ask, state: SavedState): Promise<void> {
+  for (const table of state.tables) registry.set(table)
+  const oids = state.tables.flatMap(({ shape }) => shape.columns.map(({ type }) => type))
+  await registry.types.load(ask, oids)
+}
+
+/**
+ * Takes in the tables that the checkpoint does not know. At the very first start a table that
+ * cannot be read stops the pipeline; later it only stays out, and the first poll says why.
+ */
+function admit(
+  registry: TableRegistry,
+  captured: readonly CatalogTable[],
+  xid: number,
+  first: boolean,
+): void {
+  for (const table of captured) {
+    // A table of that name is known: what became of it is told when the log has been read that far.
+    if (registry.withOid(table.oid) !== null || registry.named(tableKey(table)) !== null) continue
+    const reason =
+      unpublishable(table, registry.options.keyed) ??
+      unusableMembership(registry.publication, table)
+    try {
+      if (reason !== null) throw reason
+      registry.set(registry.knownOf(table, registry.shapeNow(table, factsOf(null)), new Set(), xid))
+    } catch (error) {
+      if (first || !(error instanceof PipelineError)) throw error
+    }
+  }
+}

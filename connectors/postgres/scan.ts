@@ -1,0 +1,98 @@
+// Reads a whole table in one snapshot for `millrace verify`: one chunk without bounds, in the order
+// in which the rows lie. It needs neither slot nor publication, but leaves out what the publication
+// leaves out.
+
+import { present } from '../../runtime/base/assert.ts'
+import type { ChangeBatch } from '../../runtime/data/batch.ts'
+import { firstSchema } from '../../runtime/data/evolution.ts'
+import type { Order, Position } from '../../runtime/data/position.ts'
+import { tableKey, type SourceTable, type TableSchema } from '../../runtime/data/schema.ts'
+import type { TableScan } from '../../runtime/source.ts'
+import { listTables, loadTypes, readTables, TypeCatalog, type Ask } from './catalog.ts'
+import { openChunk, type ChunkParts } from './chunk.ts'
+import type { ChunkPool } from './chunk-pool.ts'
+import { visibleEnd } from './log-end.ts'
+import { placeOf } from './lsn.ts'
+import { isCaptured, type PostgresOptions } from './options.ts'
+import { readPublication, type Publication } from './publication.ts'
+import { readServerFacts } from './server.ts'
+import type { TableFacts } from './shape.ts'
+import { TableRegistry } from './tables.ts'
+
+/** The table as the catalog has it now; the log's side of it is not asked. */
+const NO_FACTS: TableFacts = { loosened: new Set(), files: null }
+
+/** Before the first start there is none, and every column is carried. */
+const NO_PUBLICATION: Publication = {
+  oid: '',
+  viaRoot: true,
+  publishes: { insert: true, update: true, delete: true, truncate: true },
+  generated: false,
+  members: new Map(),
+}
+
+/** @returns `null` when there is no such table, or it is not selected @throws TYPE_UNSUPPORTED */
+export async function openScan(
+  options: PostgresOptions,
+  ask: Ask,
+  pool: ChunkPool,
+  key: string,
+  near: Position,
+  signal: AbortSignal,
+): Promise<TableScan | null> {
+  const facts = await readServerFacts(ask)
+  const listed = (await listTables(ask)).find((table) => tableKey(table) === key)
+  if (listed === undefined || !isCaptured(options, listed.namespace, listed.name)) return null
+  const { tables } = await readTables(ask, [listed.oid])
+  const [table] = tables
+  if (table === undefined) return null
+  const types = new TypeCatalog()
+  await loadTypes(types, ask, tables)
+  const publication = await readPublication(ask, options.publication, facts.version)
+  const registry = new TableRegistry(options, types, publication ?? NO_PUBLICATION)
+  const shape = registry.shapeNow(table, NO_FACTS)
+  registry.set(registry.knownOf(table, shape, NO_FACTS.loosened, 0))
+  const parts = {
+    registry,
+    sourceEpoch: placeOf(near).sourceEpoch,
+    // The rows are compared, not merged with the log: no change of theirs is looked for in it.
+    lowOf: () => 0,
+    highest: async () => visibleEnd(ask, options.clock, facts),
+    moved: () => undefined,
+  }
+  return new Scan(shape.source, pool, parts, signal)
+}
+
+class Scan implements TableScan {
+  readonly table: SourceTable
+  readonly batches: AsyncIterable<ChangeBatch>
+  private highOrder: Order | null = null
+
+  constructor(table: SourceTable, pool: ChunkPool, parts: ChunkParts, signal: AbortSignal) {
+    this.table = table
+    this.batches = this.read(pool, parts, signal)
+  }
+
+  async high(): Promise<Order> {
+    return present(this.highOrder, 'the log end is known once the rows are read')
+  }
+
+  private async *read(
+    pool: ChunkPool,
+    parts: ChunkParts,
+    signal: AbortSignal,
+  ): AsyncGenerator<ChangeBatch> {
+    const schema = scanSchema(this.table)
+    const chunk = { table: schema.table, after: null, until: null }
+    const read = await openChunk(await pool.lease(signal), parts, chunk, 1, schema, signal)
+    for await (const { batch } of read.parts) yield batch
+    this.highOrder = await read.high()
+  }
+}
+
+/** Without a key a chunk is the whole table, and the server need not sort it. */
+function scanSchema(table: SourceTable): TableSchema {
+  const evolution = firstSchema(table, { firstFieldId: 1, keyed: false })
+  const schema = evolution.kind === 'evolved' ? evolution.schema : null
+  return { ...present(schema, 'a first schema without a key is always made'), key: null }
+}

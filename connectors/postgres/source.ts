@@ -1,0 +1,235 @@
+// The PostgreSQL source: the port of the runtime, put together from opening, log and chunks.
+
+import { PipelineError } from '../../runtime/base/errors.ts'
+import type { Order, Position } from '../../runtime/data/position.ts'
+import type { SourceElement } from '../../runtime/data/element.ts'
+import type { TableSchema } from '../../runtime/data/schema.ts'
+import type { CommitReceipt } from '../../runtime/sink.ts'
+import type {
+  Chunk,
+  ChunkRead,
+  Source,
+  SourceContext,
+  SourceOpening,
+} from '../../runtime/source.ts'
+import type { Ask } from './catalog.ts'
+import { openChunk } from './chunk.ts'
+import { ChunkPool } from './chunk-pool.ts'
+import { Control } from './control.ts'
+import { estimateRows, splitKeys } from './estimate.ts'
+import { LogReader } from './log.ts'
+import { visibleEnd } from './log-end.ts'
+import { beforePageHeader, orderOfLsn, parseLsn, placeOf, positionAt, type Lsn } from './lsn.ts'
+import { openSource, type Opened } from './opening.ts'
+import type { PostgresOptions } from './options.ts'
+import { readSlot, requireSlotAt } from './server.ts'
+import { DeliveredCommits, parseSnapshot } from './snapshot.ts'
+import { decodeState, encodeState } from './state.ts'
+import { connectLog, identifySystem, LogStream } from './stream.ts'
+import { StructurePoll } from './structure.ts'
+
+const SLOT_WAIT_MS = 30_000
+const SLOT_RETRY_MS = 500
+
+/** @returns a source that has not connected yet; `open` does */
+export function createPostgresSource(options: PostgresOptions): Source {
+  return new PostgresSource(options)
+}
+
+class PostgresSource implements Source {
+  private readonly options: PostgresOptions
+  private readonly control: Control
+  private readonly pool: ChunkPool
+  private readonly ask: Ask
+  private opened: Opened | null = null
+  private delivered = new DeliveredCommits(0, [])
+  private poll: StructurePoll | null = null
+  private reader: LogReader | null = null
+  private acknowledged: Lsn = 0
+  private highest: Lsn = 0
+
+  constructor(options: PostgresOptions) {
+    this.options = options
+    this.control = new Control(options)
+    this.pool = new ChunkPool(options)
+    this.ask = async (sql, values, patient) => this.control.query(sql, values, patient)
+  }
+
+  async open(saved: Uint8Array | null, after: Position | null): Promise<SourceOpening> {
+    const state = saved === null ? null : decodeState(saved)
+    const checkpoint = state === null || after === null ? null : { state, ...placeOf(after) }
+    const opened = await openSource(this.options, this.ask, checkpoint)
+    this.opened = opened
+    this.delivered = new DeliveredCommits(opened.xid, state?.unseen ?? [])
+    this.highest = state?.highest ?? 0
+    this.acknowledged = opened.position
+    this.poll = new StructurePoll(this.ask, opened.registry, opened.facts)
+    return {
+      position: positionAt(opened.sourceEpoch, opened.position),
+      tables: opened.registry.all().map(({ shape }) => shape.source),
+    }
+  }
+
+  private get ready(): Opened {
+    if (this.opened === null) throw new PipelineError('INTERNAL', 'the source is not open')
+    return this.opened
+  }
+
+  read(after: Position, context: SourceContext, signal: AbortSignal): AsyncIterable<SourceElement> {
+    const { registry, sourceEpoch } = this.ready
+    const { options, ask, delivered, poll } = this
+    if (poll === null) throw new PipelineError('INTERNAL', 'the source is not open')
+    poll.forget()
+    const connect = async (position: Lsn, stop: AbortSignal): Promise<LogStream> =>
+      this.connectLog(position, stop)
+    const parts = { options, ask, registry, delivered, poll, sourceEpoch, connect }
+    this.reader = new LogReader(parts, placeOf(after).lsn, context)
+    return this.reader.read(signal)
+  }
+
+  /** Opens the stream, after the checks that every start needs. */
+  private async connectLog(position: Lsn, signal: AbortSignal): Promise<LogStream> {
+    const { clock, slot } = this.options
+    const deadline = clock.elapsedMs() + SLOT_WAIT_MS
+    for (;;) {
+      requireSlotAt(await readSlot(this.ask, slot), slot, position)
+      const client = await connectLog(this.options)
+      try {
+        const { system, timeline } = await identifySystem(client)
+        const { identity } = this.ready
+        if (system !== identity.system || timeline !== identity.timeline) {
+          throw new PipelineError('CONNECT_FAILED', 'another server answers: starting again')
+        }
+        return await LogStream.start(
+          client,
+          this.options,
+          position,
+          this.acknowledged,
+          this.heartbeatMs(),
+        )
+      } catch (error) {
+        await client.end().catch(() => {})
+        const inUse = error instanceof PipelineError && error.error === 'SLOT_IN_USE'
+        if (!inUse || clock.elapsedMs() >= deadline || signal.aborted) throw error
+      }
+      await clock.sleep(SLOT_RETRY_MS, signal)
+    }
+  }
+
+  /** Often enough that the server never takes us for dead, also when it is in a hurry. */
+  private heartbeatMs(): number {
+    const { walSenderTimeoutMs } = this.ready.facts
+    const { heartbeatMs } = this.options
+    return walSenderTimeoutMs === 0 ? heartbeatMs : Math.min(heartbeatMs, walSenderTimeoutMs / 4)
+  }
+
+  requestProgress(): void {
+    this.reader?.requestProgress()
+  }
+
+  async head(): Promise<Position> {
+    const [row] = await this.ask('SELECT pg_current_wal_flush_lsn()::text AS lsn')
+    return positionAt(this.ready.sourceEpoch, this.reachable(parseLsn(String(row?.['lsn']))))
+  }
+
+  private reachable(lsn: Lsn): Lsn {
+    const { walPageBytes, walSegmentBytes } = this.ready.facts
+    return beforePageHeader(lsn, walPageBytes, walSegmentBytes)
+  }
+
+  async estimateRows(table: string): Promise<number | null> {
+    const known = this.ready.registry.named(table)
+    return known === null ? null : estimateRows(this.ask, known.shape)
+  }
+
+  async splitKeys(schema: TableSchema, count: number): Promise<readonly string[]> {
+    const { registry } = this.ready
+    const known = registry.named(schema.table)
+    if (known === null || schema.key === null) return []
+    return splitKeys(this.ask, known.shape, registry.types.lookup, count)
+  }
+
+  async openChunk(
+    chunk: Chunk,
+    limit: number,
+    schema: TableSchema,
+    processed: Position,
+    signal: AbortSignal,
+  ): Promise<ChunkRead> {
+    const { registry, sourceEpoch } = this.ready
+    const lease = await this.pool.lease(signal)
+    const { lsn } = placeOf(processed)
+    const parts = {
+      registry,
+      sourceEpoch,
+      lowOf: (snapshot: ReturnType<typeof parseSnapshot>) => this.delivered.low(snapshot, lsn),
+      highest: async () => this.high(),
+      moved: () => {
+        this.poll?.forget()
+        this.reader?.pollNow()
+      },
+    }
+    return openChunk(lease, parts, chunk, limit, schema, signal)
+  }
+
+  private async high(): Promise<Lsn> {
+    const high = await visibleEnd(this.ask, this.options.clock, this.ready.facts)
+    this.highest = Math.max(this.highest, high)
+    return high
+  }
+
+  async mayBackfill(table: string): Promise<{ ready: true } | { ready: false; waitsFor: string }> {
+    const known = this.ready.registry.named(table)
+    if (known === null || known.joinedAt === 0) return { ready: true }
+    const [row] = await this.ask('SELECT pg_current_snapshot()::text AS snapshot')
+    const { xmin } = parseSnapshot(String(row?.['snapshot']))
+    if (xmin < known.joinedAt) return { ready: false, waitsFor: await this.oldestTransaction() }
+    this.ready.registry.set({ ...known, joinedAt: 0 })
+    return { ready: true }
+  }
+
+  private async oldestTransaction(): Promise<string> {
+    const [row] = await this.ask(
+      `SELECT pid::text AS pid, xact_start::text AS since, usename, NULL AS gid, age(backend_xid) AS age
+         FROM pg_stat_activity WHERE backend_xid IS NOT NULL
+       UNION ALL
+       SELECT NULL, prepared::text, owner, gid, age(transaction) FROM pg_prepared_xacts
+       ORDER BY age DESC LIMIT 1`,
+    )
+    if (row === undefined) return 'a transaction that is older than the publication of the table'
+    const { pid, gid } = row
+    const who = typeof pid === 'string' ? `process ${pid}` : `prepared transaction "${String(gid)}"`
+    return `the transaction of ${who}, open since ${String(row['since'])}`
+  }
+
+  lowBound(processed: Position): Order {
+    return orderOfLsn(this.ready.sourceEpoch, this.delivered.bound(placeOf(processed).lsn))
+  }
+
+  save(): Uint8Array {
+    const { facts, identity, registry, sourceEpoch, xid } = this.ready
+    return encodeState({
+      system: identity.system,
+      timeline: identity.timeline,
+      database: facts.databaseOid,
+      slot: this.options.slot,
+      publication: registry.publication.oid,
+      sourceEpoch,
+      highest: this.highest,
+      unseen: this.delivered.save(),
+      xid,
+      tables: registry.all(),
+    })
+  }
+
+  async acknowledge(receipt: CommitReceipt): Promise<void> {
+    const { lsn } = placeOf(receipt.position)
+    this.acknowledged = Math.max(this.acknowledged, lsn)
+    this.reader?.acknowledge(lsn)
+  }
+
+  async close(): Promise<void> {
+    await this.pool.close()
+    await this.control.close()
+  }
+}

@@ -1,0 +1,169 @@
+// Looks at the catalog while the log is read, for what the log does not carry: tables that appear
+// or go, columns of tables without new rows, comments, and rewrites. A reading is true of the place
+// of the log where it was taken, so its findings wait until the log has been read up to there.
+
+import { PipelineError } from '../../runtime/base/errors.ts'
+import { tableKey } from '../../runtime/data/schema.ts'
+import {
+  fingerprint,
+  listTables,
+  loadTypes,
+  readTables,
+  type Ask,
+  type CatalogTable,
+} from './catalog.ts'
+import { visibleEnd } from './log-end.ts'
+import type { Lsn } from './lsn.ts'
+import {
+  addTablesSql,
+  readPublication,
+  unpublishable,
+  unusableMembership,
+  type Publication,
+} from './publication.ts'
+import type { ServerFacts } from './server.ts'
+import { parseSnapshot, type Snapshot } from './snapshot.ts'
+import type { TableRegistry } from './tables.ts'
+
+/** A reading of the catalog that differs from the one before. */
+export interface Reading {
+  /** All that it shows was written before. It may lack what was written at the same moment. */
+  readonly lsn: Lsn
+  /** Of the reading; later than every change that it shows. */
+  readonly snapshot: Snapshot
+  /** Captured tables that can be read. */
+  readonly tables: readonly CatalogTable[]
+  /** Captured tables that cannot, and why. */
+  readonly refused: ReadonlyMap<string, PipelineError>
+  /** By oid: tables that joined the publication for this reading, and the xmax noted after it. */
+  readonly joined: ReadonlyMap<number, number>
+  readonly publication: Publication
+}
+
+const ATTEMPTS = 5
+
+export class StructurePoll {
+  private readonly ask: Ask
+  private readonly registry: TableRegistry
+  private readonly facts: ServerFacts
+  private last = ''
+
+  constructor(ask: Ask, registry: TableRegistry, facts: ServerFacts) {
+    this.ask = ask
+    this.registry = registry
+    this.facts = facts
+  }
+
+  /** The next poll reads everything again. */
+  forget(): void {
+    this.last = ''
+  }
+
+  /**
+   * @returns what the catalog says now; `null` when it says what it said before
+   * @throws PipelineError LOG_GAP when the publication is gone or another one
+   */
+  async poll(): Promise<Reading | null> {
+    for (let attempt = 1; ; attempt++) {
+      const reading = await this.look(attempt < ATTEMPTS)
+      if (reading !== 'moved') return reading
+    }
+  }
+
+  /**
+   * List and reading are two snapshots. A table that is dropped and created between them would look
+   * like one that is gone, so then both are taken again (`mayMove`).
+   */
+  private async look(mayMove: boolean): Promise<Reading | 'moved' | null> {
+    const { ask, registry } = this
+    const listed = await listTables(ask)
+    const captured = listed.filter(({ namespace, name }) => registry.captured(namespace, name))
+    const oids = captured.map(({ oid }) => oid)
+    for (const { shape } of registry.all()) if (!oids.includes(shape.oid)) oids.push(shape.oid)
+    const publication = await readPublication(ask, registry.options.publication, this.facts.version)
+    requireSamePublication(publication, registry)
+    const members = [...publication.members].map(([oid, { since }]) => `${oid}:${since}`)
+    const now = [await fingerprint(ask, oids), members.sort().join()].join(' ')
+    if (now === this.last) return null
+    const { tables, snapshot } = await readTables(ask, oids)
+    const found = new Set(tables.map(({ oid }) => oid))
+    if (mayMove && captured.some(({ oid }) => !found.has(oid))) return 'moved'
+    this.last = now
+    return this.read(tables, snapshot, publication)
+  }
+
+  private async read(
+    tables: readonly CatalogTable[],
+    snapshot: Snapshot,
+    before: Publication,
+  ): Promise<Reading> {
+    const { ask, registry } = this
+    const lsn = await visibleEnd(ask, registry.options.clock, this.facts)
+    await loadTypes(registry.types, ask, tables)
+    const captured = tables.filter(
+      ({ namespace, name, isPartition }) => !isPartition && registry.captured(namespace, name),
+    )
+    const refused = new Map<string, PipelineError>()
+    const joined = new Map<number, number>()
+    let publication = before
+    for (const table of captured) {
+      const reason =
+        unpublishable(table, registry.options.keyed) ?? unusableMembership(publication, table)
+      if (reason !== null) {
+        refused.set(tableKey(table), reason)
+        continue
+      }
+      const isMember = publication.members.has(table.oid)
+      if (isMember && registry.withOid(table.oid) !== null) continue
+      try {
+        joined.set(table.oid, await joinPublication(ask, registry, table, isMember))
+      } catch (error) {
+        if (!(error instanceof PipelineError) || error.error === 'CONNECT_FAILED') throw error
+        refused.set(tableKey(table), error)
+      }
+    }
+    if (joined.size > 0) {
+      const after = await readPublication(ask, registry.options.publication, this.facts.version)
+      requireSamePublication(after, registry)
+      publication = after
+    }
+    const readable = captured.filter((table) => !refused.has(tableKey(table)))
+    return { lsn, snapshot, tables: readable, refused, joined, publication }
+  }
+}
+
+/**
+ * Lets a table join. A transaction that is open at that moment may have written rows that no event
+ * will carry, so its chunks wait until no transaction before the returned id is running (H4).
+ */
+export async function joinPublication(
+  ask: Ask,
+  registry: TableRegistry,
+  table: CatalogTable,
+  isMember: boolean,
+): Promise<number> {
+  if (!isMember) await ask(addTablesSql(registry.options.publication, [table]))
+  return nextXid(ask)
+}
+
+/** @returns the id that the next transaction will take, or a later one */
+export async function nextXid(ask: Ask): Promise<number> {
+  const [row] = await ask('SELECT pg_current_snapshot()::text AS snapshot')
+  return parseSnapshot(String(row?.['snapshot'])).xmax
+}
+
+/**
+ * A publication that was dropped and created again has published nothing in between, and a server
+ * of version 18 skips a missing one with no more than a warning in its own log.
+ */
+function requireSamePublication(
+  now: Publication | null,
+  registry: TableRegistry,
+): asserts now is Publication {
+  const { publication, options } = registry
+  if (now !== null && now.oid === publication.oid) return
+  const what = now === null ? 'was dropped' : 'was dropped and created again'
+  throw new PipelineError('LOG_GAP', `publication "${options.publication}" ${what}`, {
+    detail: 'Changes that were made without it are not in the log.',
+  })
+}

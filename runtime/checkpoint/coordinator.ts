@@ -1,0 +1,222 @@
+// The life of an epoch, on the main thread: barrier out, all writers prepared, rows accounted for,
+// checkpoint durable, receipt to the source, intent to the commit queue. One epoch is under way at
+// a time; commits run beside it.
+
+import { assert } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
+import { randomId63 } from '../base/clock.ts'
+import type { ErrorRecord } from '../base/errors.ts'
+import type { TableSchema } from '../data/schema.ts'
+import type { CommitReceipt, Intent, PreparedEpoch, TableCounts, TableIntent } from '../sink.ts'
+import { receiptOf, type CommitQueue } from './commit.ts'
+import { CHECKPOINT_FORMAT, type Checkpoint, type SourceCheckpoint } from './manifest.ts'
+import type { CheckpointStore } from './store.ts'
+import { Trace, type SourceCounts } from './trace.ts'
+
+/** The source thread, as the coordinator sees it. */
+export interface SourceHandle {
+  /** Resolves when the source has passed the barrier; all its rows are on their way then. */
+  barrier(epoch: number): Promise<SourceCut>
+  acknowledge(receipt: CommitReceipt): void
+  park(table: string, reason: ErrorRecord): void
+}
+
+export interface SourceCut {
+  readonly checkpoint: SourceCheckpoint
+  readonly schemas: readonly TableSchema[]
+  readonly counts: readonly SourceCounts[]
+}
+
+/** One writer thread. */
+export interface WriterHandle {
+  /** Resolves when the writer has prepared the epoch whose barrier the source has sent. */
+  prepared(epoch: number): Promise<PreparedEpoch<unknown>>
+}
+
+export interface CoordinatorOptions {
+  readonly pipeline: string
+  readonly timeline: number
+  readonly fence: string
+  /** The newest checkpoint, or `null` at the first start. */
+  readonly last: Checkpoint | null
+  readonly clock: Clock
+}
+
+/** What an epoch did, for the status and the metrics. */
+export interface EpochReport {
+  readonly epoch: number
+  readonly durationMs: number
+  /** 0: the epoch was empty and nothing was written. */
+  readonly bytes: number
+  readonly source: SourceCheckpoint
+  readonly counts: readonly TableCounts[]
+}
+
+/** A table's part of the sink's committables: all that the coordinator knows of them. */
+interface CommittableOfTable {
+  readonly table: string
+}
+
+export class Coordinator {
+  private readonly source: SourceHandle
+  private readonly writers: readonly WriterHandle[]
+  private readonly store: CheckpointStore
+  private readonly commits: CommitQueue
+  private readonly options: CoordinatorOptions
+  private readonly trace: Trace
+  private epoch: number
+  private saved: Checkpoint | null
+  /** Parked since the last checkpoint by the committer: part of the next one. */
+  private readonly parkedByCommit = new Map<string, ErrorRecord>()
+
+  constructor(
+    source: SourceHandle,
+    writers: readonly WriterHandle[],
+    store: CheckpointStore,
+    commits: CommitQueue,
+    options: CoordinatorOptions,
+  ) {
+    this.source = source
+    this.writers = writers
+    this.store = store
+    this.commits = commits
+    this.options = options
+    this.saved = options.last
+    this.epoch = options.last?.epoch ?? 0
+    this.trace = new Trace(options.last?.held ?? {})
+  }
+
+  /** The newest durable checkpoint. */
+  last(): Checkpoint | null {
+    return this.saved
+  }
+
+  /** The committer found that a table is not ours any more. */
+  parkTable(table: string, reason: ErrorRecord): void {
+    this.parkedByCommit.set(table, reason)
+    this.source.park(table, reason)
+  }
+
+  /**
+   * Runs one epoch to its durable checkpoint and hands its intent to the commit queue. Not
+   * reentrant.
+   *
+   * @throws PipelineError FENCED, STORAGE_FULL, TRACE_BROKEN, ...; nothing is acknowledged then
+   */
+  async checkpoint(): Promise<EpochReport> {
+    const started = this.options.clock.elapsedMs()
+    this.epoch++
+    const { epoch } = this
+    const cut = await this.source.barrier(epoch)
+    const prepared = await Promise.all(this.writers.map((writer) => writer.prepared(epoch)))
+    const counts = prepared.map((writer) => writer.counts)
+    this.trace.check(epoch, cut.counts, counts)
+    const checkpoint = this.build(epoch, cut, prepared)
+    const intent = checkpoint.intents.at(-1)
+    let bytes = 0
+    if (this.isNews(checkpoint)) {
+      bytes = await this.store.save(checkpoint)
+      this.saved = checkpoint
+      this.source.acknowledge(receiptOf(checkpoint))
+      if (intent?.epoch === epoch) this.commits.enqueue(intent)
+    }
+    const durationMs = this.options.clock.elapsedMs() - started
+    return { epoch, durationMs, bytes, source: cut.checkpoint, counts: counts.flat() }
+  }
+
+  private build(
+    epoch: number,
+    cut: SourceCut,
+    prepared: readonly PreparedEpoch<unknown>[],
+  ): Checkpoint {
+    for (const writer of prepared) {
+      assert(writer.epoch === epoch, 'writers prepare the epoch whose barrier they have met')
+      for (const { table, reason } of writer.parked) this.parkTable(table, reason)
+    }
+    const { pipeline, timeline, fence, clock } = this.options
+    const parked = [...this.parkedByCommit].map(([table, reason]) => ({ table, reason }))
+    this.parkedByCommit.clear()
+    const source = withParked(cut.checkpoint, parked)
+    const tables = this.tableIntents(cut.schemas, prepared, source)
+    const { position, sourceTimeUs } = source
+    const intent: Intent<unknown> = {
+      pipeline,
+      timeline,
+      epoch,
+      fence,
+      position,
+      sourceTimeUs,
+      tables,
+    }
+    const pending = this.commits.pending()
+    return {
+      format: CHECKPOINT_FORMAT,
+      pipeline,
+      timeline,
+      epoch,
+      fence,
+      source,
+      writers: prepared.map(({ state }) => state),
+      nextFileId: Math.max(...prepared.map(({ state }) => state.nextFileId)),
+      intents: tables.length === 0 ? pending : [...pending, intent],
+      lake: this.commits.lake(),
+      held: this.trace.held(),
+      parked,
+      savedAtMs: clock.nowMs(),
+    }
+  }
+
+  private tableIntents(
+    schemas: readonly TableSchema[],
+    prepared: readonly PreparedEpoch<unknown>[],
+    source: SourceCheckpoint,
+  ): TableIntent<unknown>[] {
+    const parked = new Set(
+      source.tables.filter(({ phase }) => phase === 'parked').map(({ schema }) => schema.table),
+    )
+    const committables = prepared
+      .flatMap((writer) => writer.committables as readonly CommittableOfTable[])
+      .filter(({ table }) => !parked.has(table))
+    const changed = schemas.filter(({ table }) => !parked.has(table))
+    const names = new Set([...changed, ...committables].map(({ table }) => table))
+    return [...names].map((table): TableIntent<unknown> => ({
+      table,
+      snapshotId: randomId63(),
+      schemas: changed.filter((schema) => schema.table === table),
+      tableUuid: null,
+      lastIntent: null,
+      committables: committables.filter((committable) => committable.table === table),
+    }))
+  }
+
+  /** An idle pipeline writes nothing: same position, same tables, nothing pending before or now. */
+  private isNews(next: Checkpoint): boolean {
+    const before = this.saved
+    if (before === null || next.source.position.order !== before.source.position.order) return true
+    if (
+      next.intents.length !== before.intents.length ||
+      next.intents.at(-1)?.epoch === next.epoch
+    ) {
+      return true
+    }
+    const parts = ({ source, writers, lake, held }: Checkpoint): string =>
+      JSON.stringify([source.tables, source.state, writers, lake, held], (_key, value: unknown) =>
+        typeof value === 'bigint' ? `${value}n` : value,
+      )
+    return parts(next) !== parts(before)
+  }
+}
+
+function withParked(
+  source: SourceCheckpoint,
+  parked: readonly { readonly table: string; readonly reason: ErrorRecord }[],
+): SourceCheckpoint {
+  if (parked.length === 0) return source
+  const reasons = new Map(parked.map(({ table, reason }) => [table, reason]))
+  const tables = source.tables.map((record) => {
+    const reason = reasons.get(record.schema.table)
+    if (reason === undefined || record.phase === 'parked') return record
+    return { ...record, phase: 'parked' as const, reason, backfill: null }
+  })
+  return { ...source, tables }
+}

@@ -1,0 +1,145 @@
+// Checkpoints in the state store: each is two copies that are created and never replaced, so a
+// second instance that got past the lock meets an existing name and stops instead of overwriting.
+// A checkpoint whose copies both fail their checksum is refused unless an older one may stand in.
+
+import { PipelineError } from '../base/errors.ts'
+import type { ObjectStore } from '../object-store.ts'
+import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from './manifest.ts'
+
+const FOLDER = 'checkpoints'
+const COPIES = ['a', 'b'] as const
+/** Checkpoints that are kept, the newest included, unless the configuration says another number. */
+export const CHECKPOINTS_KEPT = 3
+
+export class CheckpointStore {
+  private readonly state: ObjectStore
+  /** Checkpoints that `prune` leaves, 1 or more. */
+  readonly kept: number
+
+  constructor(state: ObjectStore, kept: number = CHECKPOINTS_KEPT) {
+    this.state = state
+    this.kept = kept
+  }
+
+  /**
+   * Durable in two copies when it resolves.
+   *
+   * @throws PipelineError FENCED when the epoch has a checkpoint already
+   */
+  async save(checkpoint: Checkpoint): Promise<number> {
+    const bytes = encodeCheckpoint(checkpoint)
+    for (const copy of COPIES) {
+      if (!(await this.state.putIfAbsent(pathOf(checkpoint.epoch, copy), bytes))) {
+        throw new PipelineError('FENCED', `checkpoint ${checkpoint.epoch} was written by another`)
+      }
+    }
+    return bytes.length
+  }
+
+  /** Epochs that have a checkpoint, ascending. */
+  async epochs(): Promise<readonly number[]> {
+    const epochs = new Set<number>()
+    for (const path of await this.state.list(FOLDER)) {
+      const epoch = epochOf(path)
+      if (epoch !== null) epochs.add(epoch)
+    }
+    return [...epochs].sort((left, right) => left - right)
+  }
+
+  /**
+   * The newest checkpoint with a valid copy. Copies that are torn are moved aside, so that their
+   * epoch can be written again: call it only under the instance lock.
+   *
+   * A newest checkpoint without a valid copy was never the base of a receipt if its second copy is
+   * missing: nothing was acknowledged or committed from it, and the one before it goes on.
+   *
+   * @returns `null` when there is none
+   * @throws PipelineError CHECKPOINT_CORRUPT when both copies of the newest are damaged
+   */
+  async loadNewest(): Promise<Checkpoint | null> {
+    const epochs = [...(await this.epochs())]
+    for (let epoch = epochs.pop(); epoch !== undefined; epoch = epochs.pop()) {
+      const copies = await this.readCopies(epoch)
+      const valid = copies.find(({ checkpoint }) => checkpoint !== null)?.checkpoint ?? null
+      const torn = copies.filter(({ checkpoint }) => checkpoint === null)
+      const complete = copies.length === COPIES.length
+      if (valid === null && complete) {
+        throw new PipelineError(
+          'CHECKPOINT_CORRUPT',
+          `both copies of checkpoint ${epoch} are damaged`,
+          {
+            detail: 'Nothing was lost in the lake; it stands at its last commit.',
+          },
+        )
+      }
+      for (const { path } of torn) await this.moveAside(path)
+      if (valid === null) continue
+      await this.complete(epoch, valid)
+      return valid
+    }
+    return null
+  }
+
+  /** Reads without touching anything: for `status`. */
+  async peekNewest(): Promise<Checkpoint | null> {
+    for (const epoch of [...(await this.epochs())].reverse()) {
+      for (const { checkpoint } of await this.readCopies(epoch)) {
+        if (checkpoint !== null) return checkpoint
+      }
+    }
+    return null
+  }
+
+  /** Deletes what is older than the kept ones. @returns the kept checkpoints' epochs */
+  async prune(): Promise<readonly number[]> {
+    const epochs = await this.epochs()
+    const dropped = epochs.slice(0, -this.kept)
+    for (const epoch of dropped) {
+      for (const copy of COPIES) await this.state.delete(pathOf(epoch, copy))
+    }
+    return epochs.slice(-this.kept)
+  }
+
+  private async readCopies(
+    epoch: number,
+  ): Promise<readonly { path: string; checkpoint: Checkpoint | null }[]> {
+    const copies = []
+    for (const copy of COPIES) {
+      const path = pathOf(epoch, copy)
+      if (!(await this.state.exists(path))) continue
+      copies.push({ path, checkpoint: await this.readCopy(path) })
+    }
+    return copies
+  }
+
+  private async readCopy(path: string): Promise<Checkpoint | null> {
+    try {
+      return decodeCheckpoint(await this.state.get(path), path)
+    } catch (error) {
+      if (error instanceof PipelineError && error.error === 'CHECKPOINT_CORRUPT') return null
+      throw error
+    }
+  }
+
+  /**
+   * A crash between the two copies leaves one: the other is written before anybody relies on it.
+   */
+  private async complete(epoch: number, checkpoint: Checkpoint): Promise<void> {
+    const bytes = encodeCheckpoint(checkpoint)
+    for (const copy of COPIES) await this.state.putIfAbsent(pathOf(epoch, copy), bytes)
+  }
+
+  private async moveAside(path: string): Promise<void> {
+    await this.state.put(`${path}.damaged`, await this.state.get(path))
+    await this.state.delete(path)
+  }
+}
+
+function pathOf(epoch: number, copy: (typeof COPIES)[number]): string {
+  return `${FOLDER}/${String(epoch).padStart(12, '0')}-${copy}`
+}
+
+function epochOf(path: string): number | null {
+  const match = /\/(\d{12})-[ab]$/.exec(`/${path}`)
+  return match?.[1] === undefined ? null : Number(match[1])
+}

@@ -1,0 +1,86 @@
+// Lines to paste that read a lake table with the tools that people have.
+
+import { fileURLToPath } from 'node:url'
+import type { TableStatus } from '../console/status.ts'
+import type { SinkConfig } from '../job/config/pipeline-config.ts'
+
+const SPARK_ICEBERG = 'org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0'
+const SPARK_SQLITE = 'org.xerial:sqlite-jdbc:3.50.3.0'
+
+export interface QueryHints {
+  readonly table: string
+  readonly duckdb: string
+  readonly pyiceberg: string
+  readonly spark: string
+}
+
+/** @returns `null` when the table has not been committed yet */
+export function queryHints(sink: SinkConfig, { table, commit }: TableStatus): QueryHints | null {
+  if (commit.metadata_location === null) return null
+  const { catalog, warehouse } = sink
+  const dot = table.indexOf('.')
+  const [namespace, name] = [table.slice(0, dot), table.slice(dot + 1)]
+  const path = pathOf(commit.metadata_location)
+  const python = [
+    'from pyiceberg.catalog.sql import SqlCatalog',
+    `lake = SqlCatalog(${quote(catalog.name)}, uri=${quote(catalog.uri)}, ` +
+      `warehouse=${quote(warehouse.uri)})`,
+    `print(lake.load_table((${quote(namespace)}, ${quote(name)})).scan().to_arrow())`,
+  ]
+  const prefix = `spark.sql.catalog.${catalog.name}`
+  const settings = [
+    [prefix, 'org.apache.iceberg.spark.SparkCatalog'],
+    [`${prefix}.catalog-impl`, 'org.apache.iceberg.jdbc.JdbcCatalog'],
+    [`${prefix}.uri`, `jdbc:sqlite:${catalog.path}`],
+    [`${prefix}.warehouse`, warehouse.uri],
+    [`${prefix}.jdbc.schema-version`, 'V1'],
+  ]
+  const spark = [
+    `spark-sql --packages ${SPARK_ICEBERG},${SPARK_SQLITE}`,
+    ...settings.map(([key, value]) => `--conf ${shellQuote(`${key}=${value}`)}`),
+    `-e ${shellQuote(`SELECT * FROM ${[catalog.name, namespace, name].map(backtick).join('.')}`)}`,
+  ]
+  const scan = `iceberg_scan('${path.replaceAll("'", "''")}')`
+  // With its file cache DuckDB 1.5.5 can apply the deletion vector of one file to another.
+  const setting = 'SET enable_external_file_cache = false'
+  const sql = `INSTALL iceberg; LOAD iceberg; ${setting}; SELECT * FROM ${scan};`
+  return {
+    table,
+    duckdb: `duckdb -c ${shellQuote(sql)}`,
+    pyiceberg: python.join('\n'),
+    spark: spark.join(' \\\n  '),
+  }
+}
+
+/** @returns lines for people, the tool's name above each */
+export function formatHints({ table, duckdb, pyiceberg, spark }: QueryHints): string {
+  return [
+    `to query ${table}:`,
+    '',
+    '# DuckDB',
+    duckdb,
+    '',
+    '# Python, with pyiceberg[sql-sqlite,pyarrow]',
+    pyiceberg,
+    '',
+    '# Spark',
+    spark,
+  ].join('\n')
+}
+
+function pathOf(location: string): string {
+  return location.startsWith('file:') ? fileURLToPath(location) : location
+}
+
+/** A string literal of Python (and of JSON: both read the same escapes). */
+function quote(text: string): string {
+  return JSON.stringify(text)
+}
+
+function shellQuote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`
+}
+
+function backtick(name: string): string {
+  return `\`${name.replaceAll('`', '``')}\``
+}

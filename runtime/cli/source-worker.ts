@@ -1,0 +1,31 @@
+// The source thread's first lines: picks the connector that the pipeline names, and runs the task.
+
+import { parentPort, workerData } from 'node:worker_threads'
+import { present } from '../base/assert.ts'
+import { systemClock } from '../base/clock.ts'
+import { recordOf } from '../base/errors.ts'
+import { ChannelSender } from '../flow/channel.ts'
+import type { SourceCommand, SourceReport, SourceStart } from '../job/messages.ts'
+import { SourceTask } from '../job/source-task.ts'
+import { openSource } from './connectors.ts'
+import { workerConfig, type WorkerSeed } from './worker-seed.ts'
+
+const port = present(parentPort, 'this module runs in a worker thread')
+const { config, log } = workerConfig(workerData as WorkerSeed)
+let task: SourceTask | null = null
+
+function report(message: SourceReport): void {
+  port.postMessage(message)
+}
+
+async function start(command: SourceStart): Promise<void> {
+  const channels = command.channels.map((channel) => new ChannelSender(channel))
+  const source = await openSource(config, log)
+  task = new SourceTask(source, command, channels, { report }, systemClock)
+  await task.run()
+}
+
+port.on('message', (command: SourceCommand) => {
+  if (command.kind !== 'start') task?.handle(command)
+  else start(command).catch((error: unknown) => report({ kind: 'failed', error: recordOf(error) }))
+})

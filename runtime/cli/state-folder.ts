@@ -1,0 +1,19 @@
+// Where a pipeline's state lies.
+
+import { join } from 'node:path'
+import { localStore } from '../../connectors/storage/local.ts'
+import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import type { ObjectStore } from '../object-store.ts'
+
+/** A store may be shared by several pipelines: each has a folder of its own. */
+export function stateFolder(config: PipelineConfig): string {
+  return join(config.checkpoint.store.path, config.name)
+}
+
+export function openState(config: PipelineConfig): ObjectStore {
+  return localStore(stateFolder(config))
+}
+
+export function lockPath(config: PipelineConfig): string {
+  return join(stateFolder(config), 'lock.db')
+}

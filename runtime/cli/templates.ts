@@ -1,0 +1,117 @@
+// What `init` writes. Every file that it writes passes lint as it is, and the SQL grants what a
+// pipeline needs and nothing more: no superuser, no locks, no writes to tables.
+
+export type TemplateKind = 'postgres' | 'mysql'
+
+/** @param sqlFile  named in the comments */
+export function pipelineFileFor(kind: TemplateKind, sqlFile: string): string {
+  return `${HEAD}${kind === 'postgres' ? postgresSource(sqlFile) : mysqlSource(sqlFile)}${TAIL}`
+}
+
+export function grantsFor(kind: TemplateKind): string {
+  return kind === 'postgres' ? POSTGRES_GRANTS : MYSQL_GRANTS
+}
+
+const HEAD = `# A Millrace pipeline. "millrace lint" checks this file, "millrace check" connects as well.
+# yaml-language-server: $schema=https://millrace.dev/schema/millrace.v1.json
+version: 1
+# State, slot and metrics are kept under this name; do not change it later.
+name: shop
+`
+
+function postgresSource(sqlFile: string): string {
+  return `source:
+  type: postgres
+  # The user that ${sqlFile} creates. TLS verifies the server unless it is this machine;
+  # for a private authority: tls: { mode: verify-full, ca: /etc/ssl/db-ca.pem }
+  uri: postgresql://millrace@127.0.0.1:5432/shop
+  # Never in this file: { from_env: NAME } or { from_file: PATH }.
+  password: { from_env: MILLRACE_PG_PASSWORD }
+  # Globs of schema.table, or /regular expressions/ of the whole name. Case is exact.
+  tables: ["public.*"]
+  # tables_exclude: ["public.tmp_*"]
+  # columns_exclude: ["public.users.password_hash"]
+  # initial: the rows that exist, then every change. latest: changes from now on.
+  # backfill_only: the rows that exist, then end.
+  startup: { mode: initial }
+  # Readers of the first copy, and the rows that each reads at a time.
+  backfill: { parallelism: 2, chunk_rows: 50000 }
+  # A stopped pipeline makes the server keep its log: warn from half of this.
+  max_slot_lag: 20GiB
+`
+}
+
+function mysqlSource(sqlFile: string): string {
+  return `source:
+  # MySQL and MariaDB; the server says which it is.
+  type: mysql
+  # The user that ${sqlFile} creates. TLS verifies the server unless it is this machine;
+  # for a private authority: tls: { mode: verify-full, ca: /etc/ssl/db-ca.pem }
+  uri: mysql://millrace@127.0.0.1:3306
+  # Never in this file: { from_env: NAME } or { from_file: PATH }.
+  password: { from_env: MILLRACE_MYSQL_PASSWORD }
+  # Globs of database.table, or /regular expressions/ of the whole name. Case is exact.
+  tables: ["shop.*"]
+  # tables_exclude: ["shop.tmp_*"]
+  # columns_exclude: ["shop.users.password_hash"]
+  # initial: the rows that exist, then every change. latest: changes from now on.
+  # backfill_only: the rows that exist, then end.
+  startup: { mode: initial }
+  # Readers of the first copy, and the rows that each reads at a time.
+  backfill: { parallelism: 2, chunk_rows: 50000 }
+  # Id of this log reader among the replicas of the server; random and probed without it.
+  # server_id: 5400
+`
+}
+
+const TAIL = `sink:
+  type: iceberg
+  # SQLite file of the catalog, four slashes before a full path; pyiceberg and Spark open it too.
+  catalog: { type: sql, uri: "sqlite:///lake/catalog.db", name: lake }
+  # Folder of the tables. Paths without a leading slash begin at the folder of this file.
+  warehouse: ./lake/warehouse
+  # upsert: each table as the source has it now. append: rows as they are inserted.
+  # changelog: every change, with _op, _pos, _ts and _tx.
+  mode: upsert
+pipeline:
+  checkpoint:
+    # Every interval the lake shows what has happened: shorter is fresher and makes more files.
+    interval: 10s
+    # Positions and indexes. Losing this folder means reading the source again.
+    store: ./lake/state
+  # Writer threads; cores - 1 without it.
+  # parallelism: 2
+`
+
+// A publication of a whole schema would make the server refuse updates of tables that have no
+// primary key, the application's own updates, so it lists the tables that have one.
+const POSTGRES_GRANTS = `-- Run in database "shop" as its owner, who may create roles; in psql: \\c shop
+-- The server needs wal_level = logical: ALTER SYSTEM SET wal_level = 'logical'; then restart it.
+CREATE ROLE millrace LOGIN REPLICATION PASSWORD 'choose-one';
+GRANT CONNECT ON DATABASE shop TO millrace;
+GRANT USAGE ON SCHEMA public TO millrace;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO millrace;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO millrace;
+-- Only the owner of a table can publish it, so this is done here: all tables with a primary key.
+-- For later ones: ALTER PUBLICATION millrace_shop ADD TABLE ONLY ...;
+DO $$
+DECLARE
+  tables text;
+BEGIN
+  SELECT string_agg('ONLY ' || t.oid::regclass::text, ', ' ORDER BY t.relname) INTO tables
+  FROM pg_class t
+  WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p')
+    AND NOT t.relispartition
+    AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary);
+  EXECUTE format('CREATE PUBLICATION millrace_shop %s WITH (publish_via_partition_root = true)',
+    'FOR TABLE ' || tables);
+END $$;
+`
+
+const MYSQL_GRANTS = `-- Run as an administrator. The server needs binlog_format = ROW,
+-- binlog_row_image = FULL, binlog_row_metadata = FULL, and on MySQL gtid_mode = ON;
+-- "millrace check" prints what is not so.
+CREATE USER 'millrace'@'%' IDENTIFIED BY 'choose-one';
+GRANT SELECT ON shop.* TO 'millrace'@'%';
+GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'millrace'@'%';
+`

@@ -1,0 +1,54 @@
+// The outside of a command: where it writes, what it is asked, whose environment it sees. Commands
+// touch the process through this alone, so that tests can stand in for the user.
+
+import { createInterface } from 'node:readline/promises'
+import { type Clock, systemClock } from '../base/clock.ts'
+
+export interface Terminal {
+  /** Writes a line, or several, to standard output. */
+  out(text: string): void
+  /** The same to standard error. */
+  err(text: string): void
+  /** Writes as it is, without a line feed: cursor movements. */
+  draw(text: string): void
+  /** Standard output is a terminal that somebody looks at. */
+  readonly interactive: boolean
+  columns(): number
+  rows(): number
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly clock: Clock
+  /** @returns what the user typed, without spaces around it */
+  ask(question: string): Promise<string>
+  /** Calls `listener` at each signal that asks the process to end. @returns how to stop that */
+  onSignal(listener: (signal: NodeJS.Signals) => void): () => void
+  /** Ends the process at once. */
+  exit(code: number): void
+}
+
+const SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
+
+export const processTerminal: Terminal = {
+  out: (text) => process.stdout.write(`${text}\n`),
+  err: (text) => process.stderr.write(`${text}\n`),
+  draw: (text) => process.stdout.write(text),
+  interactive: process.stdout.isTTY,
+  columns: () => process.stdout.columns || 80,
+  rows: () => process.stdout.rows || 24,
+  env: process.env,
+  clock: systemClock,
+  ask: async (question) => {
+    const reader = createInterface({ input: process.stdin, output: process.stderr })
+    try {
+      return (await reader.question(question)).trim()
+    } finally {
+      reader.close()
+    }
+  },
+  onSignal: (listener) => {
+    for (const signal of SIGNALS) process.on(signal, listener)
+    return () => {
+      for (const signal of SIGNALS) process.off(signal, listener)
+    }
+  },
+  exit: (code) => process.exit(code),
+}

@@ -1,0 +1,210 @@
+// `millrace verify`, from a pipeline's configuration to one verdict a table. It only reads, beside
+// the running pipeline or without one.
+
+import { sqliteCatalog } from '../../../connectors/iceberg/catalog-sqlite.ts'
+import { localStore } from '../../../connectors/storage/local.ts'
+import { present } from '../../base/assert.ts'
+import type { Clock } from '../../base/clock.ts'
+import { PipelineError, recordOf, type ErrorRecord } from '../../base/errors.ts'
+import { CheckpointStore } from '../../checkpoint/store.ts'
+import { formatOrder, type PositionType } from '../../console/status.ts'
+import type { Order, Position } from '../../data/position.ts'
+import type { PipelineConfig } from '../../job/config/pipeline-config.ts'
+import type { SourceInspector } from '../../source.ts'
+import { openState } from '../state-folder.ts'
+import type { TableVerdict } from '../wiring.ts'
+import { compareRows, type Comparison } from './comparison.ts'
+import { LakeProgress, type Arrival } from './lake-progress.ts'
+import { openReading } from './table-reading.ts'
+
+/** A change of structure that the log does not show is found by a poll of the catalog: 10 s. */
+const STRUCTURE_MS = 12_000
+/** Each has its hashes in memory; the source's connections bound how many are read at a time. */
+const TABLES_AT_ONCE = 8
+/** Errors that are the server's, not the table's: no other table would fare better. */
+const SERVER_ERRORS = new Set(['CONNECT_FAILED', 'AUTH_FAILED', 'TLS_FAILED', 'SOURCE_CHANGED'])
+
+export interface VerificationParts {
+  readonly config: PipelineConfig
+  readonly inspector: SourceInspector
+  readonly clock: Clock
+  isRunning(): Promise<boolean>
+  notice(text: string): void
+}
+
+/**
+ * @param tables  `null`: all that the pipeline has and the source has not dropped
+ * @throws PipelineError CONFIG_UNSUPPORTED, STATE_MISSING, TABLE_MISSING, CONNECT_FAILED, ...
+ */
+export async function verifyPipeline(
+  parts: VerificationParts,
+  tables: readonly string[] | null,
+): Promise<readonly TableVerdict[]> {
+  const { config, inspector } = parts
+  requireUpsert(config)
+  const catalog = sqliteCatalog(config.sink.catalog)
+  try {
+    const lake = { catalog, warehouse: localStore(config.sink.warehouse.path) }
+    const verification = new Verification(parts, lake)
+    return await verification.verdicts(await verification.tables(tables))
+  } finally {
+    await catalog.close()
+    await inspector.close()
+  }
+}
+
+function requireUpsert({ sink }: PipelineConfig): void {
+  if (sink.mode === 'upsert') return
+  throw new PipelineError(
+    'CONFIG_UNSUPPORTED',
+    `verify cannot compare tables of mode ${sink.mode}`,
+    {
+      detail: 'Such a table holds the history of its rows; the source holds only the rows of now.',
+      hint: 'Verify a pipeline of `mode: upsert` over the same tables.',
+    },
+  )
+}
+
+class Verification {
+  private readonly parts: VerificationParts
+  private readonly lake: ConstructorParameters<typeof LakeProgress>[0]['lake']
+  private readonly progress: LakeProgress
+  private readonly positionType: PositionType
+  private readonly stopping = new AbortController()
+
+  constructor(parts: VerificationParts, lake: Verification['lake']) {
+    const { config, clock } = parts
+    this.parts = parts
+    this.lake = lake
+    this.positionType = config.source.type === 'postgres' ? 'lsn' : 'binlog'
+    this.progress = new LakeProgress({
+      pipeline: config.name,
+      checkpoints: new CheckpointStore(openState(config)),
+      lake,
+      clock,
+      isRunning: () => parts.isRunning(),
+      onWait: (table, at, wanted) =>
+        parts.notice(
+          `${table}: waiting for the lake, which is at ${this.format(at)} of ${this.format(wanted)}`,
+        ),
+    })
+  }
+
+  async tables(wanted: readonly string[] | null): Promise<readonly string[]> {
+    const { source } = await this.progress.checkpoint()
+    const known = source.tables.map(({ schema }) => schema.table)
+    const unknown = (wanted ?? []).filter((table) => !known.includes(table))
+    if (unknown.length > 0) {
+      throw new PipelineError(
+        'TABLE_MISSING',
+        `the pipeline has no table "${unknown.join('", "')}"`,
+        {
+          detail: `It has ${known.join(', ')}.`,
+          hint: 'Correct `--table`; `millrace status FILE` lists the tables of the pipeline.',
+        },
+      )
+    }
+    if (wanted !== null) return wanted
+    const kept = source.tables.filter(({ phase }) => phase !== 'dropped')
+    return kept.map(({ schema }) => schema.table).sort()
+  }
+
+  /** In the order of `tables`; most of the time is spent waiting for the lake, so some at once. */
+  async verdicts(tables: readonly string[]): Promise<readonly TableVerdict[]> {
+    const verdicts: TableVerdict[] = []
+    let next = 0
+    const work = async (): Promise<void> => {
+      for (let at = next++; at < tables.length; at = next++) {
+        verdicts[at] = await this.verdictOf(present(tables[at], 'a table is in the list'))
+      }
+    }
+    try {
+      await Promise.all(Array.from({ length: TABLES_AT_ONCE }, work))
+      return verdicts
+    } finally {
+      this.stopping.abort()
+    }
+  }
+
+  private async verdictOf(table: string): Promise<TableVerdict> {
+    const arrivals: { high: Order; arrival: Arrival; lake: Order }[] = []
+    try {
+      const comparison = await compareRows(async () => {
+        const checkpoint = await this.progress.checkpoint()
+        const { schema } = this.progress.recordIn(checkpoint, table)
+        const { position } = checkpoint.source
+        return openReading({
+          table,
+          lake: this.lake,
+          schema,
+          scan: await this.scan(table, position),
+          arrive: async (high) => {
+            const arrival = await this.progress.waitFor(table, high)
+            const now = await this.progress.checkpoint()
+            arrivals.push({ high, arrival, lake: now.source.position.order })
+          },
+          settle: () => this.settle(),
+        })
+      })
+      return this.verdict(table, comparison, arrivals.at(-1) ?? null)
+    } catch (error) {
+      if (!(error instanceof PipelineError) || SERVER_ERRORS.has(error.error)) throw error
+      return notComparable(table, recordOf(error))
+    }
+  }
+
+  private async scan(table: string, near: Position): ReturnType<SourceInspector['scan']> {
+    return this.parts.inspector.scan(table, near, this.stopping.signal)
+  }
+
+  private async settle(): Promise<void> {
+    const { clock, config } = this.parts
+    if (await this.parts.isRunning())
+      await clock.sleep(STRUCTURE_MS + 2 * config.checkpoint.intervalMs)
+  }
+
+  private verdict(
+    table: string,
+    comparison: Comparison,
+    last: { high: Order; arrival: Arrival; lake: Order } | null,
+  ): TableVerdict {
+    const { differences, undecided } = comparison
+    const equal = differences === 0
+    const behind = last?.arrival === 'behind'
+    const note =
+      behind && last !== null
+        ? `the lake has followed the log up to ${this.format(last.lake)} only, and no pipeline moves it on`
+        : null
+    return {
+      table,
+      equal,
+      sourceRows: comparison.sourceRows,
+      lakeRows: comparison.lakeRows,
+      differences,
+      undecided,
+      examples: comparison.examples,
+      verifiedThrough: last === null ? null : this.format(last.high),
+      note,
+      reason: null,
+    }
+  }
+
+  private format(order: Order): string {
+    return formatOrder(order, this.positionType)
+  }
+}
+
+function notComparable(table: string, reason: ErrorRecord): TableVerdict {
+  return {
+    table,
+    equal: false,
+    sourceRows: 0,
+    lakeRows: 0,
+    differences: 0,
+    undecided: 0,
+    examples: [],
+    verifiedThrough: null,
+    note: null,
+    reason,
+  }
+}

@@ -1,0 +1,93 @@
+// From a pipeline's configuration to what each source connector is told. Connectors are loaded by
+// type: those that a pipeline does not use cost nothing.
+
+import { readFileSync } from 'node:fs'
+import type { MysqlOptions } from '../../connectors/mysql/options.ts'
+import type { PostgresOptions } from '../../connectors/postgres/options.ts'
+import { systemClock } from '../base/clock.ts'
+import { PipelineError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type {
+  ConnectionConfig,
+  MysqlSourceConfig,
+  PipelineConfig,
+  PostgresSourceConfig,
+} from '../job/config/pipeline-config.ts'
+import { columnSelector, tableSelector } from '../job/config/selector.ts'
+
+/** A change of structure that leaves no trace in the log is seen after this long at the latest. */
+const CATALOG_POLL_MS = 10_000
+const NOTHING = (): boolean => false
+
+export function postgresOptions(
+  { sink }: PipelineConfig,
+  source: PostgresSourceConfig,
+  log: Log,
+): PostgresOptions {
+  const { connection } = source
+  return {
+    ...connectionOptions(connection),
+    database: connection.database,
+    tables: tableSelector(source.tables),
+    tablesExclude: tableSelector(source.tablesExclude),
+    columnsExclude: columnSelector(source.columnsExclude),
+    columnsAsText: NOTHING,
+    unrepresentable: 'fail',
+    keyed: sink.mode === 'upsert',
+    slot: source.slotName,
+    publication: source.publicationName,
+    heartbeatMs: source.heartbeatMs,
+    catalogPollMs: CATALOG_POLL_MS,
+    chunkConnections: source.backfill.parallelism,
+    clock: systemClock,
+    log,
+  }
+}
+
+/** @param spillFolder  for prepared transactions and groups larger than memory */
+export function mysqlOptions(
+  { sink }: PipelineConfig,
+  source: MysqlSourceConfig,
+  spillFolder: string,
+  log: Log,
+): MysqlOptions {
+  return {
+    ...connectionOptions(source.connection),
+    tables: tableSelector(source.tables, source.tablesExclude),
+    columnsExclude: columnSelector(source.columnsExclude),
+    keyed: sink.mode === 'upsert',
+    tinyint1AsBoolean: false,
+    serverId: source.serverId,
+    heartbeatMs: source.heartbeatMs,
+    chunkConnections: source.backfill.parallelism,
+    spillFolder,
+    clock: systemClock,
+    log,
+  }
+}
+
+function connectionOptions(connection: ConnectionConfig): {
+  host: string
+  port: number
+  user: string
+  password: () => string
+  tls: { mode: ConnectionConfig['tls']['mode']; ca: string | null }
+} {
+  const { host, port, username, password, tls } = connection
+  return {
+    host,
+    port,
+    user: username,
+    // Asked at every connect, so that a rotated secret is seen.
+    password: () => password?.reveal() ?? '',
+    tls: { mode: tls.mode, ca: tls.ca === null ? null : readAuthorities(tls.ca) },
+  }
+}
+
+function readAuthorities(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new PipelineError('TLS_FAILED', `the authorities in ${path} cannot be read`, { cause })
+  }
+}

@@ -1,0 +1,78 @@
+// What the commands need of the pipeline and the connectors. The commands know this interface only,
+// so they can be tested without a server, and no connector is loaded that a command does not use.
+
+import type { ErrorRecord } from '../base/errors.ts'
+import type { Log, LogLevel } from '../base/log.ts'
+import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import type { RunSnapshot } from '../job/run-state.ts'
+import type { ObjectStore } from '../object-store.ts'
+import type { Removal, SourceInspector } from '../source.ts'
+
+export interface RunOptions {
+  /** Read up to the log end of the start, commit, and end. */
+  readonly once: boolean
+  /** Aborts: take a last checkpoint, commit, and end. */
+  readonly stop: AbortSignal
+  readonly log: Log
+  /** For the lines that threads of the pipeline write themselves. */
+  readonly logLevel: LogLevel
+  /** Called twice a second and at the end, under the instance lock. */
+  readonly onSnapshot: (snapshot: RunSnapshot) => void
+}
+
+/** finished: `once` has read all there was · stopped: as the signal asked. */
+export type ExitReason = 'finished' | 'stopped'
+
+/** One table of `verify`. */
+export interface TableVerdict {
+  readonly table: string
+  /** False also for a table that could not be compared: `reason` says why. */
+  readonly equal: boolean
+  /** Of the last reading; beside writers the two may differ although no row does. */
+  readonly sourceRows: number
+  readonly lakeRows: number
+  /** Rows that differ for good, or columns that do. */
+  readonly differences: number
+  /** Rows that were different ones in each round: they change faster than both sides are read. */
+  readonly undecided: number
+  /** Keys (as JSON) of some rows that differ, with what is wrong with them. */
+  readonly examples: readonly string[]
+  /** End of the log when the source was read last. */
+  readonly verifiedThrough: string | null
+  /** What one must know to judge the verdict: that the lake is behind. */
+  readonly note: string | null
+  /** Why the table could not be compared, such as TABLE_PARKED. */
+  readonly reason: ErrorRecord | null
+}
+
+/**
+ * Compares tables of the source with the lake, row by row; `null`: all of them.
+ *
+ * @param notice  called with a sentence about what is being waited for
+ */
+export type Verify = (
+  config: PipelineConfig,
+  tables: readonly string[] | null,
+  notice: (text: string) => void,
+) => Promise<readonly TableVerdict[]>
+
+export interface Wiring {
+  /** @throws PipelineError what ended the pipeline for good */
+  run(config: PipelineConfig, options: RunOptions): Promise<ExitReason>
+  /** `null`: this build has no verification, and the command line no such verb. */
+  readonly verify: Verify | null
+  /** Asks the pipeline, running or not, to read tables again; `null`: all of them. */
+  resync(config: PipelineConfig, tables: readonly string[] | null): Promise<void>
+  /**
+   * Removes what the pipeline has made: on the source, in the state store, and, unless told to
+   * keep them, its lake tables. Takes the instance lock first.
+   *
+   * @returns what was removed, and what had to stay
+   */
+  drop(config: PipelineConfig, options: { readonly keepLake: boolean }): Promise<readonly Removal[]>
+  /** @param scope  whether the inspector sees the tables of the pipeline, or all of the server */
+  inspect(config: PipelineConfig, scope: 'selected' | 'all'): Promise<SourceInspector>
+  openState(config: PipelineConfig): Promise<ObjectStore>
+  /** True while a process holds the instance lock. */
+  isRunning(config: PipelineConfig): Promise<boolean>
+}

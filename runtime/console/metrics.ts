@@ -1,0 +1,150 @@
+// A status as Prometheus metrics: base units, `_total` for counters, prefix `millrace_`. Positions
+// never become labels, and tables beyond the limit share one, so that series stay few.
+
+import { MetricSet } from '../base/metrics.ts'
+import type { PipelineState, PipelineStatus, TablePhase } from './status.ts'
+
+/** Tables with labels of their own; all others are `__other__`. */
+const TABLES_MAX = 500
+const OTHER = '__other__'
+
+const STATES: readonly PipelineState[] = [
+  'STARTING',
+  'BACKFILLING',
+  'CATCHING_UP',
+  'RUNNING',
+  'RETRYING',
+  'STOPPING',
+  'STOPPED',
+  'FAILED',
+]
+const PHASES: readonly TablePhase[] = [
+  'structure',
+  'backfill',
+  'repairing',
+  'catching-up',
+  'streaming',
+  'parked',
+  'dropped',
+]
+const OPS = { insert: 'c', update: 'u', delete: 'd', read: 'read' } as const
+const STAGES = ['written', 'stale', 'absorbed', 'parked'] as const
+
+/** @returns the metrics of one moment; what is not known has no sample */
+export function metricsOf(status: PipelineStatus, tablesMax = TABLES_MAX): MetricSet {
+  const metrics = new MetricSet()
+  addTables(metrics, status, tablesMax)
+  addPipeline(metrics, status)
+  return metrics
+}
+
+function addTables(metrics: MetricSet, status: PipelineStatus, tablesMax: number): void {
+  const { pipeline } = status
+  const labels = ['pipeline', 'table']
+  const read = metrics.counter('millrace_source_rows_total', 'Rows read from the source.', [
+    ...labels,
+    'op',
+  ])
+  const sink = metrics.counter('millrace_sink_rows_total', 'Rows by what became of them.', [
+    ...labels,
+    'stage',
+  ])
+  const held = metrics.gauge('millrace_held_rows', 'Rows that wait for their backfill row.', labels)
+  const phases = metrics.gauge('millrace_table_phase', 'Tables in a phase.', [...labels, 'phase'])
+  const backfill = metrics.gauge('millrace_backfill_rows', 'Rows of the backfill.', [
+    ...labels,
+    'kind',
+  ])
+  for (const [index, table] of status.table_list.entries()) {
+    const name = index < tablesMax ? table.table : OTHER
+    for (const op of ['insert', 'update', 'delete', 'read'] as const) {
+      read.add(read.cell(pipeline, name, OPS[op]), table.ops[op])
+    }
+    for (const stage of STAGES) sink.add(sink.cell(pipeline, name, stage), table.rows[stage])
+    held.add(held.cell(pipeline, name), table.rows.held)
+    for (const phase of PHASES) {
+      phases.add(phases.cell(pipeline, name, phase), table.phase === phase ? 1 : 0)
+    }
+    const { rows_done: done, rows_est: estimated } = table.backfill
+    if (done !== null) backfill.add(backfill.cell(pipeline, name, 'done'), done)
+    if (estimated !== null) backfill.add(backfill.cell(pipeline, name, 'estimated'), estimated)
+  }
+}
+
+function addPipeline(metrics: MetricSet, status: PipelineStatus): void {
+  const { pipeline, lag, checkpoint, commit } = status
+  const states = metrics.gauge('millrace_pipeline_state', 'State of the pipeline: 1 for one.', [
+    'pipeline',
+    'state',
+  ])
+  for (const state of STATES) {
+    states.set(states.cell(pipeline, state), status.state === state ? 1 : 0)
+  }
+  const add = (
+    kind: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    value: number | null,
+  ): void => {
+    if (value === null) return
+    const metric = metrics[kind](`millrace_${name}`, help, ['pipeline'])
+    metric.set(metric.cell(pipeline), value)
+  }
+  const lags = metrics.gauge('millrace_lag_seconds', 'Seconds behind the source.', [
+    'pipeline',
+    'stage',
+  ])
+  if (lag.source_s !== null) lags.set(lags.cell(pipeline, 'source'), lag.source_s)
+  if (lag.e2e_s !== null) lags.set(lags.cell(pipeline, 'e2e'), lag.e2e_s)
+  add('gauge', 'lag_bytes', 'Bytes of log behind the head of the source.', lag.bytes)
+  add('gauge', 'queue_fill_ratio', 'Share of the fullest channel in use.', status.queue_fill)
+  add('counter', 'attempts_total', 'Starts from a checkpoint in this process.', status.attempt)
+  add('counter', 'checkpoints_total', 'Durable checkpoints.', checkpoint.total)
+  add('gauge', 'checkpoint_size_bytes', 'Size of the last checkpoint.', checkpoint.bytes)
+  add(
+    'gauge',
+    'checkpoint_last_duration_seconds',
+    'Duration of the last checkpoint.',
+    inSeconds(checkpoint.duration_ms),
+  )
+  add(
+    'gauge',
+    'checkpoint_last_success_timestamp_seconds',
+    'When the last checkpoint became durable.',
+    timestamp(checkpoint.last_at),
+  )
+  add('counter', 'commits_total', 'Epochs committed to the lake.', commit.total)
+  add('counter', 'commit_retries_total', 'Commits that were tried again.', commit.retries)
+  add(
+    'gauge',
+    'commits_pending',
+    'Epochs that are durable but not in the lake yet.',
+    commit.pending,
+  )
+  add(
+    'gauge',
+    'commit_last_duration_seconds',
+    'Duration of the last commit.',
+    inSeconds(commit.duration_ms),
+  )
+  add(
+    'gauge',
+    'commit_last_success_timestamp_seconds',
+    'When the last commit was known to be done.',
+    timestamp(commit.last_at),
+  )
+  add(
+    'gauge',
+    'heartbeat_timestamp_seconds',
+    'When this was measured.',
+    timestamp(status.updated_at),
+  )
+}
+
+function inSeconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1000
+}
+
+function timestamp(time: string | null): number | null {
+  return time === null ? null : Date.parse(time) / 1000
+}

@@ -1,0 +1,73 @@
+// What travels through the corridor, in one order: rows, changes of structure, and the controls of
+// hand-over and checkpoint. A source emits SourceElements; the exchange carries Elements.
+
+import type { ErrorRecord } from '../base/errors.ts'
+import type { ChangeBatch } from './batch.ts'
+import type { Order, Position } from './position.ts'
+import type { TableSchema } from './schema.ts'
+
+/**
+ * The source has read its log up to `position`, which lies between two transactions, and has
+ * emitted every row before it. Barriers go only here.
+ */
+export interface Progress {
+  readonly kind: 'progress'
+  readonly position: Position
+  /** Commit time of the last transaction, or the server's clock on an idle log; us since 1970. */
+  readonly sourceTimeUs: bigint
+}
+
+/** The rows that follow have this structure. Also the first word about a table. */
+export interface SchemaChange {
+  readonly kind: 'schema'
+  readonly schema: TableSchema
+}
+
+/** All rows with an older order are gone: TRUNCATE, or a new incarnation (`rules`, H2). */
+export interface Truncate {
+  readonly kind: 'truncate'
+  readonly table: string
+  readonly order: Order
+}
+
+/** The table takes no rows until it is resynced; the others go on. */
+export interface Park {
+  readonly kind: 'park'
+  readonly table: string
+  readonly reason: ErrorRecord
+}
+
+/**
+ * Hand-over: no chunk that is still to come has a LOW before `order`, so what is remembered of
+ * log rows before it may be forgotten. `done`: all chunks are merged, forget everything.
+ */
+export interface Settled {
+  readonly kind: 'settled'
+  readonly table: string
+  readonly order: Order
+  readonly done: boolean
+}
+
+/**
+ * The table is (again) being backfilled: from here on remember the order of each key's last change.
+ */
+export interface BackfillStart {
+  readonly kind: 'backfill'
+  readonly table: string
+  /** H8: rows that neither a chunk nor the log confirms are deleted at its end. */
+  readonly repair: boolean
+  /** Order of the last TRUNCATE before a restart: chunk rows that are not newer are gone (H2). */
+  readonly floor: Order | null
+}
+
+/** The cut between epoch `epoch` and the next. */
+export interface Barrier {
+  readonly kind: 'barrier'
+  readonly epoch: number
+}
+
+export type Control = SchemaChange | Truncate | Park | Settled | BackfillStart
+export type Element = ChangeBatch | Control | Barrier
+
+/** What `Source.read` yields. Changes of structure go through SourceContext, in the same order. */
+export type SourceElement = ChangeBatch | Progress

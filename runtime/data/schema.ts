@@ -1,0 +1,71 @@
+// Structure of tables: as a source shows it (SourceTable) and as the pipeline and the lake know it
+// (TableSchema, with field ids that are never used twice).
+
+import type { Literal } from './literal.ts'
+import type { ColumnType } from './type.ts'
+
+/** What rows that were written before a column existed hold in it. */
+export type ExistingValue =
+  | { readonly kind: 'null' }
+  | { readonly kind: 'value'; readonly value: Literal }
+  /** Each row has another value, or the source cannot say: the table must be read again. */
+  | { readonly kind: 'unknown' }
+
+/** A column as the source has it now. */
+export interface SourceColumn {
+  /** Survives a rename: PostgreSQL's attnum; for MySQL a number that the connector assigns. */
+  readonly identity: string
+  readonly name: string
+  readonly type: ColumnType
+  readonly nullable: boolean
+  readonly comment: string | null
+  /** The type in the source's words, for messages and `discover`. */
+  readonly sourceType: string
+  /** Looked at only when the column is added to a table that exists. */
+  readonly existing: ExistingValue
+}
+
+/** A table as the source has it now, excluded columns left out. */
+export interface SourceTable {
+  /** Schema (PostgreSQL) or database (MySQL). */
+  readonly namespace: string
+  readonly name: string
+  /** Changes when the table is dropped and created again. */
+  readonly incarnation: string
+  readonly columns: readonly SourceColumn[]
+  /** Identities of the key columns, in key order; `null`: the log carries no key. */
+  readonly key: readonly string[] | null
+  readonly comment: string | null
+}
+
+export interface Field {
+  /** Iceberg field id: never reused in the life of the lake table. */
+  readonly id: number
+  /** Field id of the elements of a list. */
+  readonly elementId: number | null
+  readonly identity: string
+  readonly name: string
+  readonly type: ColumnType
+  readonly nullable: boolean
+  readonly comment: string | null
+  /** What data files without this column read as; `null`: null. */
+  readonly initialDefault: Literal | null
+}
+
+/** One version of a table's structure. Version n is the Iceberg schema id n. */
+export interface TableSchema {
+  /** `tableKey` of the source table. */
+  readonly table: string
+  readonly version: number
+  readonly fields: readonly Field[]
+  /** Indexes into `fields`, in key order; `null`: no key. */
+  readonly key: readonly number[] | null
+  readonly comment: string | null
+  /** Highest field id that any version has used. */
+  readonly lastFieldId: number
+}
+
+/** The name under which the pipeline knows a table: `namespace.name`. */
+export function tableKey(table: { readonly namespace: string; readonly name: string }): string {
+  return `${table.namespace}.${table.name}`
+}

@@ -1,0 +1,403 @@
+// The hand-over from backfill to log, without locks and without losing a row. The log is read from
+// the first second; chunks of the tables are read beside it, each in one snapshot, and their rows
+// enter the corridor between the log's rows with their LOW as version: a writer drops a chunk row
+// whose key has changed in the log at LOW or later. A table is handed over once all its chunks are
+// in and the log has been read up to the highest HIGH: from then on every row is as committed.
+//
+//   log       ──x──────x────────────x──────────x───────▶
+//   chunk        LOW ├── snapshot ──┤ HIGH          handed over when the log passes HIGH
+//
+// Log order is not visibility order, so "changed after LOW" may be true of a change that the chunk
+// has already seen; it comes again, in order, and changes nothing. Before HIGH a reader of the lake
+// may see a row older than the chunk's, after it never.
+//
+// A sink that keeps every row (mode `append`) cannot be told a row twice. For it a chunk waits in
+// memory until the log has passed its HIGH: then every insert that it may have seen has come by the
+// log, the writers remember all inserts since the backfill began, and drop those rows of the chunk.
+// What they remember does not survive a restart, so the backfill of such a table begins anew then.
+
+import { present } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
+import { PipelineError } from '../base/errors.ts'
+import type { Control } from '../data/element.ts'
+import type { ChangeBatch } from '../data/batch.ts'
+import type { Order, Position } from '../data/position.ts'
+import type { ChunkPart, ChunkRead, Source } from '../source.ts'
+import { newBackfill, type Backfill, type BackfillRange, type TableRecord } from './tables.ts'
+
+const RETRY_MS = 200
+/** How often it is looked whether the log has come far enough for a chunk that waits. */
+const LOG_POLL_MS = 10
+
+export interface HandOverOptions {
+  /** Chunks that are read at the same time, over all tables. */
+  readonly parallelism: number
+  /** Rows of one chunk: one read transaction of the source. */
+  readonly chunkRows: number
+  /** The sink keeps every row that it is given. */
+  readonly appends?: boolean
+  readonly clock: Clock
+}
+
+/** The corridor, as the hand-over sees it. Everything takes effect in the order of the calls. */
+export interface HandOverOutput {
+  send(batch: ChangeBatch): Promise<unknown> | undefined
+  control(element: Control): void
+  /** Position up to which the log has been sent. */
+  processed(): Position
+  park(table: string, error: PipelineError): void
+}
+
+interface OpenChunk {
+  readonly table: string
+  readonly low: Order
+}
+
+/** A range of a table that a reader can take. */
+interface Task {
+  readonly record: TableRecord
+  readonly backfill: Backfill
+  readonly range: BackfillRange
+}
+
+export class HandOver {
+  private readonly source: Source
+  private readonly tables: ReadonlyMap<string, TableRecord>
+  private readonly output: HandOverOutput
+  private readonly options: HandOverOptions
+  private readonly open = new Set<OpenChunk>()
+  private readonly taken = new Set<BackfillRange>()
+  private readonly cutting = new Set<string>()
+  /** By table: the writers remember changes from this order on, so no chunk may reach behind it. */
+  private readonly guardedFrom = new Map<string, Order>()
+  private waiting = Promise.withResolvers<void>()
+
+  constructor(
+    source: Source,
+    tables: ReadonlyMap<string, TableRecord>,
+    output: HandOverOutput,
+    options: HandOverOptions,
+  ) {
+    this.source = source
+    this.tables = tables
+    this.output = output
+    this.options = options
+  }
+
+  /** Puts a table (back) to the start of its backfill. */
+  begin(record: TableRecord, repair: boolean): void {
+    record.backfill = newBackfill(repair)
+    record.phase = 'waiting'
+    record.reason = null
+    this.announce(record)
+    // Rows that stay would stand there twice after the repair.
+    const adds = this.options.appends === true || record.schema.key === null
+    if (repair && adds) this.empty(record)
+    this.wake()
+  }
+
+  /** After a restart: a table without a key, or of a sink that keeps every row, begins anew. */
+  resume(record: TableRecord): void {
+    const { backfill, phase, schema } = record
+    if (backfill === null) return
+    const whole = schema.key === null && backfill.rowsDone > 0
+    const again = phase !== 'catching-up' && (whole || this.options.appends === true)
+    if (again) record.backfill = newBackfill(backfill.repair)
+    this.announce(record)
+    if (again) this.empty(record)
+  }
+
+  /** Takes back what the writers have of a table; they must know that its backfill has begun. */
+  private empty({ schema }: TableRecord): void {
+    // A chunk may have the position of now as its LOW, and must not be taken for older than this.
+    const order = this.output.processed().order - 1n
+    this.output.control({ kind: 'truncate', table: schema.table, order })
+  }
+
+  /** Call after each Progress: tables whose chunks the log has now overtaken are handed over. */
+  advance(): void {
+    const processed = this.output.processed()
+    for (const record of this.tables.values()) {
+      const { backfill, phase, schema } = record
+      if (phase !== 'catching-up' || backfill === null || processed.order < backfill.high) continue
+      record.phase = 'streaming'
+      record.backfill = null
+      record.floor = null
+      const { order } = processed
+      this.output.control({ kind: 'settled', table: schema.table, order, done: true })
+    }
+    this.wake()
+  }
+
+  /** True when no table waits, is read or catches up. */
+  finished(): boolean {
+    for (const { phase } of this.tables.values()) {
+      if (phase === 'waiting' || phase === 'backfilling' || phase === 'catching-up') return false
+    }
+    return true
+  }
+
+  /** Reads chunks until the signal aborts. @throws what a source throws that is not the table's */
+  async run(signal: AbortSignal): Promise<void> {
+    const readers = Array.from({ length: this.options.parallelism }, () => this.reader(signal))
+    await Promise.all([this.admit(signal), ...readers])
+  }
+
+  private announce({ schema, backfill, floor }: TableRecord): void {
+    const repair = backfill?.repair ?? false
+    this.guardedFrom.set(schema.table, this.output.processed().order)
+    this.output.control({ kind: 'backfill', table: schema.table, repair, floor })
+  }
+
+  /** Moves tables from `waiting` to `backfilling` as the source allows. */
+  private async admit(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      for (const record of this.tables.values()) {
+        if (record.phase === 'waiting') await this.admitTable(record)
+      }
+      await this.rest(RETRY_MS * 2, signal)
+    }
+  }
+
+  private async admitTable(record: TableRecord): Promise<void> {
+    const admission = await this.source.mayBackfill(record.schema.table)
+    if (record.phase !== 'waiting') return
+    record.waitsFor = admission.ready ? null : admission.waitsFor
+    if (!admission.ready) return
+    record.phase = 'backfilling'
+    this.wake()
+  }
+
+  private async reader(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const task = await this.take()
+      if (task === null) {
+        await this.rest(RETRY_MS, signal)
+        continue
+      }
+      try {
+        await this.readChunk(task, signal)
+      } catch (error) {
+        if (signal.aborted) return
+        await this.recover(task, error, signal)
+      } finally {
+        this.taken.delete(task.range)
+        this.wake()
+      }
+    }
+  }
+
+  /** A table's own trouble parks it or waits for the log; everything else ends the attempt. */
+  private async recover(task: Task, error: unknown, signal: AbortSignal): Promise<void> {
+    if (!(error instanceof PipelineError)) throw error
+    switch (error.error) {
+      case 'SCHEMA_MOVED':
+        this.source.requestProgress()
+        await this.pause(RETRY_MS, signal)
+        return
+      case 'VALUE_UNREPRESENTABLE':
+      case 'TYPE_UNSUPPORTED':
+      case 'PRIVILEGE_MISSING':
+        this.output.park(task.record.schema.table, error)
+        return
+      default:
+        throw error
+    }
+  }
+
+  private async take(): Promise<Task | null> {
+    for (const record of this.tables.values()) {
+      const { backfill } = record
+      if (record.phase !== 'backfilling' || backfill === null) continue
+      if (backfill.ranges === null) await this.cut(record, backfill)
+      const range = backfill.ranges?.find((range) => !range.done && !this.taken.has(range))
+      if (range === undefined) continue
+      this.taken.add(range)
+      return { record, backfill, range }
+    }
+    return null
+  }
+
+  /** Cuts a table into ranges, one a reader; the first reader that comes along does it. */
+  private async cut(record: TableRecord, backfill: Backfill): Promise<void> {
+    const { schema } = record
+    if (this.cutting.has(schema.table)) return
+    this.cutting.add(schema.table)
+    try {
+      backfill.rowsEstimated = await this.source.estimateRows(schema.table)
+      const pieces = schema.key === null ? 1 : this.options.parallelism
+      const bounds = pieces > 1 ? await this.source.splitKeys(schema, pieces) : []
+      backfill.ranges = [null, ...bounds].map((after, index) => ({
+        after,
+        until: bounds[index] ?? null,
+        done: false,
+      }))
+    } catch (error) {
+      // The table is gone or changed: the log will say so, and the cut is tried again.
+      if (!(error instanceof PipelineError) || error.error !== 'SCHEMA_MOVED') throw error
+    } finally {
+      this.cutting.delete(schema.table)
+    }
+  }
+
+  private async readChunk({ record, backfill, range }: Task, signal: AbortSignal): Promise<void> {
+    const { schema } = record
+    const { table } = schema
+    const { after, until } = range
+    const { chunkRows } = this.options
+    // A table without a key is read in one go: nothing tells where a second chunk would begin.
+    const limit = schema.key === null ? Number.MAX_SAFE_INTEGER : chunkRows
+    const processed = this.output.processed()
+    if (!(await this.withinGuard(record, this.source.lowBound(processed), signal))) return
+    // Entered before the chunk opens, so that nobody forgets changes that its LOW may reach back
+    // to.
+    const early: OpenChunk = { table, low: this.source.lowBound(processed) }
+    this.open.add(early)
+    let chunk: OpenChunk = early
+    try {
+      const read = await this.source.openChunk(
+        { table, after, until },
+        limit,
+        schema,
+        processed,
+        signal,
+      )
+      chunk = { table, low: read.low }
+      this.open.add(chunk)
+      this.open.delete(early)
+      if (await this.withinGuard(record, read.low, signal)) {
+        await this.emit({ record, backfill, range }, read, signal)
+      } else {
+        // The loop runs the reader's own clean-up, which a `return` before the start would not.
+        for await (const _ of read.parts) break
+      }
+    } finally {
+      this.open.delete(early)
+      this.open.delete(chunk)
+    }
+    if (record.backfill === backfill) this.settle(record)
+  }
+
+  /**
+   * A commit that the log has delivered but that readers do not see yet (it waits for a standby)
+   * pulls LOW back. Behind the start of the guard the writers remember nothing, so a chunk that
+   * reaches there would bring the row from before that commit back for good. This can only happen
+   * shortly after a start; the table waits until the commit is visible.
+   */
+  private async withinGuard(
+    record: TableRecord,
+    low: Order,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const within = low >= (this.guardedFrom.get(record.schema.table) ?? 0n)
+    record.waitsFor = within ? null : 'a commit that waits for a standby'
+    if (!within) {
+      this.source.requestProgress()
+      await this.pause(RETRY_MS, signal)
+    }
+    return within
+  }
+
+  private async emit(task: Task, read: ChunkRead, signal: AbortSignal): Promise<void> {
+    const { record, backfill, range } = task
+    await this.reached(read.low, signal)
+    // A table without a key comes in one chunk of any size, which cannot wait in memory.
+    const waits = this.options.appends === true && record.schema.key !== null
+    const held: ChunkPart[] = []
+    for await (const part of read.parts) {
+      if (waits) held.push(part)
+      else if (!(await this.emitPart(task, part, signal))) return
+    }
+    const noted = this.noteHigh(backfill, read)
+    // Another chunk of this range follows, and its HIGH will lie behind this one: a reader that
+    // waited here for the server to flush its log would spend most of its time on that.
+    if (!waits && !read.exhausted()) {
+      noted.catch(() => undefined)
+      return
+    }
+    const high = await noted
+    if (waits) await this.reached(high, signal)
+    for (const part of held) if (!(await this.emitPart(task, part, signal))) return
+    if (read.exhausted()) range.done = true
+    const ranges = present(backfill.ranges, 'a table is cut before it is read')
+    if (ranges.every(({ done }) => done) && record.phase === 'backfilling') {
+      record.phase = 'catching-up'
+      this.source.requestProgress()
+    }
+  }
+
+  private async noteHigh(backfill: Backfill, read: ChunkRead): Promise<Order> {
+    const high = await read.high()
+    if (high > backfill.high) backfill.high = high
+    return high
+  }
+
+  /** @returns false when the table was parked, dropped or begun anew while the chunk was read */
+  private async emitPart(
+    { record, backfill, range }: Task,
+    { batch, lastKey }: ChunkPart,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (signal.aborted || record.backfill !== backfill || record.phase !== 'backfilling') {
+      return false
+    }
+    if (batch.schemaVersion !== record.schema.version) {
+      throw new PipelineError('SCHEMA_MOVED', `table "${batch.table}" changed during its chunk`)
+    }
+    const sent = this.output.send(batch)
+    range.after = lastKey
+    backfill.rowsDone += batch.rows
+    if (sent !== undefined) await sent
+    return true
+  }
+
+  /**
+   * Resolves when the log has been sent up to `order`. MariaDB's snapshots lie ahead of the log
+   * reader: their rows must not enter before the changes that they contain. It sleeps, since an
+   * idle log answers a request at once: asking again on each answer would never let a socket be
+   * served.
+   */
+  private async reached(order: Order, signal: AbortSignal): Promise<void> {
+    while (this.output.processed().order < order && !signal.aborted) {
+      this.source.requestProgress()
+      await this.pause(LOG_POLL_MS, signal)
+    }
+  }
+
+  /** Tells the writers how far back a chunk may still reach. */
+  private settle({ schema }: TableRecord): void {
+    let order = this.source.lowBound(this.output.processed())
+    for (const { table, low } of this.open) {
+      if (table === schema.table && low < order) order = low
+    }
+    this.output.control({ kind: 'settled', table: schema.table, order, done: false })
+  }
+
+  /**
+   * Sleeps, whatever happens. A reader that gives up its range wakes the others, so two that cannot
+   * go on would wake each other without end if they rested: no socket would be served any more.
+   */
+  private async pause(ms: number, signal: AbortSignal): Promise<void> {
+    await this.options.clock.sleep(ms, signal).catch(() => undefined)
+  }
+
+  /** Sleeps until there may be something to do, at most `ms`. */
+  private async rest(ms: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const woken = this.waiting.promise
+    const cancel = this.options.clock.after(ms, () => this.wake())
+    const abort = (): void => this.wake()
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      await woken
+    } finally {
+      cancel()
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  private wake(): void {
+    this.waiting.resolve()
+    this.waiting = Promise.withResolvers<void>()
+  }
+}

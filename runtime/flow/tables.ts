@@ -1,0 +1,62 @@
+// What the source thread knows of every table: its structure, how far its hand-over is, and why it
+// is parked. One record a table; all of it is in the checkpoint.
+
+import type { ErrorRecord } from '../base/errors.ts'
+import type { Order } from '../data/position.ts'
+import type { SourceTable, TableSchema } from '../data/schema.ts'
+
+/**
+ * waiting: chunks may not open yet · backfilling: chunks are read · catching-up: all chunks are
+ * read, the log has not reached their HIGH · streaming: handed over · parked: takes no rows ·
+ * dropped: gone from the source.
+ */
+export type TablePhase =
+  | 'waiting'
+  | 'backfilling'
+  | 'catching-up'
+  | 'streaming'
+  | 'parked'
+  | 'dropped'
+
+/** A piece of a table that one reader copies from `after` to `until`, chunk by chunk. */
+export interface BackfillRange {
+  /** Key of the last row that was emitted; rows behind it are still to come. */
+  after: string | null
+  readonly until: string | null
+  done: boolean
+}
+
+export interface Backfill {
+  /** Deletes at its end what it did not confirm (H8). */
+  readonly repair: boolean
+  /** `null`: the table has not been cut yet. */
+  ranges: BackfillRange[] | null
+  /** Highest HIGH of the chunks read so far. */
+  high: Order
+  rowsDone: number
+  rowsEstimated: number | null
+}
+
+export interface TableRecord {
+  schema: TableSchema
+  incarnation: string
+  phase: TablePhase
+  /** `null` once handed over. */
+  backfill: Backfill | null
+  /** Order of the last TRUNCATE during the hand-over (H2). */
+  floor: Order | null
+  reason: ErrorRecord | null
+  /** Structure that the source showed last while the table was parked; a repair starts from it. */
+  shape: SourceTable | null
+  /** What `waiting` waits for, for `status`. */
+  waitsFor: string | null
+}
+
+export function newBackfill(repair: boolean): Backfill {
+  return { repair, ranges: null, high: 0n, rowsDone: 0, rowsEstimated: null }
+}
+
+/** True while chunks of the table are in flight or still to come. */
+export function inHandOver(record: TableRecord): boolean {
+  return record.backfill !== null && record.phase !== 'parked' && record.phase !== 'dropped'
+}

@@ -1,0 +1,224 @@
+// A pipeline file as plain values that remember where they stand. The file is input from outside:
+// its size, its aliases and its tags are bounded before anything else looks at it.
+
+import { Alias, type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+import type { Node, Scalar, YAMLError, YAMLMap } from 'yaml'
+import { type LintMessage, lintMessage, type Path, formatPath, type Problem } from './problems.ts'
+import { type Environment, expandVariables } from './variables.ts'
+
+export const FILE_BYTES_MAX = 1024 * 1024
+
+/** Aliases of aliases can make a few bytes stand for gigabytes. */
+const NODES_MAX = 20_000
+const DEPTH_MAX = 64
+
+interface Place {
+  readonly keyOffset: number
+  readonly valueOffset: number
+  readonly fromEnvironment: boolean
+  /** Text with variables and without quotes. */
+  readonly plain: boolean
+}
+
+/** Reads one file; afterwards tells where in it each value stands. */
+export class ConfigDocument {
+  readonly file: string
+  /** Messages so far, in the order in which they were found. */
+  readonly messages: LintMessage[] = []
+  /** Plain values without prototypes; `undefined` when the text is not one YAML document. */
+  readonly value: unknown
+
+  readonly #lines = new LineCounter()
+  readonly #places = new Map<string, Place>()
+  readonly #env: Environment
+  readonly #faulty = new Set<string>()
+  #nodes = 0
+
+  constructor(text: string, file: string, env: Environment) {
+    this.file = file
+    this.#env = env
+    this.value = this.#read(text)
+  }
+
+  /** Notes a problem at the value of `path`, or at the nearest value above it that is there. */
+  report(path: Path, problem: Problem): void {
+    if (problem.severity !== 'warning') this.#faulty.add(key(path))
+    let at = path
+    let place = this.#places.get(key(at))
+    const exact = place !== undefined
+    while (place === undefined && at.length > 0) {
+      at = at.slice(0, -1)
+      place = this.#places.get(key(at))
+    }
+    // A missing key is shown at the key of the block that lacks it.
+    const atKey = problem.atKey === true || !exact
+    const offset = atKey ? (place?.keyOffset ?? 0) : (place?.valueOffset ?? 0)
+    this.#note(offset, problem)
+  }
+
+  /** Makes `isFaulty` true for a block whose one problem has been reported elsewhere. */
+  silence(path: Path): void {
+    this.#faulty.add(key(path))
+  }
+
+  /** True when an error at `path`, or at a block that holds it, has been noted. */
+  isFaulty(path: Path): boolean {
+    return path.some((_, index) => this.#faulty.has(key(path.slice(0, index + 1))))
+  }
+
+  /** True when the text could not be read as a whole, so that nothing said of it is certain. */
+  hasSyntaxError(): boolean {
+    return this.messages.some((message) => message.error === 'CONFIG_FILE')
+  }
+
+  /** True when an error inside the block at `path` has been noted. */
+  hasFaultBelow(path: Path): boolean {
+    const prefix = `${key(path).slice(0, -1)},`
+    return [...this.#faulty].some((faulty) => faulty.startsWith(prefix))
+  }
+
+  has(path: Path): boolean {
+    return this.#places.has(key(path))
+  }
+
+  /** True when a part of the text at `path` came from an environment variable. */
+  fromEnvironment(path: Path): boolean {
+    return this.#places.get(key(path))?.fromEnvironment ?? false
+  }
+
+  /**
+   * `port: ${PORT}` is a number where a number is wanted, as if it stood there; a password of
+   * digits stays text. Asked only for values that the schema refused as text.
+   *
+   * @returns true when the value was changed
+   */
+  retype(path: Path): boolean {
+    const name = path.at(-1)
+    if (name === undefined || this.#places.get(key(path))?.plain !== true) return false
+    let parent = this.value as Record<string | number, unknown>
+    for (const step of path.slice(0, -1)) parent = parent[step] as typeof parent
+    const text = parent[name]
+    if (typeof text !== 'string' || !/^(?:-?\d{1,15}|true|false)$/.test(text)) return false
+    parent[name] = text === 'true' ? true : text === 'false' ? false : Number(text)
+    return true
+  }
+
+  #note(offset: number, problem: Problem): void {
+    const { line, col } = this.#lines.linePos(offset)
+    const place = { file: this.file, line: Math.max(line, 1), column: Math.max(col, 1) }
+    this.messages.push(lintMessage(place, problem))
+  }
+
+  #read(text: string): unknown {
+    if (Buffer.byteLength(text) > FILE_BYTES_MAX) {
+      this.#note(0, { error: 'CONFIG_FILE', message: 'the file is larger than 1 MiB' })
+      return undefined
+    }
+    const document = parseDocument(text, {
+      version: '1.2',
+      schema: 'core',
+      lineCounter: this.#lines,
+      prettyErrors: false,
+      uniqueKeys: true,
+      stringKeys: false,
+    })
+    for (const fault of [...document.errors, ...document.warnings]) this.#noteSyntax(text, fault)
+    if (this.hasSyntaxError()) return undefined
+    if (document.contents === null) {
+      this.#note(0, { error: 'CONFIG_FILE', message: 'the file is empty' })
+      return undefined
+    }
+    this.#remember([], 0, 0)
+    return this.#convert(document.contents, [], document, 0)
+  }
+
+  #noteSyntax(text: string, fault: YAMLError): void {
+    const offset = fault.pos[0]
+    if (fault.code === 'DUPLICATE_KEY') {
+      const name = /^["']?([^"':\s]*)/.exec(text.slice(offset, offset + 200))?.[1] ?? ''
+      const message = `key "${name}" stands twice in the same block`
+      this.#note(offset, { error: 'CONFIG_UNKNOWN_KEY', message })
+      return
+    }
+    if (fault.code === 'MULTIPLE_DOCS') {
+      const message = 'the file has several documents, but a pipeline is one'
+      this.#note(offset, { error: 'CONFIG_FILE', message })
+      return
+    }
+    const [first = 'the text is not YAML'] = fault.message.split('\n')
+    const line = text.slice(text.lastIndexOf('\n', offset - 1) + 1).split('\n', 1)[0] ?? ''
+    // `[ ${A} ]` is a map in a list to YAML.
+    const quotes = line.includes('${') ? '; put quotes around text with ${...}' : ''
+    const sentence = first.charAt(0).toLowerCase() + first.slice(1).replace(/[.:]$/, '')
+    const message = sentence + quotes
+    this.#note(offset, { error: 'CONFIG_FILE', message })
+  }
+
+  #convert(node: unknown, path: Path, document: Document, depth: number): unknown {
+    if (++this.#nodes > NODES_MAX || depth > DEPTH_MAX) {
+      const message = 'the file has too many values, or aliases that contain themselves'
+      if (this.#nodes < Infinity) this.report(path, { error: 'CONFIG_FILE', message })
+      this.#nodes = Infinity
+      return undefined
+    }
+    if (node instanceof Alias) {
+      return this.#convert(node.resolve(document), path, document, depth + 1)
+    }
+    if (isMap(node)) return this.#convertMap(node, path, document, depth)
+    if (isSeq(node)) {
+      return node.items.map((item, index) => {
+        const inner = [...path, index]
+        this.#remember(inner, offsetOf(item), offsetOf(item))
+        return this.#convert(item, inner, document, depth + 1)
+      })
+    }
+    return isScalar(node) ? this.#convertScalar(node, path) : null
+  }
+
+  #convertMap(map: YAMLMap, path: Path, document: Document, depth: number): unknown {
+    // No prototype: a key `__proto__` is a key like any other here, and an unknown one.
+    const record = Object.create(null) as Record<string, unknown>
+    for (const pair of map.items) {
+      const name = isScalar(pair.key) ? pair.key.value : undefined
+      if (typeof name !== 'string') {
+        const message = `${formatPath(path)} has a key that is not text`
+        this.#note(offsetOf(pair.key), { error: 'CONFIG_UNKNOWN_KEY', message })
+        continue
+      }
+      // The first of two equal keys counts; the second has been reported.
+      if (name in record) continue
+      const inner = [...path, name]
+      const keyOffset = offsetOf(pair.key)
+      this.#remember(inner, keyOffset, pair.value === null ? keyOffset : offsetOf(pair.value))
+      record[name] = this.#convert(pair.value, inner, document, depth + 1)
+    }
+    return record
+  }
+
+  #convertScalar(node: Scalar, path: Path): unknown {
+    const source = node.source ?? ''
+    if (typeof node.value !== 'string' || !source.includes('$')) return node.value
+    const expansion = expandVariables(node.value, this.#env)
+    if (expansion.fault !== null) {
+      this.report(path, { error: 'CONFIG_VARIABLE', message: expansion.fault })
+      return undefined
+    }
+    const place = this.#places.get(key(path))
+    const { text, fromEnvironment } = expansion
+    const plain = node.type === 'PLAIN'
+    if (place !== undefined) this.#places.set(key(path), { ...place, fromEnvironment, plain })
+    return text
+  }
+
+  #remember(path: Path, keyOffset: number, valueOffset: number): void {
+    this.#places.set(key(path), { keyOffset, valueOffset, fromEnvironment: false, plain: false })
+  }
+}
+
+function key(path: Path): string {
+  return JSON.stringify(path)
+}
+
+function offsetOf(node: unknown): number {
+  return (node as Node | null)?.range?.[0] ?? 0
+}

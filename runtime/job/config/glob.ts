@@ -1,0 +1,114 @@
+// Names by pattern: `shop.orders_*` with dots between the parts, or a regular expression between
+// slashes. Case is exact, as the databases' own catalogs have it. Globs match in time linear in the
+// name for each star; no pattern can hang the process as a regular expression could.
+
+/** Tests the parts of a name, as many as the pattern was compiled for. */
+export type NameMatcher = (parts: readonly string[]) => boolean
+
+/** What is wrong with a pattern, as the end of a sentence that begins with the pattern. */
+export class PatternFault {
+  readonly message: string
+  readonly suggestion: string | null
+
+  constructor(message: string, suggestion: string | null = null) {
+    this.message = message
+    this.suggestion = suggestion
+  }
+}
+
+const STAR = -1
+const ANY = -2
+
+/** Code points, STAR or ANY. */
+type Glob = readonly number[]
+
+/**
+ * @param pattern  `namespace.name` with `*` (any text), `?` (one character) and `\` before a
+ *                 character that stands for itself; or `/regular expression/` for the whole name
+ * @param shape    names of the parts, for messages: ['schema', 'table']
+ */
+export function compilePattern(
+  pattern: string,
+  shape: readonly string[],
+): NameMatcher | PatternFault {
+  if (pattern.startsWith('/')) return compileRegex(pattern)
+  const parts = splitGlob(pattern)
+  if (parts instanceof PatternFault) return parts
+  if (parts.length !== shape.length || parts.some((part) => part.length === 0)) {
+    return new PatternFault(`is not of the form ${shape.join('.')}`, completed(parts, shape))
+  }
+  return (names) =>
+    parts.every((part, index) => matchGlob(part, Array.from(names[index] ?? '', codePoint)))
+}
+
+function compileRegex(pattern: string): NameMatcher | PatternFault {
+  if (pattern.length < 3 || !pattern.endsWith('/')) {
+    return new PatternFault('begins a regular expression that does not end with a slash')
+  }
+  let regex: RegExp
+  try {
+    // The whole name must match: `/shop.orders/` must not take `shop.orders_archive` along.
+    regex = new RegExp(`^(?:${pattern.slice(1, -1)})$`, 'u')
+  } catch {
+    return new PatternFault('is not a regular expression that JavaScript can read')
+  }
+  return (names) => regex.test(names.join('.'))
+}
+
+/** Wildcards of other tools: to take them as letters would match nothing, silently. */
+const FOREIGN = '[]{}|()'
+
+function splitGlob(pattern: string): Glob[] | PatternFault {
+  const parts: number[][] = [[]]
+  const characters = Array.from(pattern)
+  for (let index = 0; index < characters.length; index++) {
+    const character = characters[index] ?? ''
+    const part = parts.at(-1) ?? []
+    if (character === '\\') {
+      const escaped = characters[++index]
+      if (escaped === undefined) return new PatternFault('ends with a backslash')
+      if (escaped === '.' && part.length === 0) {
+        const plain = pattern.replaceAll('.\\.', '.').replaceAll('\\.', '.')
+        return new PatternFault('is written as Flink CDC does', plain)
+      }
+      part.push(codePoint(escaped))
+    } else if (character === '.') parts.push([])
+    else if (character === '*') part.push(STAR)
+    else if (character === '?') part.push(ANY)
+    else if (FOREIGN.includes(character)) {
+      return new PatternFault(`has ${character}, which needs a regular expression between slashes`)
+    } else part.push(codePoint(character))
+  }
+  return parts
+}
+
+function completed(parts: readonly Glob[], shape: readonly string[]): string | null {
+  if (parts.length !== 1 || parts[0]?.length !== 1 || parts[0][0] !== STAR) return null
+  return shape.map(() => '*').join('.')
+}
+
+function codePoint(character: string): number {
+  return character.codePointAt(0) ?? 0
+}
+
+/** Greedy match with one place to go back to, the last star: O(pattern x name) at the worst. */
+function matchGlob(glob: Glob, name: readonly number[]): boolean {
+  let at = 0
+  let star = -1
+  let resume = 0
+  for (let index = 0; index < name.length;) {
+    const wanted = glob[at]
+    if (wanted === STAR) {
+      star = at++
+      resume = index
+    } else if (wanted === ANY || (wanted !== undefined && wanted === name[index])) {
+      at++
+      index++
+    } else if (star >= 0) {
+      at = star + 1
+      index = ++resume
+    } else return false
+  }
+  while (glob[at] === STAR) at++
+  return at === glob.length
+}

@@ -1,0 +1,183 @@
+// From zod's findings to ours: one message for each place, in words, with the nearest known name.
+
+import type { z } from 'zod'
+import type { ConfigDocument } from './document.ts'
+import { nearestName } from './nearest.ts'
+import { formatPath, type Path } from './problems.ts'
+import { pipelineJsonSchema } from './schema.ts'
+
+type Issue = z.core.$ZodIssue
+
+/** Reports each issue at its place; what stands in a block already reported is left out. */
+export function reportIssues(document: ConfigDocument, issues: readonly Issue[]): void {
+  for (const issue of issues) reportIssue(document, issue, [])
+}
+
+function reportIssue(document: ConfigDocument, issue: Issue, above: Path): void {
+  const path: Path = [...above, ...issue.path.map((step) => step as string | number)]
+  if (document.isFaulty(path)) return
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      for (const name of issue.keys) reportUnknownKey(document, path, name)
+      return
+    case 'invalid_union':
+      reportUnion(document, issue, path)
+      return
+    default:
+      reportValue(document, path, wantedOf(issue), issue)
+  }
+}
+
+function reportUnknownKey(document: ConfigDocument, path: Path, name: string): void {
+  const inner = [...path, name]
+  if (document.isFaulty(inner)) return
+  const type = valueAt(document.value, [...path, 'type'])
+  const other = keyPaths().find(({ path: at, of }) => at === formatPath(inner) && of !== null)
+  if (other?.of !== undefined && other.of !== null && other.of !== type) {
+    const message = `${formatPath(inner)} is a key of type ${other.of} only`
+    document.report(inner, { error: 'CONFIG_UNKNOWN_KEY', message, atKey: true })
+    return
+  }
+  const known = keysAt(document.value, path)
+  const elsewhere = keyPaths().find((candidate) => candidate.path.split('.').at(-1) === name)
+  const suggestion = nearestName(name, known) ?? elsewhere?.path ?? null
+  const message = `unknown key "${printable(name)}" in ${formatPath(path)}`
+  document.report(inner, { error: 'CONFIG_UNKNOWN_KEY', message, suggestion, atKey: true })
+}
+
+function reportUnion(
+  document: ConfigDocument,
+  issue: Extract<Issue, { code: 'invalid_union' }>,
+  path: Path,
+): void {
+  if (document.hasFaultBelow(path)) return
+  if (issue.errors.length === 0) {
+    // A block told apart by `type`: without a known type nothing else in it can be judged.
+    const options = 'options' in issue ? (issue.options as readonly string[]) : []
+    const value = valueAt(document.value, path)
+    const suggestion = typeof value === 'string' ? nearestName(value, options) : null
+    reportValue(document, path, `one of ${options.join(', ')}`, issue, suggestion)
+    document.silence(path.slice(0, -1))
+    return
+  }
+  // The branch that got furthest: its faults are inside the value, not the value's kind.
+  const inside = issue.errors
+    .filter((branch) => branch.every((inner) => !isWrongKind(inner)))
+    .sort((left, right) => left.length - right.length)[0]
+  if (inside === undefined) reportValue(document, path, issue.message, issue)
+  else for (const inner of inside) reportIssue(document, inner, path)
+}
+
+function isWrongKind(issue: Issue): boolean {
+  return issue.path.length === 0 && issue.code === 'invalid_type'
+}
+
+function reportValue(
+  document: ConfigDocument,
+  path: Path,
+  wanted: string,
+  issue: Issue,
+  suggestion: string | null = null,
+): void {
+  const name = formatPath(path)
+  const value = valueAt(document.value, path)
+  if (value === undefined || (value === null && !document.has(path))) {
+    document.report(path, { error: 'CONFIG_VALUE', message: `${name} is missing: ${wanted}` })
+    return
+  }
+  const near =
+    issue.code === 'invalid_value' && typeof value === 'string'
+      ? nearestName(value, issue.values.map(String))
+      : suggestion
+  const message = `${name} must be ${wanted}, not ${describe(value, path)}`
+  document.report(path, { error: 'CONFIG_VALUE', message, suggestion: near })
+}
+
+/** The end of the sentence "<key> must be ...". Messages that schema.ts gave are such ends. */
+function wantedOf(issue: Issue): string {
+  if (issue.code === 'invalid_value') {
+    const values = issue.values.map(String)
+    return values.length === 1 ? (values[0] ?? '') : `one of ${values.join(', ')}`
+  }
+  if (issue.code === 'invalid_type' && issue.message.startsWith('Invalid input')) {
+    return issue.expected === 'object' || issue.expected === 'record'
+      ? 'a block of keys'
+      : 'a value'
+  }
+  return issue.message
+}
+
+/** Secrets are not repeated, long texts are cut. */
+function describe(value: unknown, path: Path): string {
+  if (value === null) return 'empty'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'a block of keys'
+  if (path.includes('password') || path.at(-1) === 'uri') return `a ${typeof value}`
+  return printable(JSON.stringify(value))
+}
+
+function printable(text: string): string {
+  const cut = text.length > 60 ? `${text.slice(0, 60)}...` : text
+  // Control characters would let a file write to the terminal of whoever lints it.
+  return cut.replace(/[\p{Cc}\u2028\u2029]/gu, '?')
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at = value
+  for (const step of path) {
+    at = typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[step] : undefined
+  }
+  return at
+}
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly oneOf?: readonly JsonSchema[]
+  readonly anyOf?: readonly JsonSchema[]
+  readonly const?: unknown
+}
+
+/** Keys that the block at `path` may have, given the `type` that it says. */
+function keysAt(value: unknown, path: Path): string[] {
+  let schemas: JsonSchema[] = [pipelineJsonSchema()]
+  let at = value
+  for (const step of [...path, null]) {
+    schemas = schemas.flatMap(alternatives).filter((schema) => fits(schema, at))
+    if (step === null) break
+    schemas = schemas.flatMap((schema) => schema.properties?.[step] ?? [])
+    at = valueAt(at, [step])
+  }
+  return schemas.flatMap((schema) => Object.keys(schema.properties ?? {}))
+}
+
+function alternatives(schema: JsonSchema): JsonSchema[] {
+  const inner = schema.oneOf ?? schema.anyOf
+  return inner === undefined ? [schema] : inner.flatMap(alternatives)
+}
+
+function fits(schema: JsonSchema, value: unknown): boolean {
+  const type = schema.properties?.['type']?.const
+  return type === undefined || type === valueAt(value, ['type'])
+}
+
+interface KeyPath {
+  readonly path: string
+  /** `type` of the innermost block that knows the key; `null`: the block has no types. */
+  readonly of: string | null
+}
+
+function keyPaths(): KeyPath[] {
+  const paths: KeyPath[] = []
+  const visit = (schema: JsonSchema, above: string): void => {
+    for (const option of alternatives(schema)) {
+      const type = option.properties?.['type']?.const
+      for (const [name, inner] of Object.entries(option.properties ?? {})) {
+        const path = above === '' ? name : `${above}.${name}`
+        paths.push({ path, of: typeof type === 'string' ? type : null })
+        visit(inner, path)
+      }
+    }
+  }
+  visit(pipelineJsonSchema(), '')
+  return paths
+}

@@ -1,0 +1,134 @@
+// Keys and values that later versions will have, or that other tools have, known by name: whoever
+// writes one learns that it does nothing yet, instead of "unknown key".
+
+import type { ConfigDocument } from './document.ts'
+import type { Path } from './problems.ts'
+
+/** What a key of a later version would do, as the end of "this version ...". */
+const LATER_KEYS: Readonly<Record<string, string>> = {
+  transform: 'copies rows as they are',
+  route: 'writes each table under its own name',
+  include: 'reads one file for a pipeline',
+  sinks: 'writes to one sink',
+  merge: 'leaves small files to the tools of the lake',
+  history: 'keeps 100 snapshots of a table and at least 10 minutes',
+  partition_ready: 'announces no partitions',
+  triggers: 'starts no other pipelines',
+  on_error: 'parks a table with a row that it cannot carry, and goes on with the others',
+  alerts: 'sends no alerts; /metrics has what they need',
+  tests: 'has nothing to transform, so nothing to test',
+  secrets: 'takes secrets from `password` alone',
+  metrics: 'shows 500 tables by name in /metrics',
+  'source.server_time_zone': 'reads timestamps in UTC',
+  'source.on_log_gap': 'always stops at a gap in the log',
+  'source.streaming_transactions': 'always spills large transactions',
+  'source.allow_cleartext': 'never sends a password in the clear',
+  'source.backfill.lock': 'never locks a table',
+  'source.slot.create': 'creates the slot where it is missing',
+  'source.slot.failover': 'leaves the failover of slots to the server',
+  'source.publication.create': 'creates the publication where it is missing',
+  'source.publication.via_partition_root': 'reads partitioned tables through their root',
+  'source.heartbeat.write': 'never writes to the source',
+  'source.password.from_cmd': 'takes secrets from variables and files only',
+  'source.brokers': 'reads PostgreSQL, MySQL and MariaDB',
+  'source.topics': 'reads PostgreSQL, MySQL and MariaDB',
+  'sink.storage': 'writes to local folders',
+  'sink.schema': 'carries every change of structure over (evolve)',
+  'sink.partition_by': 'writes tables without partitions',
+  'sink.target_file_size': 'sizes files by row groups',
+  'sink.compression': 'compresses with zstd',
+  'sink.path': 'writes Iceberg tables; give `warehouse`',
+  'sink.layout': 'writes Iceberg tables',
+  'sink.format': 'writes Iceberg tables',
+  'sink.change_format': 'has `mode: changelog` instead',
+  'sink.manifest': 'writes Iceberg tables',
+  'sink.max_freshness': 'commits at each checkpoint',
+  'sink.catalog.warehouse': 'has `sink.warehouse`, beside `catalog`',
+  'sink.catalog.token': 'knows catalogs in SQLite only',
+  'pipeline.delivery': 'is exactly-once always',
+  'pipeline.checkpoint.timeout': 'waits for a checkpoint as long as it takes',
+}
+
+const REMOTE = /^(?:s3a?|gs|gcs|abfss?|wasbs?|oss|hdfs|https?):/i
+
+/** Values that a key will take later, with what it takes now. */
+const LATER_VALUES: readonly {
+  readonly key: string
+  readonly values: RegExp
+  readonly now: string
+  readonly suggestion?: string
+}[] = [
+  {
+    key: 'source.type',
+    values: /^postgresql$/i,
+    now: 'postgres and mysql',
+    suggestion: 'postgres',
+  },
+  { key: 'source.type', values: /^mariadb$/i, now: 'postgres and mysql', suggestion: 'mysql' },
+  {
+    key: 'source.type',
+    values: /^(?:kafka|mongodb|oracle|sqlserver|iceberg|parquet)$/i,
+    now: 'postgres and mysql (which is MariaDB too)',
+  },
+  {
+    key: 'sink.type',
+    values: /^(?:parquet|kafka|delta|paimon|hudi|doris|starrocks|clickhouse|postgres|mysql)$/i,
+    now: 'iceberg',
+  },
+  { key: 'sink.catalog.type', values: /^(?:rest|hive|glue|nessie|jdbc|hadoop)$/i, now: 'sql' },
+  {
+    key: 'sink.catalog.uri',
+    values: /^(?:https?|thrift|jdbc|postgresql|postgres|mysql)(?:\+\w+)?:/i,
+    now: 'a SQLite file, as sqlite:////var/lib/lake/catalog.db',
+  },
+  { key: 'sink.warehouse', values: REMOTE, now: 'a local folder' },
+  { key: 'sink.profile', values: /^(?:v2-posdel|v2|cow|v2-cow|v3-cow)$/i, now: 'v3-dv' },
+  {
+    key: 'sink.mode',
+    values: /^mirror$/i,
+    now: 'upsert, append and changelog',
+    suggestion: 'upsert',
+  },
+  {
+    key: 'source.startup.mode',
+    values: /^(?:earliest|timestamp|gtid|position|snapshot|specific-offset)$/i,
+    now: 'initial, latest and backfill_only',
+  },
+  { key: 'pipeline.checkpoint.store', values: REMOTE, now: 'a local folder' },
+]
+
+/** Reports what later versions have, and takes those keys out of `value`. */
+export function reportLater(document: ConfigDocument): void {
+  const keys: Path[] = Object.keys(LATER_KEYS).map((name) => name.split('.'))
+  for (const path of keys) {
+    const parent = valueAt(document.value, path.slice(0, -1))
+    const name = String(path.at(-1))
+    if (!isRecord(parent) || !(name in parent)) continue
+    const now = LATER_KEYS[path.join('.')] ?? ''
+    const message = `${path.join('.')} is not supported: this version ${now}`
+    document.report(path, { error: 'CONFIG_UNSUPPORTED', message, atKey: true })
+    delete parent[name]
+  }
+  for (const { key, values, now, suggestion } of LATER_VALUES) {
+    const path = key.split('.')
+    const value = valueAt(document.value, path)
+    if (typeof value !== 'string' || !values.test(value)) continue
+    // A URI may hold a password, and is long besides; its scheme says enough.
+    const shown = /^[a-z0-9+]+(?=:)/i.exec(value)?.[0] ?? value
+    const message = `${key}: ${shown} is not supported: this version takes ${now}`
+    const problem = { error: 'CONFIG_UNSUPPORTED' as const, message }
+    document.report(path, suggestion === undefined ? problem : { ...problem, suggestion })
+    // The keys beside it belong to a block that we do not know.
+    if (path.at(-1) === 'type') document.silence(path.slice(0, -1))
+  }
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at = value
+  for (const step of path) at = isRecord(at) ? at[step] : undefined
+  return at
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

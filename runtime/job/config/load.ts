@@ -1,0 +1,103 @@
+// Reads a pipeline file: `loadPipeline` for those who run it, `lintFile` for those who only want to
+// know what is wrong with it. Both go the same way, so what lint passes, run takes.
+
+import { readFileSync } from 'node:fs'
+import { dirname, resolve as resolvePath } from 'node:path'
+import { PipelineError } from '../../base/errors.ts'
+import { ConfigDocument } from './document.ts'
+import { reportIssues } from './issues.ts'
+import { reportLater } from './later.ts'
+import type { PipelineConfig } from './pipeline-config.ts'
+import { formatLintMessage, lintMessage, type LintMessage } from './problems.ts'
+import { resolvePipeline } from './resolve.ts'
+import { pipelineSchema } from './schema.ts'
+import type { Environment } from './variables.ts'
+
+/** How secrets that are not there are taken: only a run needs them. */
+export interface LoadOptions {
+  readonly missingSecret?: 'error' | 'warning'
+}
+
+interface Outcome {
+  /** By line. */
+  readonly messages: readonly LintMessage[]
+  readonly config: PipelineConfig | null
+}
+
+/**
+ * @param path  of the pipeline file; relative paths in it begin at its folder
+ * @param env   for `${NAME}` and `from_env`
+ * @throws PipelineError CONFIG_FILE, CONFIG_UNKNOWN_KEY, CONFIG_VALUE, CONFIG_VARIABLE,
+ *         CONFIG_UNSUPPORTED: the first of the file, with the others as detail
+ */
+export function loadPipeline(
+  path: string,
+  env: Environment = process.env,
+  { missingSecret = 'error' }: LoadOptions = {},
+): PipelineConfig {
+  const { messages, config } = read(path, env, missingSecret)
+  if (config !== null) return config
+  const [first, ...others] = messages.filter((message) => message.severity === 'error')
+  if (first === undefined) throw new PipelineError('INTERNAL', `no configuration from ${path}`)
+  const { file, line, column, message, suggestion } = first
+  const place = line === 0 ? file : `${file}:${line}:${column}`
+  const hint = suggestion === null ? '' : ` (did you mean "${suggestion}"?)`
+  const detail = others.map(formatLintMessage).join('\n')
+  throw new PipelineError(
+    first.error,
+    `${place} ${message}${hint}`,
+    detail === '' ? {} : { detail },
+  )
+}
+
+/**
+ * @returns everything that is wrong with a pipeline file, by line; [] when nothing is. A missing
+ *          secret is a warning: files are linted where nobody has the secrets.
+ */
+export function lintFile(path: string, env: Environment = process.env): readonly LintMessage[] {
+  try {
+    return read(path, env, 'warning').messages
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error
+    return [lintMessage({ file: path, line: 1, column: 1 }, error)]
+  }
+}
+
+function read(path: string, env: Environment, missingSecret: 'error' | 'warning'): Outcome {
+  const document = new ConfigDocument(readText(path), path, env)
+  const config = interpret(document, resolvePath(path), env, missingSecret)
+  const messages = document.messages
+    .slice()
+    .sort((left, right) => left.line - right.line || left.column - right.column)
+  const failed = messages.some((message) => message.severity === 'error')
+  return { messages, config: config === null || failed ? null : { ...config, warnings: messages } }
+}
+
+function interpret(
+  document: ConfigDocument,
+  file: string,
+  env: Environment,
+  missingSecret: 'error' | 'warning',
+): Omit<PipelineConfig, 'warnings'> | null {
+  if (document.value === undefined || document.hasSyntaxError()) return null
+  reportLater(document)
+  let parsed = pipelineSchema.safeParse(document.value)
+  const wrong = parsed.success ? [] : parsed.error.issues
+  const retyped = wrong.filter((issue) => document.retype(issue.path as (string | number)[]))
+  if (retyped.length > 0) parsed = pipelineSchema.safeParse(document.value)
+  if (!parsed.success) {
+    reportIssues(document, parsed.error.issues)
+    return null
+  }
+  const context = { document, env, folder: dirname(file), missingSecret }
+  return resolvePipeline(parsed.data, file, context)
+}
+
+function readText(path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
+  } catch (cause) {
+    const reason = cause instanceof TypeError ? 'is not UTF-8 text' : 'cannot be read'
+    throw new PipelineError('CONFIG_FILE', `the pipeline file ${path} ${reason}`, { cause })
+  }
+}

@@ -1,0 +1,98 @@
+// A pipeline file after validation: every default filled in, every unit resolved, every path
+// absolute. The rest of the program sees this and never the file.
+
+import type { LintMessage } from './problems.ts'
+import type { SINK_MODES, STARTUP_MODES, TLS_MODES } from './schema.ts'
+import type { Secret } from './secret.ts'
+
+export type TlsMode = (typeof TLS_MODES)[number]
+export type StartupMode = (typeof STARTUP_MODES)[number]
+export type SinkMode = (typeof SINK_MODES)[number]
+
+export interface ConnectionConfig {
+  /** Name or address without brackets; for PostgreSQL also a folder of Unix sockets. */
+  readonly host: string
+  readonly port: number
+  /** `null`: none named, which only MySQL allows. */
+  readonly database: string | null
+  readonly username: string
+  /** `null`: the server asks for none. */
+  readonly password: Secret | null
+  readonly tls: TlsConfig
+}
+
+export interface TlsConfig {
+  readonly mode: TlsMode
+  /** Absolute path of a PEM file; `null`: the authorities that Node trusts. */
+  readonly ca: string | null
+}
+
+interface AnySourceConfig {
+  readonly connection: ConnectionConfig
+  /** Patterns for `tableSelector`, at least one. */
+  readonly tables: readonly string[]
+  readonly tablesExclude: readonly string[]
+  /** Patterns for `columnSelector`. */
+  readonly columnsExclude: readonly string[]
+  readonly startup: StartupMode
+  readonly backfill: { readonly parallelism: number; readonly chunkRows: number }
+  readonly heartbeatMs: number
+}
+
+export interface PostgresSourceConfig extends AnySourceConfig {
+  readonly type: 'postgres'
+  readonly connection: ConnectionConfig & { readonly database: string }
+  readonly slotName: string
+  readonly publicationName: string
+  /** `null`: no limit was set; `check` says what that means. */
+  readonly maxSlotLagBytes: number | null
+}
+
+export interface MysqlSourceConfig extends AnySourceConfig {
+  readonly type: 'mysql'
+  /** `null`: take a random one and probe it. */
+  readonly serverId: number | null
+}
+
+export type SourceConfig = PostgresSourceConfig | MysqlSourceConfig
+
+/** A local folder, both ways. */
+export interface FolderConfig {
+  /** Absolute path without a slash at the end. */
+  readonly path: string
+  /** `file:///...`, as the lake's metadata spells it. */
+  readonly uri: string
+}
+
+export interface SinkConfig {
+  readonly type: 'iceberg'
+  readonly catalog: {
+    readonly type: 'sql'
+    /** Absolute path of the SQLite file. */
+    readonly path: string
+    /** `sqlite:////...`, as pyiceberg takes it. */
+    readonly uri: string
+    readonly name: string
+  }
+  readonly warehouse: FolderConfig
+  readonly mode: SinkMode
+  readonly profile: 'v3-dv'
+}
+
+export interface PipelineConfig {
+  readonly name: string
+  /** Absolute path of the file that this was read from. */
+  readonly file: string
+  readonly source: SourceConfig
+  readonly sink: SinkConfig
+  /** Writer threads, 1...128. */
+  readonly parallelism: number
+  readonly memoryBytes: number | null
+  readonly checkpoint: {
+    readonly intervalMs: number
+    readonly store: FolderConfig
+    readonly keep: number
+  }
+  /** What `lint` warns of; the pipeline runs nevertheless. */
+  readonly warnings: readonly LintMessage[]
+}

@@ -1,0 +1,62 @@
+// What `lint` prints: findings with their place in the file, all of them in one go.
+
+import { type ErrorName, errorCodes } from '../../base/errors.ts'
+
+export interface LintMessage {
+  /** As the caller named the file. */
+  readonly file: string
+  /** From 1. */
+  readonly line: number
+  /** From 1, in characters. */
+  readonly column: number
+  readonly error: ErrorName
+  readonly code: string
+  /** A warning does not keep the pipeline from running. */
+  readonly severity: 'error' | 'warning'
+  /** Lowercase, without a full stop. */
+  readonly message: string
+  /** The nearest name, or a value that would do. */
+  readonly suggestion: string | null
+}
+
+/** Keys and list indexes from the top of the file. */
+export type Path = readonly (string | number)[]
+
+export interface Problem {
+  readonly error: ErrorName
+  readonly message: string
+  readonly suggestion?: string | null
+  readonly severity?: 'error' | 'warning'
+  /** Points to the key instead of its value. */
+  readonly atKey?: boolean
+}
+
+/** Takes a problem with the value (or key) at `path`. */
+export type Report = (path: Path, problem: Problem) => void
+
+/** @returns `file:line:column CODE message (did you mean "...")` */
+export function formatLintMessage(message: LintMessage): string {
+  const { file, line, column, code, severity, suggestion } = message
+  const warning = severity === 'warning' ? 'warning: ' : ''
+  const hint = suggestion === null ? '' : ` (did you mean "${suggestion}"?)`
+  return `${file}:${line}:${column} ${code} ${warning}${message.message}${hint}`
+}
+
+export function lintMessage(
+  place: { readonly file: string; readonly line: number; readonly column: number },
+  problem: Problem,
+): LintMessage {
+  const { file, line, column } = place
+  const { error, message, suggestion = null, severity = 'error' } = problem
+  return { file, line, column, error, code: errorCodes[error].code, severity, message, suggestion }
+}
+
+/** @returns `source.tables[2]`; the top of the file is `the file` */
+export function formatPath(path: Path): string {
+  let text = ''
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`
+    else text += text === '' ? step : `.${step}`
+  }
+  return text === '' ? 'the file' : text
+}

@@ -1,0 +1,229 @@
+// The pipeline file as a zod schema: the one source of validation, defaults, types and the JSON
+// Schema that editors use. Messages complete the sentence "<key> must be ...".
+
+import { availableParallelism } from 'node:os'
+import { z } from 'zod'
+import { DURATION_PATTERN, formatDuration, parseDuration, parseSize } from './quantity.ts'
+import { SIZE_PATTERN } from './quantity.ts'
+
+/** Names become parts of slot names, folders and metric labels: 63 bytes less `millrace_`. */
+const NAME_PATTERN = /^[a-z][a-z0-9_-]*$/
+const NAME_LENGTH_MAX = 54
+/** What PostgreSQL allows for a replication slot. */
+const SLOT_PATTERN = /^[a-z0-9_]{1,63}$/
+const KEY_GROUPS = 128
+
+function text(wanted: string): z.ZodString {
+  return z.string(wanted).min(1, wanted)
+}
+
+function integer(low: number, high: number, unit: string): z.ZodInt {
+  const wanted = `a whole number of ${unit}, ${low} to ${high}`
+  return z.int(wanted).min(low, wanted).max(high, wanted)
+}
+
+/** Milliseconds between `low` and `high`. */
+function duration(low: number, high: number): z.ZodType<number, string> {
+  const range = `${formatDuration(low)} to ${formatDuration(high)}`
+  const wanted = `a duration with its unit, such as 10s or 5m, ${range}`
+  return z
+    .string(wanted)
+    .regex(DURATION_PATTERN, wanted)
+    .transform((written, context) => {
+      const ms = parseDuration(written)
+      if (ms !== null && ms >= low && ms <= high) return ms
+      context.addIssue({ code: 'custom', message: wanted })
+      return z.NEVER
+    })
+}
+
+/** Bytes, `low` or more. */
+function size(low: number): z.ZodType<number, string> {
+  const wanted = 'a size with its unit, such as 512MiB or 20GB'
+  return z
+    .string(wanted)
+    .regex(SIZE_PATTERN, wanted)
+    .transform((written, context) => {
+      const bytes = parseSize(written)
+      if (bytes !== null && bytes >= low && Number.isSafeInteger(bytes)) return bytes
+      context.addIssue({ code: 'custom', message: `${wanted}, at least ${low} bytes` })
+      return z.NEVER
+    })
+}
+
+function patterns(example: string): z.ZodArray<z.ZodString> {
+  const wanted = `a list of patterns such as ["${example}"]`
+  return z.array(text(`a pattern such as "${example}"`), wanted)
+}
+
+const password = z
+  .union(
+    [
+      text('text or { from_env: NAME } or { from_file: PATH }; quote a password of digits'),
+      z.strictObject(
+        { from_env: text('the name of an environment variable') },
+        'text or { from_env: NAME } or { from_file: PATH }',
+      ),
+      z.strictObject(
+        { from_file: text('the path of a file') },
+        'text or { from_env: NAME } or { from_file: PATH }',
+      ),
+    ],
+    'text or { from_env: NAME } or { from_file: PATH }; quote a password of digits',
+  )
+  .describe('Password of the source; fetched anew for each connection.')
+
+export const TLS_MODES = ['disabled', 'preferred', 'required', 'verify-ca', 'verify-full'] as const
+export const STARTUP_MODES = ['initial', 'latest', 'backfill_only'] as const
+export const SINK_MODES = ['upsert', 'append', 'changelog'] as const
+
+const tls = z
+  .strictObject({
+    mode: z
+      .enum(TLS_MODES)
+      .optional()
+      .describe('Default: verify-full, or disabled where the host is this machine.'),
+    ca: text('the path of a PEM file').optional().describe('Certificates to trust, PEM.'),
+  })
+  .describe('Encryption of the connection to the source.')
+
+const backfill = z
+  .strictObject({
+    parallelism: integer(1, 64, 'readers').prefault(2).describe('Chunks read at a time.'),
+    chunk_rows: integer(1, 10_000_000, 'rows').prefault(50_000).describe('Rows of one chunk.'),
+  })
+  .prefault({})
+  .describe('The first copy of the rows that exist.')
+
+const startup = z
+  .strictObject({
+    mode: z
+      .enum(STARTUP_MODES)
+      .prefault('initial')
+      .describe('initial: rows that exist, then the log. latest: the log from now on.'),
+  })
+  .prefault({})
+
+const heartbeat = z
+  .union(
+    [duration(1000, 3_600_000), z.strictObject({ every: duration(1000, 3_600_000) })],
+    'a duration with its unit, such as 10s',
+  )
+  .prefault('10s')
+  .describe('How often an idle source is asked where its log ends.')
+
+const endpoint = {
+  uri: text('a URI such as postgresql://user@host:5432/database').optional(),
+  hostname: text('a host name').optional(),
+  port: integer(1, 65_535, 'a TCP port').optional(),
+  database: text('the name of a database').optional(),
+  username: text('a user name').optional(),
+  password: password.optional(),
+  tls: tls.prefault({}),
+}
+
+const selection = {
+  tables: patterns('public.*')
+    .min(1, 'a list of at least one pattern such as ["public.*"]')
+    .describe('Tables to replicate: globs of schema.table, or /regular expressions/.'),
+  tables_exclude: patterns('public.tmp_*').prefault([]),
+  columns_exclude: patterns('public.users.ssn').prefault([]),
+}
+
+const reading = { startup, backfill, heartbeat }
+
+const slotName = z
+  .string('1 to 63 of a-z, 0-9 and _')
+  .regex(SLOT_PATTERN, '1 to 63 of a-z, 0-9 and _')
+
+const postgres = z.strictObject({
+  type: z.literal('postgres'),
+  ...endpoint,
+  ...selection,
+  ...reading,
+  slot: z.strictObject({ name: slotName.optional() }).prefault({}),
+  publication: z
+    .strictObject({ name: text('a name').max(63, 'a name of up to 63 characters').optional() })
+    .prefault({}),
+  max_slot_lag: size(1024 * 1024)
+    .optional()
+    .describe('Warn from half of this much log that the server keeps for the slot.'),
+})
+
+const mysql = z.strictObject({
+  type: z.literal('mysql').describe('MySQL or MariaDB; the server says which.'),
+  ...endpoint,
+  ...selection,
+  ...reading,
+  server_id: integer(1, 4_294_967_295, 'a server id')
+    .optional()
+    .describe('Id of this log reader among the replicas; default: random and probed.'),
+})
+
+const iceberg = z.strictObject({
+  type: z.literal('iceberg'),
+  catalog: z
+    .strictObject(
+      {
+        type: z.literal('sql'),
+        uri: text('a URI such as sqlite:////var/lib/lake/catalog.db').describe(
+          'SQLite file of the catalog, as pyiceberg spells it: four slashes before a full path.',
+        ),
+        name: text('a name').max(255).prefault('lake').describe('Name that readers must use too.'),
+      },
+      'a block with type, uri and name',
+    )
+    .describe('Where the current metadata file of each table is.'),
+  warehouse: text('a folder such as file:///var/lib/lake').describe('Folder of the lake.'),
+  mode: z
+    .enum(SINK_MODES)
+    .prefault('upsert')
+    .describe('upsert: as the source is now. append: rows inserted. changelog: with _op, _pos.'),
+  profile: z.enum(['v3-dv']).prefault('v3-dv'),
+})
+
+const checkpoint = z.strictObject({
+  interval: duration(100, 86_400_000).prefault('10s').describe('Time between two commits.'),
+  store: text('a folder such as file:///var/lib/millrace/shop').describe('Folder of the state.'),
+  keep: integer(2, 100, 'checkpoints').prefault(3).describe('Checkpoints that are kept.'),
+})
+
+const execution = z.strictObject({
+  parallelism: integer(1, KEY_GROUPS, 'writers')
+    .optional()
+    .describe('Writer threads; default: cores - 1, at least 1.'),
+  checkpoint,
+  memory: size(64 * 1024 * 1024)
+    .optional()
+    .describe(
+      'Memory of all writers: two thirds for the indexes, a third for rows that wait to be ' +
+        'encoded. Default: 768MiB a writer. The process takes some hundred MiB more.',
+    ),
+})
+
+export const pipelineSchema = z.strictObject({
+  version: z.literal(1).describe('Version of this format.'),
+  name: z
+    .string('a name such as shop-to-lake')
+    .max(NAME_LENGTH_MAX, `a name of up to ${NAME_LENGTH_MAX} characters`)
+    .regex(NAME_PATTERN, 'a name of a-z, 0-9, _ and - that begins with a letter')
+    .describe('State, slot and metrics are kept under this name.'),
+  source: z.discriminatedUnion('type', [postgres, mysql]),
+  sink: z.discriminatedUnion('type', [iceberg]),
+  pipeline: execution,
+})
+
+export type PipelineInput = z.output<typeof pipelineSchema>
+export type SourceInput = PipelineInput['source']
+
+/** Threads that `pipeline.parallelism` defaults to on this machine. */
+export function defaultParallelism(): number {
+  return Math.min(KEY_GROUPS, Math.max(1, availableParallelism() - 1))
+}
+
+/** @returns the JSON Schema (draft 2020-12) of a pipeline file */
+export function pipelineJsonSchema(): Record<string, unknown> {
+  const { $schema, ...schema } = z.toJSONSchema(pipelineSchema, { io: 'input' })
+  const title = 'Millrace pipeline'
+  return { $schema, $id: 'https://millrace.dev/schema/millrace.v1.json', title, ...schema }
+}

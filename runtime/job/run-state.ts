@@ -1,0 +1,160 @@
+// What a running pipeline knows about itself, collected from its threads: the one source of the
+// progress line, of `status` and of the metrics. Counts are since the start of the process.
+
+import type { ErrorRecord } from '../base/errors.ts'
+import type { EpochReport } from '../checkpoint/coordinator.ts'
+import type { LakeTable } from '../checkpoint/manifest.ts'
+import type { RowCounts, TableCounts } from '../sink.ts'
+import type { SourceProgress, TableProgress } from './messages.ts'
+
+export type RunPhase = 'starting' | 'running' | 'retrying' | 'stopping' | 'stopped' | 'failed'
+
+export interface OpCounts {
+  insert: number
+  update: number
+  delete: number
+  read: number
+}
+
+/** One table. `null`: not known, which is not the same as zero. */
+export interface TableSnapshot {
+  readonly progress: TableProgress
+  readonly rows: RowCounts
+  readonly ops: OpCounts
+  readonly committedEpoch: number | null
+  readonly committedTimeUs: bigint | null
+  readonly metadataLocation: string | null
+}
+
+export interface RunSnapshot {
+  readonly phase: RunPhase
+  readonly startedAtMs: number
+  readonly error: ErrorRecord | null
+  readonly attempt: number
+  readonly source: SourceProgress | null
+  readonly tables: readonly TableSnapshot[]
+  readonly checkpoint: {
+    readonly epoch: number
+    readonly atMs: number
+    readonly durationMs: number
+    readonly bytes: number
+    readonly order: bigint
+    readonly token: string
+  } | null
+  readonly checkpoints: number
+  readonly commits: {
+    readonly done: number
+    readonly retries: number
+    readonly pending: number
+    readonly lastAtMs: number | null
+    readonly lastDurationMs: number | null
+    readonly lastEpoch: number | null
+    readonly error: ErrorRecord | null
+  }
+}
+
+interface Totals {
+  readonly rows: RowCounts
+  readonly ops: OpCounts
+}
+
+/** Collects; `snapshot` copies. */
+export class RunState {
+  phase: RunPhase = 'starting'
+  error: ErrorRecord | null = null
+  attempt = 0
+  private readonly startedAtMs: number
+  private source: SourceProgress | null = null
+  private readonly totals = new Map<string, Totals>()
+  private checkpoint: RunSnapshot['checkpoint'] = null
+  private checkpoints = 0
+  private commits = {
+    done: 0,
+    retries: 0,
+    lastAtMs: null as number | null,
+    lastDurationMs: null as number | null,
+    lastEpoch: null as number | null,
+    error: null as ErrorRecord | null,
+  }
+
+  constructor(startedAtMs: number) {
+    this.startedAtMs = startedAtMs
+  }
+
+  addProgress(progress: SourceProgress): void {
+    this.source = progress
+  }
+
+  addEpoch(report: EpochReport, atMs: number): void {
+    for (const counts of report.counts) this.addCounts(counts)
+    if (report.bytes === 0) return
+    this.checkpoints++
+    const { epoch, durationMs, bytes, source } = report
+    const { order, token } = source.position
+    this.checkpoint = { epoch, atMs, durationMs, bytes, order, token }
+  }
+
+  addCommit(epoch: number, durationMs: number, atMs: number): void {
+    const { done, retries } = this.commits
+    this.commits = {
+      done: done + 1,
+      retries,
+      lastAtMs: atMs,
+      lastDurationMs: durationMs,
+      lastEpoch: epoch,
+      error: null,
+    }
+  }
+
+  addCommitRetry(error: ErrorRecord): void {
+    this.commits = { ...this.commits, retries: this.commits.retries + 1, error }
+  }
+
+  snapshot(lake: readonly LakeTable[], pending: number): RunSnapshot {
+    const { phase, startedAtMs, error, attempt, source, checkpoint, checkpoints } = this
+    const byName = new Map(lake.map((table) => [table.table, table]))
+    const tables = (source?.tables ?? []).map((progress): TableSnapshot => {
+      const known = byName.get(progress.table)
+      const totals = this.totals.get(progress.table) ?? noTotals()
+      return {
+        progress,
+        rows: { ...totals.rows },
+        ops: { ...totals.ops },
+        committedEpoch: known?.committedEpoch ?? null,
+        committedTimeUs: known?.committedTimeUs ?? null,
+        metadataLocation: known?.metadataLocation ?? null,
+      }
+    })
+    const commits = { ...this.commits, pending }
+    return {
+      phase,
+      startedAtMs,
+      error,
+      attempt,
+      source,
+      tables,
+      checkpoint,
+      checkpoints,
+      commits,
+    }
+  }
+
+  private addCounts({ table, ops, ...counts }: TableCounts): void {
+    const totals = this.totals.get(table) ?? noTotals()
+    this.totals.set(table, totals)
+    for (const name of ['read', 'written', 'stale', 'absorbed', 'parked'] as const) {
+      totals.rows[name] += counts[name]
+    }
+    totals.rows.held = counts.held
+    for (const name of ['insert', 'update', 'delete', 'read'] as const) {
+      totals.ops[name] += ops[name]
+    }
+  }
+}
+
+function noTotals(): Totals {
+  return {
+    rows: { read: 0, written: 0, stale: 0, absorbed: 0, parked: 0, held: 0 },
+    ops: { insert: 0, update: 0, delete: 0, read: 0 },
+  }
+}

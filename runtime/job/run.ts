@@ -1,0 +1,364 @@
+// A pipeline from its lock to its exit: takes the newest checkpoint, finishes its commits, and runs
+// attempts until one is told to stop, finishes, or fails for good. Knows no connector: the
+// composition root gives it the threads and the committer.
+
+import { randomUuid, systemClock, type Clock } from '../base/clock.ts'
+import { errorCodes, PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
+import { CommitQueue } from '../checkpoint/commit.ts'
+import type { Checkpoint } from '../checkpoint/manifest.ts'
+import { CheckpointStore } from '../checkpoint/store.ts'
+import type { TableRecord } from '../flow/tables.ts'
+import type { ObjectStore } from '../object-store.ts'
+import type { Committer, TableClaim, WriterState } from '../sink.ts'
+import { Execution, mayRetry, type ExecutionEnd } from './execution.ts'
+import { StateGarbage } from './garbage.ts'
+import { acquireLock } from './lock.ts'
+import type { Repairs, SourceTaskOptions } from './messages.ts'
+import type { SourceCommand, SourceReport, WriterCommand, WriterReport } from './messages.ts'
+import { RepairRequests } from './repairs.ts'
+import { RunState, type RunSnapshot } from './run-state.ts'
+import type { WorkerPort } from './worker-port.ts'
+
+const BACKOFF_MS_MIN = 200
+const BACKOFF_MS_MAX = 10_000
+const COMMITS_AT_START_MS = 5000
+const COMMITS_AT_END_MS = 15_000
+/** Is there while no process runs that could have left files behind. */
+const CLEAN_END = 'clean-end'
+const REQUESTS_MS = 1000
+const SNAPSHOT_MS = 500
+/** `once` is called by a scheduler, which has its own retries. */
+const ONCE_ATTEMPTS_MAX = 5
+
+/** What a writer thread is started with. */
+export interface WriterPlan {
+  readonly index: number
+  readonly count: number
+  /** Of all writers of the checkpoint: their number may have been another. */
+  readonly states: readonly WriterState[]
+  readonly firstFileId: number
+  /** Part of every file name of this attempt: no attempt meets the files of another. */
+  readonly fileSuffix: string
+}
+
+export interface PipelineParts {
+  readonly name: string
+  readonly state: ObjectStore
+  /** Absolute path of the lock file. */
+  readonly lockPath: string
+  readonly parallelism: number
+  readonly intervalMs: number
+  /** 1 or more. */
+  readonly checkpointsKept: number
+  readonly task: SourceTaskOptions
+  readonly clock?: Clock
+  createCommitter(): Promise<Committer<unknown>>
+  spawnSource(): WorkerPort<SourceCommand, SourceReport>
+  spawnWriter(plan: WriterPlan): WorkerPort<WriterCommand, WriterReport>
+  /** Files of the sink that the checkpoint needs and no lake table names yet. */
+  heldFiles(checkpoint: Checkpoint): Promise<readonly string[]>
+  onSnapshot(snapshot: RunSnapshot): void
+  /** Something that an operator may want to read. */
+  onNotice(level: 'info' | 'warn' | 'error', message: string, facts: object): void
+}
+
+export interface PipelineControl {
+  /** Last checkpoint, last commit, then the run resolves. */
+  stop(): void
+}
+
+/** @throws PipelineError what ended the pipeline for good; the state is consistent then */
+export async function runPipeline(
+  parts: PipelineParts,
+  onControl: (control: PipelineControl) => void,
+): Promise<ExecutionEnd> {
+  const clock = parts.clock ?? systemClock
+  const lock = await acquireLock(parts.lockPath, clock)
+  try {
+    return await new PipelineRun(parts, clock, lock.fence, onControl).run()
+  } finally {
+    lock.release()
+  }
+}
+
+class PipelineRun {
+  private readonly parts: PipelineParts
+  private readonly clock: Clock
+  private readonly fence: string
+  private readonly store: CheckpointStore
+  private readonly garbage: StateGarbage
+  private readonly state: RunState
+  private readonly stopping = new AbortController()
+  private execution: Execution | null = null
+  private commits: CommitQueue | null = null
+  private readonly requests: RepairRequests
+  /** Tables that are parked, as of the last epoch. */
+  private readonly parked = new Map<string, ErrorRecord>()
+  private polling = false
+
+  constructor(
+    parts: PipelineParts,
+    clock: Clock,
+    fence: string,
+    onControl: (control: PipelineControl) => void,
+  ) {
+    this.parts = parts
+    this.clock = clock
+    this.fence = fence
+    this.store = new CheckpointStore(parts.state, parts.checkpointsKept)
+    this.garbage = new StateGarbage(parts.state, this.store)
+    this.requests = new RepairRequests(parts.state)
+    this.state = new RunState(clock.nowMs())
+    onControl({ stop: () => this.stop() })
+  }
+
+  async run(): Promise<ExecutionEnd> {
+    const timer = this.clock.every(SNAPSHOT_MS, () => this.publish())
+    const requests = this.clock.every(REQUESTS_MS, () => void this.pollRequests())
+    try {
+      const end = await this.attempts()
+      this.state.phase = 'stopped'
+      return end
+    } catch (error) {
+      this.state.phase = 'failed'
+      this.state.error = recordOf(error)
+      throw error
+    } finally {
+      timer()
+      requests()
+      this.publish()
+    }
+  }
+
+  private stop(): void {
+    this.state.phase = 'stopping'
+    this.stopping.abort()
+    this.execution?.stop()
+  }
+
+  private async attempts(): Promise<ExecutionEnd> {
+    const first = await this.store.loadNewest()
+    await this.garbage.sweep(first)
+    for (let failures = 0; ;) {
+      const before = await this.store.loadNewest()
+      this.requireOurs(before, first)
+      try {
+        const end = await this.attempt(before)
+        if (end !== 'restart') return end
+        failures = 0
+      } catch (error) {
+        const progressed = (await this.store.peekNewest())?.epoch !== before?.epoch
+        failures = progressed ? 1 : failures + 1
+        if (this.stopping.signal.aborted || !this.shouldRetry(error, failures)) throw error
+        await this.backOff(error, failures)
+        if (this.stopping.signal.aborted) return 'stopped'
+      }
+    }
+  }
+
+  /**
+   * Between two attempts another instance may have taken over (this one was stopped for so long
+   * that its lock was thought dead): its checkpoints are newer than ours, and of another fence.
+   */
+  private requireOurs(newest: Checkpoint | null, first: Checkpoint | null): void {
+    if (newest === null || newest.epoch === first?.epoch || newest.fence === this.fence) return
+    throw new PipelineError('FENCED', `checkpoint ${newest.epoch} was written by another instance`)
+  }
+
+  private shouldRetry(error: unknown, failures: number): boolean {
+    if (!mayRetry(error)) return false
+    // Nobody waits for a server whose address is wrong: before the first epoch it is an error.
+    if (this.state.snapshot([], 0).checkpoints === 0 && this.state.attempt <= 1) return false
+    return !this.parts.task.once || failures <= ONCE_ATTEMPTS_MAX
+  }
+
+  private async backOff(error: unknown, failures: number): Promise<void> {
+    const ms = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(failures, 8))
+    const record = recordOf(error)
+    this.state.phase = 'retrying'
+    this.state.error = record
+    this.parts.onNotice('warn', 'retrying from the last checkpoint', { ...record, waitMs: ms })
+    await this.clock.sleep(ms, this.stopping.signal).catch(() => undefined)
+  }
+
+  private async attempt(last: Checkpoint | null): Promise<ExecutionEnd> {
+    this.state.attempt++
+    const committer = await this.parts.createCommitter()
+    const commits = this.openCommits(committer, last)
+    try {
+      const repairs = await this.requests.takeAtStart(last, commits, this.claim(last))
+      // A catalog that is down must not keep us from reading; the log would pile up at the source.
+      if (await this.finishCommits(commits, COMMITS_AT_START_MS)) await this.sweep(last, committer)
+      const execution = this.openExecution(commits, last, repairs)
+      this.execution = execution
+      this.state.phase = 'running'
+      this.state.error = null
+      if (this.stopping.signal.aborted) execution.stop()
+      const end = await execution.run()
+      if (!(await this.finishCommits(commits, COMMITS_AT_END_MS)) && end === 'finished') {
+        throw new PipelineError('CATALOG_UNAVAILABLE', 'the last epochs are not committed', {
+          detail: 'They are durable in the state folder; the next start commits them first.',
+        })
+      }
+      await this.parts.state.put(CLEAN_END, new Uint8Array(0))
+      if (end === 'finished') this.refuseParked()
+      return end
+    } finally {
+      this.execution = null
+      await commits.stop()
+      await committer.close()
+    }
+  }
+
+  /** Files that a crash left are looked for after a crash only: it takes reading all manifests. */
+  private async sweep(last: Checkpoint | null, committer: Committer<unknown>): Promise<void> {
+    const { state } = this.parts
+    const clean = await state.exists(CLEAN_END)
+    await state.delete(CLEAN_END)
+    if (clean || last === null) return
+    const tables = last.source.tables.map(({ schema }) => schema.table)
+    await committer.sweep(tables, new Set(await this.parts.heldFiles(last)))
+  }
+
+  /** @returns true when nothing is pending; throws what cannot be committed for good */
+  private async finishCommits(commits: CommitQueue, ms: number): Promise<boolean> {
+    const done = await commits.drain(ms)
+    if (this.fatal !== null) throw this.fatal
+    return done
+  }
+
+  private fatal: Error | null = null
+
+  private openCommits(committer: Committer<unknown>, last: Checkpoint | null): CommitQueue {
+    this.fatal = null
+    const content = last ?? { intents: [], lake: [] }
+    const commits = new CommitQueue(committer, content, this.clock, {
+      onRetry: (error) => {
+        this.state.addCommitRetry(error)
+        this.parts.onNotice('warn', 'the commit failed and is tried again', error)
+      },
+      onCommitted: (epoch, tables, durationMs) => {
+        this.state.addCommit(epoch, durationMs, this.clock.nowMs())
+        this.parts.onNotice('info', 'committed', { epoch, tables: tables.length, durationMs })
+      },
+      onDiverged: (table, reason) => this.diverged(table, reason),
+      onFatal: (error) => {
+        this.fatal = error instanceof Error ? error : new Error(String(error))
+        this.execution?.fail(error)
+      },
+    })
+    this.commits = commits
+    return commits
+  }
+
+  /** Tables that diverge before the threads run are parked as soon as they do. */
+  private readonly divergedEarly = new Map<string, ErrorRecord>()
+
+  private diverged(table: string, reason: ErrorRecord): void {
+    if (this.execution === null) this.divergedEarly.set(table, reason)
+    else this.execution.parkTable(table, reason)
+  }
+
+  private openExecution(
+    commits: CommitQueue,
+    last: Checkpoint | null,
+    repairs: Repairs,
+  ): Execution {
+    const { parts, clock, store, fence } = this
+    const parked = [...this.divergedEarly].map(([table, reason]) => ({ table, reason }))
+    this.divergedEarly.clear()
+    const source = parts.spawnSource()
+    const plans = this.writerPlans(last)
+    const execution = new Execution(
+      { source, writers: plans.map((plan) => parts.spawnWriter(plan)), store, commits, clock },
+      {
+        pipeline: parts.name,
+        timeline: last?.timeline ?? 1,
+        fence,
+        last,
+        intervalMs: parts.intervalMs,
+        repairs,
+        parked,
+        task: parts.task,
+      },
+      {
+        onEpoch: async (report) => {
+          this.state.addEpoch(report, clock.nowMs())
+          this.announceParked(report.source.tables)
+          if (report.bytes === 0) return
+          const checkpoint = execution.lastCheckpoint()
+          if (checkpoint !== null) await this.garbage.collect(checkpoint)
+          await this.requests.afterCheckpoint()
+        },
+        onProgress: (progress) => this.state.addProgress(progress),
+      },
+    )
+    for (const { table, reason } of parked) execution.parkTable(table, reason)
+    return execution
+  }
+
+  private writerPlans(last: Checkpoint | null): WriterPlan[] {
+    const { parallelism } = this.parts
+    const fileSuffix = randomUuid().replaceAll('-', '').slice(0, 16)
+    return Array.from({ length: parallelism }, (_, index) => ({
+      index,
+      count: parallelism,
+      states: last?.writers ?? [],
+      firstFileId: (last?.nextFileId ?? 1) + index,
+      fileSuffix,
+    }))
+  }
+
+  /** A table that takes no more rows is said once, and again when it is parked anew. */
+  private announceParked(tables: readonly TableRecord[]): void {
+    for (const { schema, phase, reason } of tables) {
+      const { table } = schema
+      if (phase !== 'parked') this.parked.delete(table)
+      if (phase !== 'parked' || reason === null || this.parked.has(table)) continue
+      this.parked.set(table, reason)
+      const { code } = errorCodes[reason.error]
+      this.parts.onNotice('error', `table "${table}" is parked`, { code, ...reason })
+    }
+  }
+
+  /** `once` ends well only if every table is in the lake: a scheduler sees nothing but the code. */
+  private refuseParked(): void {
+    if (!this.parts.task.once || this.parked.size === 0) return
+    const names = [...this.parked.keys()]
+    const reasons = [...this.parked].map(([table, { error, message, hint }]) => {
+      const command = hint.replaceAll('--table TABLE', `--table ${table}`)
+      return `${table}: ${errorCodes[error].code} ${message}. ${command}`
+    })
+    throw new PipelineError('TABLE_PARKED', `parked and not up to date: ${names.join(', ')}`, {
+      detail: `${reasons.join('\n')}\nAll other tables are in the lake up to the log's end.`,
+    })
+  }
+
+  /** While running: a request for single tables is served at once, one for all by a new attempt. */
+  private async pollRequests(): Promise<void> {
+    const { execution, commits } = this
+    if (execution === null || commits === null || this.polling) return
+    this.polling = true
+    try {
+      const last = execution.lastCheckpoint()
+      const { all, tables } = await this.requests.poll(last, commits, this.claim(last))
+      if (all) execution.restart()
+      for (const repair of tables) execution.repair(repair)
+    } catch (error) {
+      this.parts.onNotice('warn', 'requests cannot be served now', recordOf(error))
+    } finally {
+      this.polling = false
+    }
+  }
+
+  private claim(last: Checkpoint | null): TableClaim {
+    const { timeline = 1, epoch = 0 } = last ?? {}
+    return { timeline, epoch, fence: this.fence }
+  }
+
+  private publish(): void {
+    const { commits } = this
+    const pending = commits?.pending().length ?? 0
+    this.parts.onSnapshot(this.state.snapshot(commits?.lake() ?? [], pending))
+  }
+}

@@ -1,0 +1,255 @@
+// The source thread: reads the log, runs the hand-over beside it, keeps the tables' structures, and
+// cuts everything with barriers. Whatever goes into the exchange goes through `Corridor`, one call
+// after the other, so a barrier and the state saved with it describe the same instant.
+
+import type { Clock } from '../base/clock.ts'
+import { recordOf, PipelineError, type ErrorRecord } from '../base/errors.ts'
+import type { SourceCheckpoint } from '../checkpoint/manifest.ts'
+import type { Progress } from '../data/element.ts'
+import type { Order, Position } from '../data/position.ts'
+import { tableKey, type SourceTable } from '../data/schema.ts'
+import { HandOver } from '../flow/handover.ts'
+import type { ChannelSender } from '../flow/channel.ts'
+import type { Source, SourceOpening } from '../source.ts'
+import { Corridor } from './corridor.ts'
+import type { Repair, SourceCommand, SourceReport, SourceStart } from './messages.ts'
+import type { TableProgress } from './messages.ts'
+
+/** How often the main thread hears how far the source is. */
+const PROGRESS_MS = 250
+const HEAD_MS = 1000
+
+export interface SourceTaskOutput {
+  report(report: SourceReport): void
+}
+
+export class SourceTask {
+  private readonly source: Source
+  private readonly start: SourceStart
+  private readonly channels: readonly ChannelSender[]
+  private readonly output: SourceTaskOutput
+  private readonly clock: Clock
+  private readonly stopping = new AbortController()
+  private readonly corridor: Corridor
+  private readonly handOver: HandOver
+  private barrierAt: number | null = null
+  /** The log end that `once` reads up to; `null`: none. */
+  private target: Order | null = null
+  private headOrder: Order | null = null
+  private finished = false
+
+  constructor(
+    source: Source,
+    start: SourceStart,
+    channels: readonly ChannelSender[],
+    output: SourceTaskOutput,
+    clock: Clock,
+  ) {
+    this.source = source
+    this.start = start
+    this.channels = channels
+    this.output = output
+    this.clock = clock
+    const { keyed, appends, firstFieldId, backfillParallelism, chunkRows } = start.options
+    this.corridor = new Corridor(channels, { keyed, firstFieldId })
+    this.handOver = new HandOver(source, this.corridor.tables, this.corridor, {
+      parallelism: backfillParallelism,
+      chunkRows,
+      appends,
+      clock,
+    })
+    this.corridor.onNewTable = (record) => {
+      if (start.options.startup === 'latest') record.phase = 'streaming'
+      else this.handOver.begin(record, false)
+    }
+  }
+
+  /** Runs until `stop`, or until the source fails; reports either. */
+  async run(): Promise<void> {
+    try {
+      const position = await this.open()
+      const { signal } = this.stopping
+      const timers = [
+        this.clock.every(PROGRESS_MS, () => this.reportProgress()),
+        this.clock.every(HEAD_MS, () => void this.refreshHead()),
+      ]
+      try {
+        await Promise.all([
+          this.readLog(position, signal).catch((error: unknown) => this.fail(error)),
+          this.handOver.run(signal).catch((error: unknown) => this.fail(error)),
+        ])
+      } finally {
+        for (const cancel of timers) cancel()
+      }
+    } catch (error) {
+      this.fail(error)
+    } finally {
+      await this.source.close().catch(() => undefined)
+      this.output.report({ kind: 'stopped' })
+    }
+  }
+
+  /** @param command  any but `start` */
+  handle(command: SourceCommand): void {
+    switch (command.kind) {
+      case 'barrier':
+        this.barrierAt = command.epoch
+        this.source.requestProgress()
+        break
+      case 'acknowledge':
+        this.source.acknowledge(command.receipt).catch((error: unknown) => this.fail(error))
+        break
+      case 'park':
+        this.corridor.parkRecord(command.table, command.reason)
+        break
+      case 'repair':
+        this.repair(command.repair)
+        break
+      case 'stop':
+        this.stopping.abort()
+        break
+      case 'start':
+        throw new PipelineError('INTERNAL', 'a source task starts once')
+    }
+  }
+
+  private async open(): Promise<Position> {
+    const { checkpoint, repairs, parked, options } = this.start
+    const fresh = repairs.all
+    const saved = checkpoint === null || fresh ? null : Buffer.from(checkpoint.state, 'base64')
+    const after = checkpoint === null || fresh ? null : checkpoint.position
+    const opening = await this.source.open(saved, after)
+    if (checkpoint === null && opening.tables.length === 0) {
+      throw new PipelineError('NO_TABLES', 'no table of the source matches `source.tables`')
+    }
+    if (options.once || options.startup === 'backfill_only') {
+      this.target = (await this.source.head()).order
+    }
+    this.corridor.begin(opening.position, checkpoint?.sourceTimeUs ?? 0n)
+    if (checkpoint !== null) this.restore(checkpoint)
+    this.corridor.newTables = checkpoint === null ? 'refuse' : 'park'
+    for (const table of opening.tables) this.join(table, opening.position, fresh)
+    if (fresh) this.dropMissing(opening)
+    this.corridor.newTables = 'park'
+    for (const { table, reason } of parked) this.corridor.parkRecord(table, reason)
+    for (const repair of repairs.tables) this.repair(repair)
+    this.output.report({ kind: 'opened', tables: opening.tables.map(tableKey) })
+    this.tellProgress()
+    return opening.position
+  }
+
+  private restore(checkpoint: SourceCheckpoint): void {
+    for (const record of checkpoint.tables) {
+      this.corridor.restore(record)
+      if (record.phase !== 'parked' && record.phase !== 'dropped') this.handOver.resume(record)
+    }
+  }
+
+  /**
+   * Tables that the checkpoint knows change in the log, unless the log begins anew. Then the source
+   * has read them anew too, and its identities of columns need not be those of before (MySQL's are
+   * a count of its own): the repair of the table matches them by name and type.
+   */
+  private join(table: SourceTable, position: Position, fresh: boolean): void {
+    const known = this.corridor.tables.get(tableKey(table))
+    const goesOn = known !== undefined && known.phase !== 'dropped'
+    if (!goesOn && (known === undefined || fresh)) {
+      this.corridor.tableChanged(table, position.order)
+    } else if (fresh && known !== undefined) known.shape = table
+  }
+
+  /** The log that would have told of their end is lost. */
+  private dropMissing({ tables, position }: SourceOpening): void {
+    const there = new Set(tables.map(tableKey))
+    for (const name of this.corridor.tables.keys()) {
+      if (!there.has(name)) this.corridor.tableDropped(name, position.order)
+    }
+  }
+
+  private repair({ table, adoption }: Repair): void {
+    const record = this.corridor.tables.get(table)
+    // A table that has gone from the source meanwhile keeps the rows that it had in the lake.
+    if (record === undefined || record.phase === 'dropped') return
+    this.corridor.rebuild(record, adoption)
+    if (record.phase !== 'parked') this.handOver.begin(record, true)
+  }
+
+  private async readLog(position: Position, signal: AbortSignal): Promise<void> {
+    for await (const element of this.source.read(position, this.corridor, signal)) {
+      if (signal.aborted) return
+      if (element.kind === 'progress') {
+        this.pass(element)
+        continue
+      }
+      const sent = this.corridor.send(element)
+      if (sent !== undefined) await sent
+    }
+  }
+
+  /** Between two transactions: everything before is sent, nothing after. Must not await. */
+  private pass(progress: Progress): void {
+    this.corridor.advance(progress)
+    this.handOver.advance()
+    if (this.barrierAt !== null) {
+      const epoch = this.barrierAt
+      this.barrierAt = null
+      const state = Buffer.from(this.source.save()).toString('base64')
+      this.output.report(this.corridor.barrier(epoch, state))
+    }
+    this.checkFinished()
+  }
+
+  private checkFinished(): void {
+    if (this.finished || this.target === null) return
+    if (this.corridor.processed().order < this.target || !this.handOver.finished()) return
+    this.finished = true
+    // A short run may end before the timer has told anybody what tables there are.
+    this.tellProgress()
+    this.output.report({ kind: 'finished' })
+  }
+
+  private reportProgress(): void {
+    // An idle log moves only when it is asked; `once` and the hand-over wait for it to move.
+    if (this.target !== null || !this.handOver.finished()) this.source.requestProgress()
+    this.tellProgress()
+  }
+
+  private tellProgress(): void {
+    const tables = [...this.corridor.tables.values()].map(
+      ({ schema, phase, reason, waitsFor, backfill }): TableProgress => ({
+        table: schema.table,
+        phase,
+        reason,
+        waitsFor,
+        repair: backfill?.repair ?? false,
+        rowsDone: backfill?.rowsDone ?? null,
+        rowsEstimated: backfill?.rowsEstimated ?? null,
+      }),
+    )
+    this.output.report({
+      kind: 'progress',
+      rowsSent: this.corridor.rowsSent,
+      queueFill: Math.max(...this.channels.map((channel) => channel.fill())),
+      headOrder: this.headOrder,
+      processedOrder: this.corridor.processed().order,
+      sourceTimeUs: this.corridor.sourceTimeUs,
+      tables,
+    })
+  }
+
+  private async refreshHead(): Promise<void> {
+    try {
+      this.headOrder = (await this.source.head()).order
+    } catch {
+      // Only the lag display needs it; a broken connection is reported by the log reader.
+      this.headOrder = null
+    }
+  }
+
+  private fail(error: unknown): void {
+    if (this.stopping.signal.aborted) return
+    this.stopping.abort()
+    const record: ErrorRecord = recordOf(error)
+    this.output.report({ kind: 'failed', error: record })
+  }
+}

@@ -1,0 +1,37 @@
+// The port of byte storage: whole objects by path, created once and never changed.
+
+export interface ObjectStore {
+  /** @throws PipelineError STORAGE_FAILED when there is none */
+  get(path: string): Promise<Uint8Array>
+  /** Writes and makes durable; replaces an object of that name. */
+  put(path: string, bytes: Uint8Array): Promise<void>
+  /** Creates durably. @returns false when there already was one; nothing is changed then */
+  putIfAbsent(path: string, bytes: Uint8Array): Promise<boolean>
+  /** Opens an object that is written piece by piece; nobody sees it before `finish`. */
+  create(path: string): Promise<ObjectWriter>
+  /** Paths below `prefix`, in no order. */
+  list(prefix: string): Promise<readonly string[]>
+  exists(path: string): Promise<boolean>
+  /** Deletes; an object that is not there is no error. */
+  delete(path: string): Promise<void>
+  /**
+   * Removes what a crash left of objects that were being written below `prefix` ('' for all). Only
+   * while nobody writes there.
+   *
+   * @returns objects removed
+   */
+  removeUnfinished(prefix: string): Promise<number>
+  /** The path as the lake's metadata spells it: `file:///...`. */
+  uri(path: string): string
+}
+
+export interface ObjectWriter {
+  /** Bytes written so far. */
+  readonly length: number
+  /** The caller must not touch `bytes` before the promise settles. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Durable when it resolves: the bytes and the folder entry. */
+  finish(): Promise<void>
+  /** Throws the object away. */
+  abort(): Promise<void>
+}

@@ -1,0 +1,120 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { localStore } from '../../connectors/storage/local.ts'
+import {
+  CHECKPOINT_FORMAT,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type Checkpoint,
+} from '../../runtime/checkpoint/manifest.ts'
+import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
+
+const folders: string[] = []
+
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true })
+})
+
+async function newStore(): Promise<{ folder: string; store: CheckpointStore }> {
+  const folder = await mkdtemp(join(tmpdir(), 'checkpoints-'))
+  folders.push(folder)
+  return { folder, store: new CheckpointStore(localStore(folder)) }
+}
+
+function checkpoint(epoch: number): Checkpoint {
+  return {
+    format: CHECKPOINT_FORMAT,
+    pipeline: 'shop',
+    timeline: 1,
+    epoch,
+    fence: '000000000001',
+    source: {
+      position: { split: 'log', order: (1n << 100n) + 5n, token: '0/1' },
+      sourceTimeUs: 1_700_000_000_000_000n,
+      state: '',
+      tables: [],
+    },
+    writers: [
+      { data: { nan: Number.NaN, zero: -0, bytes: Uint8Array.of(1, 2) }, files: [], nextFileId: 9 },
+    ],
+    nextFileId: 9,
+    intents: [],
+    lake: [],
+    held: {},
+    parked: [],
+    savedAtMs: 5,
+  }
+}
+
+function path(folder: string, epoch: number, copy: 'a' | 'b'): string {
+  return join(folder, 'checkpoints', `${String(epoch).padStart(12, '0')}-${copy}`)
+}
+
+test('a checkpoint comes back with its 64-bit integers, NaN, -0 and bytes', () => {
+  const written = checkpoint(3)
+  expect(decodeCheckpoint(encodeCheckpoint(written), 'three')).toEqual(written)
+})
+
+test('every flipped bit of a checkpoint is found', () => {
+  const bytes = encodeCheckpoint(checkpoint(3))
+  for (let bit = 0; bit < bytes.length * 8; bit += 13) {
+    const damaged = Uint8Array.from(bytes)
+    damaged[bit >> 3]! ^= 1 << (bit & 7)
+    expect(() => decodeCheckpoint(damaged, 'three'), `bit ${bit}`).toThrow('fails its checksum')
+  }
+})
+
+test('the newest checkpoint is loaded, and one damaged copy does not matter', async () => {
+  const { folder, store } = await newStore()
+  await store.save(checkpoint(1))
+  await store.save(checkpoint(2))
+  await writeFile(path(folder, 2, 'a'), 'torn')
+  expect((await store.loadNewest())?.epoch).toBe(2)
+  // Both copies are whole again, so that losing the other one does not matter either.
+  expect(await readFile(path(folder, 2, 'a'))).toEqual(await readFile(path(folder, 2, 'b')))
+})
+
+test('a torn first copy without a second was no checkpoint: the one before goes on', async () => {
+  const { folder, store } = await newStore()
+  await store.save(checkpoint(1))
+  await writeFile(path(folder, 2, 'a'), 'torn')
+  expect((await store.loadNewest())?.epoch).toBe(1)
+  // Its epoch can be written now.
+  await store.save(checkpoint(2))
+  expect((await store.loadNewest())?.epoch).toBe(2)
+})
+
+test('two damaged copies of the newest checkpoint stop, since it may have been acknowledged', async () => {
+  const { folder, store } = await newStore()
+  await store.save(checkpoint(1))
+  await store.save(checkpoint(2))
+  for (const copy of ['a', 'b'] as const) await writeFile(path(folder, 2, copy), 'torn')
+  await expect(store.loadNewest()).rejects.toMatchObject({ error: 'CHECKPOINT_CORRUPT' })
+})
+
+test('a checkpoint is never replaced: the second writer of an epoch is fenced', async () => {
+  const { store } = await newStore()
+  await store.save(checkpoint(1))
+  await expect(store.save(checkpoint(1))).rejects.toMatchObject({ error: 'FENCED' })
+})
+
+test('the last three checkpoints are kept', async () => {
+  const { store } = await newStore()
+  for (let epoch = 1; epoch <= 5; epoch++) await store.save(checkpoint(epoch))
+  expect(await store.prune()).toEqual([3, 4, 5])
+  expect(await store.epochs()).toEqual([3, 4, 5])
+})
+
+test('as many checkpoints are kept as the configuration says, the newest ones', async () => {
+  const { folder } = await newStore()
+  for (const kept of [2, 5]) {
+    const store = new CheckpointStore(localStore(join(folder, String(kept))), kept)
+    for (let epoch = 1; epoch <= 7; epoch++) {
+      await store.save(checkpoint(epoch))
+      await store.prune()
+    }
+    expect(await store.epochs()).toEqual([3, 4, 5, 6, 7].slice(-kept))
+  }
+})

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest'
+import { Trace } from '../../runtime/checkpoint/trace.ts'
+import type { TableCounts } from '../../runtime/sink.ts'
+
+function counts(rows: Partial<TableCounts>): TableCounts {
+  const ops = { insert: 0, update: 0, delete: 0, read: 0 }
+  const none = { read: 0, written: 0, stale: 0, absorbed: 0, parked: 0, held: 0 }
+  return { table: 'a', ...none, ops, ...rows }
+}
+
+const sent = (rows: number) => [{ table: 'a', sent: rows, skipped: 0 }]
+
+test('rows that are written, stale, absorbed, parked or held add up over all writers', () => {
+  const trace = new Trace({})
+  const left = counts({ read: 6, written: 3, stale: 1, absorbed: 1, held: 1 })
+  const right = counts({ read: 4, written: 2, parked: 2 })
+  trace.check(1, sent(10), [[left], [right]])
+  expect(trace.held()).toEqual({ a: 1 })
+  // The held row is written now.
+  trace.check(2, sent(2), [[counts({ read: 2, written: 3 })]])
+  expect(trace.held()).toEqual({})
+})
+
+test('what a checkpoint held is expected after a restart', () => {
+  const trace = new Trace({ a: 2 })
+  trace.check(1, sent(0), [[counts({ written: 2 })]])
+})
+
+test.each([
+  ['a row that vanished between the threads', 5, counts({ read: 4, written: 4 })],
+  ['a row that a writer lost', 5, counts({ read: 5, written: 4 })],
+  ['a row that a writer made up', 5, counts({ read: 5, written: 6 })],
+  ['a held row that was forgotten', 5, counts({ read: 5, written: 3, held: 1 })],
+])('%s stops the epoch', (_name, rows, counted) => {
+  expect(() => new Trace({}).check(3, sent(rows), [[counted]])).toThrow(
+    'does not add up in epoch 3',
+  )
+})

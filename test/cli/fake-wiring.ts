@@ -1,0 +1,153 @@
+// A wiring without threads and servers: it answers what the test tells it to, and keeps the state
+// store in a folder of its own.
+
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { localStore } from '../../connectors/storage/local.ts'
+import type { ErrorRecord } from '../../runtime/base/errors.ts'
+import type { RunOptions, Wiring } from '../../runtime/cli/wiring.ts'
+import type { RunSnapshot, TableSnapshot } from '../../runtime/job/run-state.ts'
+import type { DiscoveredTable, Finding } from '../../runtime/source.ts'
+
+export class FakeWiring {
+  findings: readonly Finding[] = []
+  tables: readonly DiscoveredTable[] = []
+  running = false
+  closed = 0
+  readonly calls: unknown[][] = []
+  readonly state = localStore(mkdtempSync(join(tmpdir(), 'millrace-state-')))
+  runner: (options: RunOptions) => Promise<'finished' | 'stopped'> = async () => 'finished'
+  differing: readonly string[] = []
+  parked: readonly string[] = []
+  behind = false
+
+  readonly wiring: Wiring = {
+    run: async (_config, options) => this.runner(options),
+    verify: async (_config, tables) =>
+      (tables ?? ['public.orders']).map((table) => ({
+        table,
+        equal: !this.differing.includes(table) && !this.parked.includes(table),
+        sourceRows: 3,
+        lakeRows: this.differing.includes(table) ? 2 : 3,
+        differences: this.differing.includes(table) ? 1 : 0,
+        undecided: 0,
+        note: this.behind ? 'the lake is behind' : null,
+        reason: this.parked.includes(table) ? PARKED : null,
+        examples: this.differing.includes(table) ? ['[7] is missing in the lake'] : [],
+        verifiedThrough: '0/16B3748',
+      })),
+    resync: async (_config, tables) => {
+      this.calls.push(['resync', tables])
+    },
+    drop: async (_config, options) => {
+      this.calls.push(['drop', options])
+      return [
+        { what: 'slot millrace_shop', kept: null },
+        { what: 'publication millrace_shop', kept: 'it belongs to role "admin"' },
+        { what: 'state /lake/state/shop', kept: null },
+      ]
+    },
+    inspect: async () => ({
+      check: async () => this.findings,
+      discover: async () => this.tables,
+      drop: async () => [],
+      scan: async () => null,
+      close: async () => {
+        this.closed++
+      },
+    }),
+    openState: async () => this.state,
+    isRunning: async () => this.running,
+  }
+}
+
+const PARKED: ErrorRecord = {
+  error: 'TABLE_PARKED',
+  message: 'table "public.users" is parked: a value',
+  detail: null,
+  hint: 'Run `millrace resync FILE --table TABLE`.',
+}
+
+export const ORDERS: DiscoveredTable = {
+  namespace: 'public',
+  name: 'orders',
+  estimatedRows: 1_234_567,
+  key: ['id'],
+  columns: [
+    { name: 'id', sourceType: 'bigint', nullable: false, lakeType: 'long', note: null },
+    { name: 'doc', sourceType: 'jsonb', nullable: true, lakeType: 'string', note: 'JSON text' },
+  ],
+}
+
+const STARTED_MS = Date.UTC(2026, 10, 20, 11, 59, 0)
+const UNKNOWN = {
+  reason: null,
+  waitsFor: null,
+  repair: false,
+  rowsDone: null,
+  rowsEstimated: null,
+} as const
+
+const STREAMING: TableSnapshot = {
+  progress: { ...UNKNOWN, table: 'public.orders', phase: 'streaming' },
+  rows: { read: 100, written: 90, stale: 4, absorbed: 5, parked: 1, held: 0 },
+  ops: { insert: 60, update: 30, delete: 10, read: 0 },
+  committedEpoch: 41,
+  committedTimeUs: BigInt(STARTED_MS + 55_000) * 1000n,
+  metadataLocation: "file:///lake/it's/orders/metadata/00041.metadata.json",
+}
+
+const BACKFILLING: TableSnapshot = {
+  progress: {
+    ...UNKNOWN,
+    table: 'public.users',
+    phase: 'backfilling',
+    rowsDone: 400_000,
+    rowsEstimated: 1_600_000,
+  },
+  rows: { read: 400_000, written: 400_000, stale: 0, absorbed: 0, parked: 0, held: 0 },
+  ops: { insert: 0, update: 0, delete: 0, read: 400_000 },
+  committedEpoch: null,
+  committedTimeUs: null,
+  metadataLocation: null,
+}
+
+/** A pipeline that streams one table and backfills another. */
+export function snapshotOf(changes: Partial<RunSnapshot> = {}): RunSnapshot {
+  return {
+    phase: 'running',
+    startedAtMs: STARTED_MS,
+    error: null,
+    attempt: 1,
+    source: {
+      kind: 'progress',
+      rowsSent: 100,
+      queueFill: 0.25,
+      headOrder: (1n << 96n) | 0x16b3748n,
+      processedOrder: (1n << 96n) | 0x16b3700n,
+      sourceTimeUs: BigInt(STARTED_MS + 58_000) * 1000n,
+      tables: [STREAMING.progress, BACKFILLING.progress],
+    },
+    tables: [STREAMING, BACKFILLING],
+    checkpoint: {
+      epoch: 42,
+      atMs: STARTED_MS + 59_000,
+      durationMs: 12.4,
+      bytes: 5000,
+      order: (1n << 96n) | 0x16b3000n,
+      token: 'x',
+    },
+    checkpoints: 42,
+    commits: {
+      done: 41,
+      retries: 1,
+      pending: 1,
+      lastAtMs: STARTED_MS + 58_500,
+      lastDurationMs: 30,
+      lastEpoch: 41,
+      error: null,
+    },
+    ...changes,
+  }
+}

@@ -1,0 +1,280 @@
+// What lint says about files, word for word, with line and column: these lines are what users read.
+
+import { expect, test } from 'vitest'
+import { FILE_BYTES_MAX } from '../../runtime/job/config/document.ts'
+import { changed, COMPLETE, lint } from './pipeline-file.ts'
+
+test('a complete file has nothing wrong with it', () => {
+  expect(lint(COMPLETE)).toEqual([])
+})
+
+const SOURCE_URI = '  uri: postgresql://postgres@127.0.0.1:5433/shop\n'
+const MODE = '  type: iceberg\n'
+
+const golden: readonly (readonly [string, string, readonly string[]])[] = [
+  [
+    'an unknown key is shown with the nearest name',
+    changed(['  tables:', '  tabels:']),
+    [
+      '3:1 MR-1003 source.tables is missing: a list of patterns such as ["public.*"]',
+      '6:3 MR-1002 unknown key "tabels" in source (did you mean "tables"?)',
+    ],
+  ],
+  [
+    'a key in the wrong block is shown with its right place',
+    changed(['name: shop\n', 'name: shop\ninterval: 5s\n']),
+    [
+      '3:1 MR-1002 unknown key "interval" in the file' +
+        ' (did you mean "pipeline.checkpoint.interval"?)',
+    ],
+  ],
+  [
+    'spellings of other tools are recognised',
+    changed(['  tables:', '  tables-exclude: []\n  tables:']),
+    ['6:3 MR-1002 unknown key "tables-exclude" in source (did you mean "tables_exclude"?)'],
+  ],
+  [
+    'a key of the other kind of source is told apart from a slip of the pen',
+    changed([SOURCE_URI, `${SOURCE_URI}  server_id: 5\n`]),
+    ['6:3 MR-1002 source.server_id is a key of type mysql only'],
+  ],
+  [
+    'a key that stands twice is an error at the second place',
+    changed([SOURCE_URI, `${SOURCE_URI}  type: mysql\n`]),
+    ['6:3 MR-1002 key "type" stands twice in the same block'],
+  ],
+  [
+    'a wrong type names what is wanted',
+    changed(['["public.*"]', 'public.*']),
+    ['6:11 MR-1003 source.tables must be a list of patterns such as ["public.*"], not "public.*"'],
+  ],
+  [
+    'a bare number is no duration',
+    changed(['{ store:', '{ interval: 10, store:']),
+    [
+      '12:27 MR-1003 pipeline.checkpoint.interval must be a duration with its unit,' +
+        ' such as 10s or 5m, 100ms to 1d, not 10',
+    ],
+  ],
+  [
+    'a bare number is no size',
+    changed([SOURCE_URI, `${SOURCE_URI}  max_slot_lag: 1000\n`]),
+    [
+      '6:17 MR-1003 source.max_slot_lag must be a size with its unit, such as 512MiB or 20GB,' +
+        ' not 1000',
+    ],
+  ],
+  [
+    'a value outside its range names the range',
+    changed(['  checkpoint: {', '  parallelism: 0\n  checkpoint: {']),
+    ['12:16 MR-1003 pipeline.parallelism must be a whole number of writers, 1 to 128, not 0'],
+  ],
+  [
+    'a misspelled choice is shown with the nearest one',
+    changed([MODE, `${MODE}  mode: upsrt\n`]),
+    [
+      '9:9 MR-1003 sink.mode must be one of upsert, append, changelog, not "upsrt"' +
+        ' (did you mean "upsert"?)',
+    ],
+  ],
+  [
+    'a missing block is shown at the top',
+    changed(['pipeline:\n  checkpoint: { store: file:///lake/state }\n', '']),
+    ['1:1 MR-1003 pipeline is missing: a block of keys'],
+  ],
+  [
+    'an unknown kind of source silences what depends on it',
+    changed(['type: postgres', 'type: postgrse']),
+    [
+      '4:9 MR-1003 source.type must be one of postgres, mysql, not "postgrse"' +
+        ' (did you mean "postgres"?)',
+    ],
+  ],
+  [
+    'later versions: a source kind',
+    changed(['type: postgres', 'type: kafka'], ['  tables:', '  brokers:']),
+    [
+      '4:9 MR-1005 source.type: kafka is not supported: this version takes' +
+        ' postgres and mysql (which is MariaDB too)',
+      '6:3 MR-1005 source.brokers is not supported: this version reads' +
+        ' PostgreSQL, MySQL and MariaDB',
+    ],
+  ],
+  [
+    'later versions: MariaDB is written mysql',
+    changed(['type: postgres', 'type: mariadb']),
+    [
+      '4:9 MR-1005 source.type: mariadb is not supported: this version takes postgres and mysql' +
+        ' (did you mean "mysql"?)',
+    ],
+  ],
+  [
+    'later versions: blocks at the top',
+    `${COMPLETE}transform: []\nroute: []\n`,
+    [
+      '13:1 MR-1005 transform is not supported: this version copies rows as they are',
+      '14:1 MR-1005 route is not supported: this version writes each table under its own name',
+    ],
+  ],
+  [
+    'later versions: catalogs, buckets and table modes',
+    changed(
+      ['type: sql', 'type: rest'],
+      ['file:///lake/warehouse', 's3://lake/warehouse'],
+      [MODE, `${MODE}  profile: v2-posdel\n`],
+    ),
+    [
+      '9:12 MR-1005 sink.profile: v2-posdel is not supported: this version takes v3-dv',
+      '10:20 MR-1005 sink.catalog.type: rest is not supported: this version takes sql',
+      '11:14 MR-1005 sink.warehouse: s3 is not supported: this version takes a local folder',
+    ],
+  ],
+  [
+    'a file that is not YAML is shown where it breaks',
+    changed(['["public.*"]', '["public.*"']),
+    [
+      '7:1 MR-1001 flow sequence in block collection must be sufficiently indented' +
+        ' and end with a ]',
+    ],
+  ],
+  [
+    'a variable without quotes inside brackets gets the advice to quote it',
+    changed(['["public.*"]', '[${TABLES}]']),
+    [
+      '6:13 MR-1001 missing , or : between flow sequence items' +
+        '; put quotes around text with ${...}',
+    ],
+  ],
+  ['an empty file', '# nothing\n', ['1:1 MR-1001 the file is empty']],
+  ['a list', '- a\n', ['1:1 MR-1003 the file must be a block of keys, not a list']],
+  [
+    'two documents',
+    `${COMPLETE}---\n${COMPLETE}`,
+    ['13:1 MR-1001 the file has several documents, but a pipeline is one'],
+  ],
+]
+
+for (const [claim, text, lines] of golden) {
+  test(claim, () => {
+    expect(lint(text)).toEqual(lines)
+  })
+}
+
+test('a pattern is refused where it would silently match nothing', () => {
+  const patterns = [
+    'orders',
+    '*',
+    'a.b.c',
+    'app_db.\\.*',
+    'shop_[0-9].t',
+    '/shop',
+    '/(/',
+    'a.',
+    'a\\',
+  ]
+  const list = patterns.map((pattern) => `\n    - '${pattern}'`).join('')
+  expect(lint(changed(['  tables: ["public.*"]', `  tables: ${list}`]))).toEqual([
+    '7:7 MR-1003 source.tables[0]: "orders" is not of the form schema.table',
+    '8:7 MR-1003 source.tables[1]: "*" is not of the form schema.table (did you mean "*.*"?)',
+    '9:7 MR-1003 source.tables[2]: "a.b.c" is not of the form schema.table',
+    '10:7 MR-1003 source.tables[3]: "app_db.\\.*" is written as Flink CDC does' +
+      ' (did you mean "app_db.*"?)',
+    '11:7 MR-1003 source.tables[4]: "shop_[0-9].t" has [,' +
+      ' which needs a regular expression between slashes',
+    '12:7 MR-1003 source.tables[5]: "/shop" begins a regular expression' +
+      ' that does not end with a slash',
+    '13:7 MR-1003 source.tables[6]: "/(/" is not a regular expression that JavaScript can read',
+    '14:7 MR-1003 source.tables[7]: "a." is not of the form schema.table',
+    '15:7 MR-1003 source.tables[8]: "a\\" ends with a backslash',
+  ])
+})
+
+test('a password in the clear is a warning, wherever it stands, and is never repeated', () => {
+  const inKey = lint(changed([SOURCE_URI, `${SOURCE_URI}  password: canary\n`]))
+  expect(inKey).toEqual(['6:13 MR-1007 warning: a password stands in the file in the clear'])
+  const inUri = lint(changed(['postgres@127', 'postgres:canary@127']))
+  expect(inUri).toEqual(['5:8 MR-1007 warning: a password stands in the file in the clear'])
+  const broken = lint(changed(['postgres@127.0.0.1:5433', 'postgres:canary@127.0.0.1:port']))
+  expect(broken).toHaveLength(1)
+  expect(broken.join('')).not.toContain('canary')
+})
+
+test('a password from the environment is no password in the file', () => {
+  const text = changed(['postgres@127', 'postgres:${PW}@127'])
+  expect(lint(text, { PW: 'canary' })).toEqual([])
+})
+
+test('lint runs where the secrets are not: they are missed with a warning', () => {
+  const env = changed([SOURCE_URI, `${SOURCE_URI}  password: { from_env: NOWHERE_PW }\n`])
+  expect(lint(env)).toEqual(['6:25 MR-1004 warning: environment variable NOWHERE_PW is not set'])
+  const file = changed([SOURCE_URI, `${SOURCE_URI}  password: { from_file: /nowhere/pw }\n`])
+  expect(lint(file)).toEqual(['6:26 MR-1004 warning: secret file /nowhere/pw cannot be read'])
+})
+
+test('a variable that is not set is an error at its value', () => {
+  expect(lint(changed(['name: shop', 'name: ${NOWHERE}']))).toEqual([
+    '2:7 MR-1004 environment variable NOWHERE is not set',
+  ])
+  expect(lint(changed(['name: shop', 'name: shop${no good}']))).toEqual([
+    '2:7 MR-1004 "${no good}" is not of the form ${NAME} or ${NAME:default}',
+  ])
+})
+
+test('TLS that proves nothing to a host elsewhere is a warning', () => {
+  const text = changed([
+    SOURCE_URI,
+    '  uri: postgresql://u@db.example/shop\n  tls: { mode: required }\n',
+  ])
+  expect(lint(text)).toEqual([
+    '6:16 MR-1009 warning: tls mode required does not prove that db.example is the server' +
+      ' it says it is',
+  ])
+})
+
+test('what a URI says and a key says again is an error', () => {
+  expect(lint(changed([SOURCE_URI, `${SOURCE_URI}  port: 5433\n`]))).toEqual([
+    '6:3 MR-1003 source.port stands in source.uri too',
+  ])
+})
+
+test('without a URI the parts are asked for by name', () => {
+  expect(lint(changed([SOURCE_URI, '  port: 5433\n'])).map((line) => line.slice(0, 40))).toEqual([
+    '3:1 MR-1003 source.hostname is missing: ',
+    '3:1 MR-1003 source.username is missing: ',
+    '3:1 MR-1003 source.database is missing: ',
+  ])
+})
+
+test('state and warehouse cannot be one folder', () => {
+  expect(lint(changed(['file:///lake/state', 'file:///lake/warehouse/']))).toEqual([
+    '12:24 MR-1003 pipeline.checkpoint.store and sink.warehouse must be two folders',
+  ])
+})
+
+test('a file that would eat the memory is refused by its limits', () => {
+  const laughs = Array.from({ length: 9 }, (_, level) => {
+    const inner = Array.from({ length: 9 }, () => (level === 0 ? 'lol' : `*l${level - 1}`))
+    return `l${level}: &l${level} [${inner.join(', ')}]`
+  })
+  expect(lint(`${laughs.join('\n')}\n`)).toEqual([
+    expect.stringMatching(/MR-1001 the file has too many values/),
+  ])
+  expect(lint('a: &a { b: *a }\n')).toEqual([expect.stringMatching(/MR-1001/)])
+  expect(lint(`${COMPLETE}# ${'x'.repeat(FILE_BYTES_MAX)}`)).toEqual([
+    '1:1 MR-1001 the file is larger than 1 MiB',
+  ])
+})
+
+test('tags and the prototype key do nothing', () => {
+  expect(lint(`${COMPLETE}__proto__: { polluted: 1 }\n`)).toEqual([
+    '13:1 MR-1002 unknown key "__proto__" in the file',
+  ])
+  expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
+  expect(lint(changed(['name: shop', 'name: !!js/function x']))[0]).toMatch(/^2:7 MR-1001 /)
+})
+
+test('control characters of a file do not reach the terminal', () => {
+  expect(lint(`${COMPLETE}"a\\e[31mb": 1\n`)).toEqual([
+    '13:1 MR-1002 unknown key "a?[31mb" in the file',
+  ])
+})

@@ -1,0 +1,284 @@
+// The index against a Map. Keys are few and budgets tiny, so that folds, splits, merges of deltas
+// and resets happen all the time; every epoch may end in a crash or with another count of writers.
+
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { KeyIndex } from '../../connectors/iceberg/index/key-index.ts'
+import type { IndexState } from '../../connectors/iceberg/index/manifest.ts'
+import { UNRESOLVED } from '../../connectors/iceberg/index/table-index.ts'
+import { Op } from '../../runtime/data/batch.ts'
+import { segmentsOf, type HashWords } from '../../runtime/data/key-hash.ts'
+import type { ObjectStore } from '../../runtime/object-store.ts'
+import { memoryStore } from './memory-store.ts'
+
+const seconds = Number(process.env['PROPERTY_SECONDS'] ?? 2)
+
+interface TableModel {
+  readonly name: string
+  words: HashWords
+  /** By key number: `file:position`. */
+  readonly rows: Map<number, string>
+}
+
+interface Checkpoint {
+  readonly states: readonly IndexState[]
+  readonly files: ReadonlySet<string>
+  readonly tables: readonly TableModel[]
+}
+
+/** A hash for key number `key`: spread over all segments, neighbours differ in one word. */
+function hashOf(key: number, words: HashWords): number[] {
+  const spread = Math.imul(key >> 1, 0x9e3779b1) | 0
+  return words === 2 ? [spread, key] : [spread, key >> 2, key & 1, key & 2]
+}
+
+/** Writers of one pipeline over one store, with the model beside them. */
+class Pipeline {
+  readonly store: ObjectStore & { objects: Map<string, Uint8Array> } = memoryStore()
+  readonly memoryBytes: number
+  tables: TableModel[]
+  writers: KeyIndex[] = []
+  epoch = 0
+  /**
+   * What the index reported of this epoch, and what the model expects: `table file:position` of a
+   * row that was replaced, `table absent` for a delete of a key that was not there.
+   */
+  replaced: string[] = []
+  expected: string[] = []
+  checkpoints: Checkpoint[] = []
+  private starts = 0
+  private file = 0
+
+  constructor(tables: TableModel[], memoryBytes: number) {
+    this.tables = tables
+    this.memoryBytes = memoryBytes
+  }
+
+  async start(count: number, states: readonly IndexState[]): Promise<void> {
+    this.starts++
+    this.writers = []
+    for (let writer = 0; writer < count; writer++) {
+      const prefix = `index/s${this.starts}w${writer}`
+      const index = await KeyIndex.open(
+        {
+          store: this.store,
+          prefix,
+          memoryBytes: this.memoryBytes,
+          ...segmentsOf(writer, count),
+          onResolved: (table, { count, files, positions, deletesAbsent }) => {
+            for (let at = 0; at < count; at++) {
+              this.replaced.push(`${table} ${files[at]}:${positions[at]}`)
+            }
+            for (let at = 0; at < deletesAbsent; at++) this.replaced.push(`${table} absent`)
+          },
+        },
+        states,
+      )
+      this.writers.push(index)
+    }
+  }
+
+  async apply(table: TableModel, rows: readonly { key: number; remove: boolean }[]): Promise<void> {
+    const { words } = table
+    for (const index of this.writers) {
+      const { start, end } = (index as unknown as { options: { start: number; end: number } })
+        .options
+      const mine = rows.filter(({ key }) => {
+        const segment = hashOf(key, words)[0]! >>> 24
+        return segment >= start && segment < end
+      })
+      if (mine.length === 0) continue
+      const hashes = Int32Array.from(mine.flatMap(({ key }) => hashOf(key, words)))
+      const ops = Uint8Array.from(mine, ({ remove }) => (remove ? Op.delete : Op.update))
+      const previous = {
+        files: new Int32Array(mine.length),
+        positions: new Int32Array(mine.length),
+      }
+      const file = ++this.file
+      const target = index.table(table.name, words)
+      target.apply(hashes, ops, null, mine.length, file, 0, previous)
+      let position = 0
+      mine.forEach(({ key, remove }, at) => {
+        const before = table.rows.get(key)
+        if (before !== undefined) this.expected.push(`${table.name} ${before}`)
+        else if (remove) this.expected.push(`${table.name} absent`)
+        if (remove) table.rows.delete(key)
+        else table.rows.set(key, `${file}:${position++}`)
+        if (previous.files[at] === UNRESOLVED) return
+        if (previous.files[at] !== 0) {
+          this.replaced.push(`${table.name} ${previous.files[at]}:${previous.positions[at]}`)
+        } else if (remove) this.replaced.push(`${table.name} absent`)
+      })
+      await index.afterApply(target)
+    }
+  }
+
+  reset(table: TableModel): void {
+    for (const index of this.writers) index.reset(table.name)
+    table.rows.clear()
+    // What was replaced in this epoch lies in files that are gone.
+    this.replaced = this.replaced.filter((entry) => !entry.startsWith(`${table.name} `))
+    this.expected = this.expected.filter((entry) => !entry.startsWith(`${table.name} `))
+  }
+
+  async prepare(): Promise<void> {
+    this.epoch++
+    const states: IndexState[] = []
+    const files = new Set<string>()
+    for (const index of this.writers) {
+      const prepared = await index.prepare(this.epoch)
+      states.push(JSON.parse(JSON.stringify(prepared.data)) as IndexState)
+      for (const file of prepared.files) files.add(file)
+    }
+    const tables = this.tables.map((table) => ({ ...table, rows: new Map(table.rows) }))
+    this.checkpoints.push({ states, files, tables })
+    if (this.checkpoints.length > 3) this.checkpoints.shift()
+    // The runtime deletes what no kept checkpoint names.
+    const named = new Set(this.checkpoints.flatMap(({ files }) => [...files]))
+    for (const path of this.store.objects.keys()) {
+      if (!named.has(path)) this.store.objects.delete(path)
+    }
+    expect(this.replaced.sort()).toEqual(this.expected.sort())
+    this.forgetEpoch()
+  }
+
+  private forgetEpoch(): void {
+    this.replaced = []
+    this.expected = []
+  }
+
+  async crash(back: number, writers: number): Promise<void> {
+    while (this.checkpoints.length > 1 && this.checkpoints.length > 3 - back) this.checkpoints.pop()
+    const checkpoint = this.checkpoints.at(-1)
+    if (checkpoint === undefined) return
+    const { states, tables } = checkpoint
+    this.tables = tables.map((table) => ({ ...table, rows: new Map(table.rows) }))
+    this.forgetEpoch()
+    for (const index of this.writers) await index.close()
+    await this.start(writers, states)
+    this.verify()
+  }
+
+  /** All live entries are those of the model, and a look-up finds each. */
+  verify(): void {
+    for (const { name, words, rows } of this.tables) {
+      const entries: string[] = []
+      for (const index of this.writers) {
+        const table = index.table(name, words)
+        const found = table.collect()
+        const stride = words + 2
+        const selection = Int32Array.from({ length: found.length / stride }, (_, at) => at)
+        const hashes = new Int32Array(selection.length * words)
+        for (let at = 0; at < selection.length; at++) {
+          hashes.set(found.subarray(at * stride, at * stride + words), at * words)
+          entries.push(`${found[at * stride + words]}:${found[at * stride + words + 1]}`)
+        }
+        const previous = {
+          files: new Int32Array(selection.length),
+          positions: new Int32Array(selection.length),
+        }
+        table.lookup(hashes, selection, previous)
+        for (let at = 0; at < selection.length; at++) {
+          expect(previous.files[at]).toBe(found[at * stride + words])
+          expect(previous.positions[at]).toBe(found[at * stride + words + 1])
+        }
+      }
+      expect(entries.sort()).toEqual([...rows.values()].sort())
+    }
+  }
+}
+
+type Step =
+  | { kind: 'rows'; table: number; rows: { key: number; remove: boolean }[] }
+  | { kind: 'bulk'; table: number; from: number; count: number }
+  | { kind: 'reset'; table: number }
+  | { kind: 'rekey'; table: number }
+  | { kind: 'prepare' }
+  | { kind: 'crash'; back: number; writers: number }
+
+const row = fc.record({ key: fc.nat(400), remove: fc.boolean() })
+const table = fc.nat(2)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('rows' as const),
+      table,
+      rows: fc.array(row, { minLength: 1, maxLength: 60 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('bulk' as const),
+      table,
+      from: fc.nat(300),
+      count: fc.integer({ min: 50, max: 500 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('reset' as const), table }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('rekey' as const), table }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('prepare' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('crash' as const),
+      back: fc.nat(2),
+      writers: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
+)
+
+async function run(steps: readonly Step[], memoryBytes: number): Promise<void> {
+  const tables = [2, 4, 2].map((words, at): TableModel => {
+    return { name: `shop.t${at}`, words: words as HashWords, rows: new Map() }
+  })
+  const pipeline = new Pipeline(tables, memoryBytes)
+  await pipeline.start(1, [])
+  for (const step of steps) {
+    switch (step.kind) {
+      case 'rows':
+        await pipeline.apply(pipeline.tables[step.table]!, step.rows)
+        break
+      case 'bulk': {
+        const rows = Array.from({ length: step.count }, (_, at) => ({
+          key: step.from + at,
+          remove: false,
+        }))
+        await pipeline.apply(pipeline.tables[step.table]!, rows)
+        break
+      }
+      case 'reset':
+        pipeline.reset(pipeline.tables[step.table]!)
+        break
+      case 'rekey': {
+        // Another key: the index of the table is begun anew with hashes of another length.
+        const changed = pipeline.tables[step.table]!
+        pipeline.reset(changed)
+        changed.words = changed.words === 2 ? 4 : 2
+        break
+      }
+      case 'prepare':
+        await pipeline.prepare()
+        break
+      case 'crash':
+        await pipeline.crash(step.back, step.writers)
+        break
+    }
+  }
+  await pipeline.prepare()
+  pipeline.verify()
+  await pipeline.crash(0, 3)
+  await pipeline.crash(0, 2)
+}
+
+test('the index is the last position of each key, over folds, crashes, resets and rescaling', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { minLength: 1, maxLength: 120 }),
+      fc.constantFrom(3_000, 20_000, 1_000_000),
+      run,
+    ),
+    { numRuns: 1_000_000, interruptAfterTimeLimit: seconds * 4000 },
+  )
+}, 120_000)

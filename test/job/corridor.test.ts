@@ -1,0 +1,64 @@
+import { expect, test } from 'vitest'
+import type { Element } from '../../runtime/data/element.ts'
+import type { SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
+import { Corridor } from '../../runtime/job/corridor.ts'
+
+function column(identity: string, name: string, more: Partial<SourceColumn> = {}): SourceColumn {
+  return {
+    identity,
+    name,
+    type: { kind: 'int' },
+    nullable: identity !== '1',
+    comment: null,
+    sourceType: 'integer',
+    existing: { kind: 'null' },
+    ...more,
+  }
+}
+
+function table(...columns: SourceColumn[]): SourceTable {
+  const base = { namespace: 'shop', name: 'orders', incarnation: '1', key: ['1'], comment: null }
+  return { ...base, columns: [column('1', 'id'), ...columns] }
+}
+
+function open(): { corridor: Corridor; sent: Element[] } {
+  const sent: Element[] = []
+  const output = { send: (element: Element) => sent.push(element), ready: () => undefined }
+  return { corridor: new Corridor([output], { keyed: true, firstFieldId: 1 }), sent }
+}
+
+test('a table that a change of structure parked is repaired under the structure that it has', () => {
+  const { corridor } = open()
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  const added = column('3', 'n', { existing: { kind: 'unknown' } })
+  expect(corridor.tableChanged(table(column('2', 'v'), added), 2n)).toBeNull()
+  const record = corridor.tables.get('shop.orders')
+  if (record === undefined) throw new Error('the table is known')
+  expect(record).toMatchObject({ phase: 'parked', reason: { error: 'DDL_UNMAPPABLE' } })
+  corridor.rebuild(record, null)
+  expect(record.schema.fields.map(({ name }) => name)).toEqual(['id', 'v', 'n'])
+  expect(record.phase).toBe('streaming')
+})
+
+test('what changes while a table is parked is in the structure that its repair starts from', () => {
+  const { corridor } = open()
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  const reason = { error: 'KEY_CHANGED', message: 'm', detail: null, hint: 'h' } as const
+  corridor.parkRecord('shop.orders', reason)
+  expect(corridor.tableChanged(table(column('2', 'v'), column('3', 'late')), 2n)).toBeNull()
+  const record = corridor.tables.get('shop.orders')
+  if (record === undefined) throw new Error('the table is known')
+  corridor.rebuild(record, null)
+  expect(record.schema.fields.map(({ name }) => name)).toEqual(['id', 'v', 'late'])
+})
+
+test('an adopted table that is another one gets field ids that the lake does not have', () => {
+  const { corridor, sent } = open()
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  const record = corridor.tables.get('shop.orders')
+  if (record === undefined) throw new Error('the table is known')
+  corridor.rebuild(record, { lastSchemaId: 4, lastColumnId: 9, renumber: true })
+  expect(record.schema).toMatchObject({ version: 5, lastFieldId: 11 })
+  expect(record.schema.fields.map(({ id }) => id)).toEqual([10, 11])
+  expect(sent.at(-1)).toMatchObject({ kind: 'schema', schema: { version: 5 } })
+})

@@ -1,0 +1,262 @@
+// What stands in logs of real servers beside plain rows: compression, row images that leave columns
+// out, statements instead of rows, online schema changes, and commits that readers do not see yet.
+
+import { afterAll, expect, test } from 'vitest'
+import { differenceOf } from '../readers/canonical.ts'
+import { readMysqlSource } from '../readers/source.ts'
+import { available } from '../servers/available.ts'
+import { queryMysql, withMysql } from '../servers/clients.ts'
+import { startMariadb } from '../servers/mariadb.ts'
+import type { MysqlServer } from '../servers/mysql-family.ts'
+import { startMysql } from '../servers/mysql.ts'
+import { optionsFor, RunningSource } from './source-harness.ts'
+
+const SAME = { missing: [], extra: [] }
+const starters = { mysql: startMysql, mariadb: startMariadb } as const
+const servers = new Map<string, MysqlServer>()
+
+async function serverOf(kind: keyof typeof starters): Promise<MysqlServer> {
+  const settings = kind === 'mysql' ? {} : { 'log-bin-compress': 'ON' }
+  const known = servers.get(kind) ?? (await starters[kind]({ settings }))
+  servers.set(kind, known)
+  return known
+}
+
+afterAll(async () => {
+  for (const server of servers.values()) await server.stop()
+})
+
+let databases = 0
+async function database(server: MysqlServer, sql: string): Promise<string> {
+  const name = `d${++databases}`
+  await queryMysql(server.uri(), `CREATE DATABASE ${name}; USE ${name}; ${sql}`)
+  return name
+}
+
+async function same(server: MysqlServer, running: RunningSource, table: string): Promise<void> {
+  await running.catchUp()
+  const source = await readMysqlSource(server.uri(), table)
+  expect(differenceOf(source, running.lake.dump(table))).toEqual(SAME)
+}
+
+test.skipIf(!(await available('mysql')))(
+  'mysql: compressed transactions give the same rows, also with savepoints, XA and many megabytes',
+  async () => {
+    const server = await serverOf('mysql')
+    const d = await database(server, 'CREATE TABLE t (id int PRIMARY KEY, v longtext)')
+    const running = await RunningSource.start(optionsFor(server, d))
+    const on = 'SET SESSION binlog_transaction_compression = ON'
+    const wide = "INSERT INTO t SELECT id + 500000000, REPEAT('abcdefgh', 50) FROM t"
+    await queryMysql(
+      server.uri(d),
+      `${on}; INSERT INTO t VALUES (1, 'a'), (2, 'b'); UPDATE t SET v = 'c' WHERE id = 2;
+       BEGIN; INSERT INTO t VALUES (3, 'a'); SAVEPOINT s; INSERT INTO t VALUES (4, 'a');
+       SAVEPOINT u; INSERT INTO t VALUES (5, 'a'); ROLLBACK TO s; INSERT INTO t VALUES (6, 'a'); COMMIT;
+       XA START 'p'; INSERT INTO t VALUES (7, 'a'); XA END 'p'; XA PREPARE 'p'; XA COMMIT 'p';
+       XA START 'q'; INSERT INTO t VALUES (8, 'a'); XA END 'q'; XA PREPARE 'q'; XA ROLLBACK 'q';
+       INSERT INTO t SELECT id + 10, v FROM t; INSERT INTO t SELECT id + 100, v FROM t;
+       INSERT INTO t SELECT id + 1000, v FROM t; INSERT INTO t SELECT id + 10000, v FROM t;
+       INSERT INTO t SELECT a.id * 100000 + b.id + 1000000, REPEAT('abcdefgh', 50)
+         FROM t a, t b WHERE a.id < 200; ${wide};
+       SET SESSION binlog_transaction_compression = OFF; DELETE FROM t WHERE id % 3 = 0`,
+    )
+    await same(server, running, `${d}.t`)
+    expect(running.lake.history.some(({ cells }) => cells[0] === '4' || cells[0] === '8')).toBe(
+      false,
+    )
+    await running.stop()
+  },
+)
+
+for (const kind of ['mysql', 'mariadb'] as const) {
+  const missing = !(await available(kind))
+
+  test.skipIf(missing)(
+    `${kind}: a column that an update leaves out keeps its value, NULL is a value`,
+    async () => {
+      const server = await serverOf(kind)
+      const d = await database(
+        server,
+        `CREATE TABLE t (id int PRIMARY KEY, a int, b text, c int NOT NULL DEFAULT 7);
+       INSERT INTO t VALUES (1, 1, 'one', 1), (2, 2, 'two', 2)`,
+      )
+      const running = await RunningSource.start(optionsFor(server, d))
+      await running.backfill(`${d}.t`)
+      await queryMysql(
+        server.uri(d),
+        `SET SESSION binlog_row_image = MINIMAL; UPDATE t SET a = NULL WHERE id = 1;
+       UPDATE t SET b = 'zwei' WHERE id = 2; INSERT INTO t (id, a) VALUES (3, 3); DELETE FROM t WHERE id = 1;
+       SET SESSION binlog_row_image = NOBLOB; UPDATE t SET a = 33 WHERE id = 3`,
+      )
+      await same(server, running, `${d}.t`)
+      await running.stop()
+    },
+  )
+
+  test.skipIf(missing)(
+    `${kind}: rows changed by statement park their table, the others go on`,
+    async () => {
+      const server = await serverOf(kind)
+      const d = await database(
+        server,
+        'CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)',
+      )
+      const running = await RunningSource.start(optionsFor(server, d))
+      await queryMysql(
+        server.uri(d),
+        `SET SESSION binlog_format = STATEMENT; INSERT INTO t VALUES (1); SET SESSION binlog_format = ROW;
+       INSERT INTO t VALUES (2), (3); INSERT INTO u VALUES (1)`,
+      )
+      await same(server, running, `${d}.u`)
+      expect(running.lake.parked.get(`${d}.t`)?.error).toBe('LOG_STATEMENT')
+      expect(running.lake.parkedRows.get(`${d}.t`)).toBe(2)
+      await running.stop()
+    },
+  )
+
+  test.skipIf(missing)(
+    `${kind}: rows that DDL changes without row events park the table`,
+    async () => {
+      const server = await serverOf(kind)
+      const d = await database(
+        server,
+        `CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id)
+         (PARTITION a VALUES LESS THAN (10), PARTITION b VALUES LESS THAN (20));
+       CREATE TABLE q (id int PRIMARY KEY, v varchar(10)); CREATE TABLE r (id int PRIMARY KEY)`,
+      )
+      const running = await RunningSource.start(optionsFor(server, d))
+      await queryMysql(
+        server.uri(d),
+        `INSERT INTO p VALUES (1), (11); ALTER TABLE p TRUNCATE PARTITION a;
+       INSERT INTO q VALUES (1, '1'); ALTER TABLE q MODIFY v int; INSERT INTO r VALUES (1)`,
+      )
+      await same(server, running, `${d}.r`)
+      expect([...running.lake.parked.keys()].sort()).toEqual([`${d}.p`, `${d}.q`])
+      await running.stop()
+    },
+  )
+
+  test.skipIf(missing)(
+    `${kind}: an online schema change is a change of structure, not a new table`,
+    async () => {
+      const server = await serverOf(kind)
+      const d = await database(
+        server,
+        `CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1), (2, 2);
+       CREATE TABLE w (id int PRIMARY KEY); INSERT INTO w VALUES (1)`,
+      )
+      let running = await RunningSource.start(optionsFor(server, d))
+      await running.backfill(`${d}.t`)
+      await running.backfill(`${d}.w`)
+      const before = running.lake.tables.get(`${d}.t`)!.incarnation
+      // As gh-ost does it: a copy by LIKE, changed, filled, swapped.
+      await queryMysql(
+        server.uri(d),
+        `CREATE TABLE _t_gho LIKE t; ALTER TABLE _t_gho ADD b int NOT NULL DEFAULT 5, RENAME COLUMN a TO aa;
+       INSERT INTO _t_gho (id, aa) SELECT id, a FROM t; INSERT INTO t VALUES (3, 3)`,
+      )
+      await running.catchUp()
+      const { lake, options } = running
+      running = await RunningSource.start(options, lake, await running.stop())
+      await queryMysql(
+        server.uri(d),
+        `INSERT INTO _t_gho (id, aa) VALUES (3, 3); RENAME TABLE t TO _t_del, _t_gho TO t;
+       INSERT INTO t VALUES (4, 4, 4); DROP TABLE _t_del`,
+      )
+      await same(server, running, `${d}.t`)
+      // As pt-online-schema-change does it, and a second run of it.
+      for (const column of ['c', 'd']) {
+        await queryMysql(
+          server.uri(d),
+          `CREATE TABLE _t_new (id int NOT NULL, aa int DEFAULT NULL, b int NOT NULL DEFAULT 5${
+            column === 'd' ? ', c int DEFAULT 9' : ''
+          }, PRIMARY KEY (id)); ALTER TABLE _t_new ADD ${column} int DEFAULT 9, DROP PRIMARY KEY,
+           ADD PRIMARY KEY (id); INSERT INTO _t_new SELECT t.*, 9 FROM t;
+         RENAME TABLE t TO _t_old, _t_new TO t; DROP TABLE _t_old; UPDATE t SET aa = aa + 1`,
+        )
+      }
+      // One that is given up leaves no trace.
+      await queryMysql(
+        server.uri(d),
+        'CREATE TABLE _t_gho LIKE t; INSERT INTO _t_gho SELECT * FROM t; DROP TABLE _t_gho',
+      )
+      await same(server, running, `${d}.t`)
+      expect(running.lake.tables.get(`${d}.t`)!.incarnation).toBe(before)
+      expect([...running.lake.tables.keys()].sort()).toEqual([`${d}.t`, `${d}.w`])
+      expect([...running.lake.parked]).toEqual([])
+      // Two tables that swap names bring rows that the lake has elsewhere: they begin anew.
+      const fresh: string[] = []
+      running.lake.onNewTable = (table) => fresh.push(table)
+      await queryMysql(server.uri(d), 'RENAME TABLE t TO x, w TO t, x TO w')
+      await running.catchUp()
+      expect(fresh.sort()).toEqual([`${d}.t`, `${d}.w`])
+      for (const table of fresh) {
+        await running.backfill(table)
+        await same(server, running, table)
+      }
+      await running.stop()
+    },
+  )
+
+  test.skipIf(missing)(
+    `${kind}: a commit that is in the log before readers see it is not lost to a chunk`,
+    async () => {
+      const server = await serverOf(kind)
+      const d = await database(
+        server,
+        'CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 0)',
+      )
+      const delay = kind === 'mysql' ? 'binlog_group_commit_sync_delay' : 'binlog_commit_wait_usec'
+      const count =
+        kind === 'mysql' ? 'binlog_group_commit_sync_no_delay_count' : 'binlog_commit_wait_count'
+      await queryMysql(server.uri(), `SET GLOBAL ${delay} = 400000; SET GLOBAL ${count} = 1000`)
+      try {
+        const running = await RunningSource.start(optionsFor(server, d))
+        await withMysql(server.uri(d), async (connection) => {
+          for (let value = 1; value <= 4; value++) {
+            const commit = connection.query('UPDATE t SET v = ? WHERE id = 1', [value])
+            await new Promise((resolve) => setTimeout(resolve, 100 * value))
+            await running.backfill(`${d}.t`)
+            await commit
+            await same(server, running, `${d}.t`)
+          }
+        })
+        await running.stop()
+      } finally {
+        await queryMysql(server.uri(), `SET GLOBAL ${delay} = 0; SET GLOBAL ${count} = 0`)
+      }
+    },
+  )
+
+  test.skipIf(missing)(
+    `${kind}: rows of 5 and of 20 MiB come by chunk and log, in one piece`,
+    async () => {
+      const server = await serverOf(kind)
+      await queryMysql(server.uri(), 'SET GLOBAL max_allowed_packet = 67108864')
+      const d = await database(
+        server,
+        `CREATE TABLE t (id int PRIMARY KEY, v longblob);
+       INSERT INTO t VALUES (1, REPEAT('a', 5242880)), (2, REPEAT('b', 20971520)), (3, 'c')`,
+      )
+      const running = await RunningSource.start(optionsFor(server, d))
+      await running.backfill(`${d}.t`)
+      await queryMysql(
+        server.uri(d),
+        "UPDATE t SET v = CONCAT(v, 'x'); INSERT INTO t VALUES (4, REPEAT('d', 16777210)), (5, 'e')",
+      )
+      await running.catchUp()
+      const rows = await queryMysql(
+        server.uri(d),
+        'SELECT id, LENGTH(v) AS n, RIGHT(v, 2) AS e FROM t',
+      )
+      const found = running.lake.dump(`${d}.t`).rows.map((row) => {
+        const [id, hex] = JSON.parse(row) as [string, string]
+        return { id: Number(id), n: hex.length / 2, e: hex.slice(-4) }
+      })
+      expect(found.sort((left, right) => left.id - right.id)).toEqual(
+        rows.map(({ id, n, e }) => ({ id, n, e: (e as Buffer).toString('hex') })),
+      )
+      await running.stop()
+    },
+  )
+}

@@ -1,0 +1,67 @@
+// Reads Iceberg tables with Iceberg's own Java library, the strictest independent reader. The
+// libraries come by Maven and the one class is compiled once; both stay in the cache.
+import { createHash } from 'node:crypto'
+import { cp, mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { cached } from '../servers/cache.ts'
+import { run } from '../servers/command.ts'
+import { serverFolder } from '../servers/process.ts'
+import { javaTools } from './java-tools.ts'
+import { catalogNameOf } from './catalog-name.ts'
+import { type CatalogRequest, type LakeDump, readDumpFile, requestText } from './dump-file.ts'
+
+const SOURCES = join(import.meta.dirname, 'java')
+
+// A JVM costs seconds: the first compiler tier and one collector thread halve that.
+const JVM = ['-Xmx1g', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+const QUIET = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
+
+/** One JVM for all tables and snapshots of the request, so ask for many at once. */
+export async function readIcebergWithJava(request: CatalogRequest): Promise<LakeDump[]> {
+  const classPath = await compiledReader()
+  const folder = await serverFolder('java')
+  try {
+    const output = join(folder, 'dump')
+    const tables = (request.tables ?? []).map(requestText)
+    const args = [output, request.catalog, catalogNameOf(request), ...tables]
+    const { java, env } = await javaTools()
+    await run(java, [...JVM, QUIET, '-cp', classPath, 'IcebergDump', ...args], { env })
+    return await readDumpFile(output)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Makes everything that the first read needs. */
+export async function prepareJava(): Promise<void> {
+  await compiledReader()
+}
+
+async function libraries(): Promise<string> {
+  const pom = await readFile(join(SOURCES, 'pom.xml'))
+  return cached(`java-libraries-${hashOf(pom)}`, async (folder) => {
+    // Maven writes beside the pom it reads, so it reads a copy.
+    const work = join(folder, 'work')
+    await mkdir(work)
+    await cp(join(SOURCES, 'pom.xml'), join(work, 'pom.xml'))
+    const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime']
+    const { mvn, env } = await javaTools()
+    await run(mvn, ['-q', '-B', ...goal, `-DoutputDirectory=${folder}`], { cwd: work, env })
+    await rm(work, { recursive: true, force: true })
+  })
+}
+
+async function compiledReader(): Promise<string> {
+  const jars = join(await libraries(), '*')
+  const source = join(SOURCES, 'IcebergDump.java')
+  const name = `java-reader-${hashOf(Buffer.concat([await readFile(source), Buffer.from(jars)]))}`
+  const classes = await cached(name, async (folder) => {
+    const { javac, env } = await javaTools()
+    await run(javac, ['-nowarn', '-cp', jars, '-d', folder, source], { env })
+  })
+  return `${classes}:${jars}`
+}
+
+function hashOf(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex').slice(0, 12)
+}
