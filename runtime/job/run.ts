@@ -147,7 +147,11 @@ class PipelineRun {
         if (end !== 'restart') return end
         failures = 0
       } catch (error) {
-        const progressed = (await this.store.peekNewest())?.epoch !== before?.epoch
+        const newest = await this.store.peekNewest()
+        // Whatever it met (a slot that is ahead, a marker that it does not know), another instance
+        // made it so: a repair would be wrong advice.
+        this.requireOurs(newest, first, error)
+        const progressed = newest?.epoch !== before?.epoch
         failures = progressed ? 1 : failures + 1
         if (this.stopping.signal.aborted || !this.shouldRetry(error, failures)) throw error
         await this.backOff(error, failures)
@@ -157,12 +161,18 @@ class PipelineRun {
   }
 
   /**
-   * Between two attempts another instance may have taken over (this one was stopped for so long
-   * that its lock was thought dead): its checkpoints are newer than ours, and of another fence.
+   * During or between two attempts another instance may have taken over (this one was stopped for
+   * so long that its lock was thought dead): its checkpoints are newer than ours, and of another
+   * fence.
    */
-  private requireOurs(newest: Checkpoint | null, first: Checkpoint | null): void {
+  private requireOurs(
+    newest: Checkpoint | null,
+    first: Checkpoint | null,
+    cause?: unknown,
+  ): void {
     if (newest === null || newest.epoch === first?.epoch || newest.fence === this.fence) return
-    throw new PipelineError('FENCED', `checkpoint ${newest.epoch} was written by another instance`)
+    const message = `checkpoint ${newest.epoch} was written by another instance`
+    throw new PipelineError('FENCED', message, { cause })
   }
 
   private shouldRetry(error: unknown, failures: number): boolean {
