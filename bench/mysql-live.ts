@@ -113,7 +113,7 @@ async function read(
   order: Order,
 ): Promise<number> {
   const source = createMysqlSource(options)
-  const opening = await source.open(from.saved, from.position)
+  const opening = await source.open(from.saved, from.position, false)
   const schemas = new Map<string, TableSchema>()
   for (const table of opening.tables) {
     const first = firstSchema(table, { firstFieldId: 1, keyed: true })
@@ -143,13 +143,13 @@ function line(name: string, rows: number, { seconds, cpuSeconds }: Figure): stri
 async function compare(server: MysqlServer, table: 'many' | 'single', rows: number): Promise<void> {
   const options = optionsOf(server)
   const source = createMysqlSource(options)
-  const opening = await source.open(null, null)
+  const opening = await source.open(null, null, false)
   const from = { saved: source.save(), position: opening.position }
   const begin = await source.head()
   await source.close()
   await write(server, table, rows)
   const probe = createMysqlSource(options)
-  await probe.open(null, null)
+  await probe.open(null, null, false)
   const end = await probe.head()
   await probe.close()
   const token = parseToken(from.position.token)

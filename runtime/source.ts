@@ -84,9 +84,11 @@ export interface Source {
    *
    * @param saved  what `save` returned at the checkpoint; `null` at the very first start
    * @param after  position of the checkpoint; `null` at the very first start
+   * @param renew  with `null` for both: the log of before cannot be gone on with, so what the server
+   *   keeps for it (a slot) is replaced by a new one
    * @throws PipelineError LOG_GAP, SOURCE_CHANGED, SLOT_MISSING, ... when rows would be missed
    */
-  open(saved: Uint8Array | null, after: Position | null): Promise<SourceOpening>
+  open(saved: Uint8Array | null, after: Position | null, renew: boolean): Promise<SourceOpening>
   /**
    * Reads the log strictly after `after`, until the signal aborts. Batches of several tables may
    * be open at once; all are yielded before each Progress. Ends only by abort or error.

@@ -19,6 +19,7 @@ import {
 } from './publication.ts'
 import {
   createSlot,
+  dropSlot,
   readServerFacts,
   readSlot,
   requireSlotAt,
@@ -52,11 +53,15 @@ export interface Checkpoint {
   readonly sourceEpoch: number
 }
 
-/** @param checkpoint  `null` at the very first start */
+/**
+ * @param checkpoint  `null` at the very first start
+ * @param renew  a slot that is there already is replaced
+ */
 export async function openSource(
   options: PostgresOptions,
   ask: Ask,
   checkpoint: Checkpoint | null,
+  renew: boolean,
 ): Promise<Opened> {
   const facts = await readServerFacts(ask)
   requireSuitable(facts)
@@ -69,7 +74,7 @@ export async function openSource(
   const registry = new TableRegistry(options, types, publication)
   const position =
     checkpoint === null
-      ? await openSlot(options, ask)
+      ? await openSlot(options, ask, renew)
       : await resumeSlot(options, ask, checkpoint.lsn)
   const xid = await nextXid(ask)
   if (checkpoint !== null) await restore(registry, ask, checkpoint.state)
@@ -198,10 +203,16 @@ async function openPublication(
   return now
 }
 
-/** At the very first start: makes the slot, or takes over one that has not been read from. */
-async function openSlot(options: PostgresOptions, ask: Ask): Promise<Lsn> {
+/**
+ * At the very first start: makes the slot, or takes over one that has not been read from.
+ *
+ * @param renew  makes it in any case: an old one may be invalidated, or stand before something that
+ *   the server cannot decode
+ */
+async function openSlot(options: PostgresOptions, ask: Ask, renew: boolean): Promise<Lsn> {
   const slot = await freeSlot(options, ask)
-  if (slot === null) {
+  if (slot === null || renew) {
+    if (slot !== null) await dropSlot(ask, options.slot)
     options.log.info('creating the replication slot', { slot: options.slot })
     return createSlot(ask, options.slot)
   }

@@ -150,11 +150,14 @@ export function startFailure(code: string, message: string, slot: string): Pipel
   if (code === '42501' || code === '28000') {
     return new PipelineError('PRIVILEGE_MISSING', `the log cannot be read: ${message}`)
   }
+  const ended = `the server ended the stream: ${message} (${code})`
+  // undefined_file: a segment of the log is gone that the slot still needed.
+  if (code === '58P01') return new PipelineError('SLOT_MISSING', ended)
   const broken = code.startsWith('57') || code.startsWith('08') || code.startsWith('53')
-  return new PipelineError(
-    broken ? 'CONNECT_FAILED' : 'SERVER_UNSUITABLE',
-    `the server ended the stream: ${message} (${code})`,
-  )
+  if (broken) return new PipelineError('CONNECT_FAILED', ended)
+  // internal_error, data_corrupted, system_error: "could not map filenumber ... to relation OID".
+  const internal = code.startsWith('XX') || code.startsWith('58')
+  return new PipelineError(internal ? 'LOG_UNDECODABLE' : 'SERVER_UNSUITABLE', ended)
 }
 
 /** Drops the slot when it is there. @returns true when it was */

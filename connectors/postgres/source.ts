@@ -55,10 +55,14 @@ class PostgresSource implements Source {
     this.ask = async (sql, values, patient) => this.control.query(sql, values, patient)
   }
 
-  async open(saved: Uint8Array | null, after: Position | null): Promise<SourceOpening> {
+  async open(
+    saved: Uint8Array | null,
+    after: Position | null,
+    renew: boolean,
+  ): Promise<SourceOpening> {
     const state = saved === null ? null : decodeState(saved)
     const checkpoint = state === null || after === null ? null : { state, ...placeOf(after) }
-    const opened = await openSource(this.options, this.ask, checkpoint)
+    const opened = await openSource(this.options, this.ask, checkpoint, renew)
     this.opened = opened
     this.delivered = new DeliveredCommits(opened.xid, state?.unseen ?? [])
     this.highest = state?.highest ?? 0

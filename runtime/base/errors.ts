@@ -7,6 +7,8 @@ export type ErrorAction = 'retry' | 'operator' | 'bug'
 export interface ErrorSpec {
   readonly code: `MR-${number}`
   readonly action: ErrorAction
+  /** Of `retry`: attempts without progress after which it ends the process; none: never. */
+  readonly retriesMax?: number
   /** Exit code of the process when this error ends it. */
   readonly exit: 1 | 2 | 3 | 4 | 5 | 6
   /** One sentence: what it means. */
@@ -236,6 +238,14 @@ export const errorCodes = {
     exit: 4,
     meaning: 'The server lacks changes that Millrace has already read from it.',
     hint: 'Find out which server lost them; then run `millrace resync FILE --all`.',
+  },
+  LOG_UNDECODABLE: {
+    code: 'MR-3015',
+    action: 'retry',
+    retriesMax: 6,
+    exit: 4,
+    meaning: 'The server failed while it decoded its own log, several times at the same place.',
+    hint: 'Look into the log of the server; `millrace resync FILE --all` begins behind that place.',
   },
   SCHEMA_MOVED: {
     code: 'MR-3020',

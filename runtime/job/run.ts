@@ -165,11 +165,7 @@ class PipelineRun {
    * so long that its lock was thought dead): its checkpoints are newer than ours, and of another
    * fence.
    */
-  private requireOurs(
-    newest: Checkpoint | null,
-    first: Checkpoint | null,
-    cause?: unknown,
-  ): void {
+  private requireOurs(newest: Checkpoint | null, first: Checkpoint | null, cause?: unknown): void {
     if (newest === null || newest.epoch === first?.epoch || newest.fence === this.fence) return
     const message = `checkpoint ${newest.epoch} was written by another instance`
     throw new PipelineError('FENCED', message, { cause })
@@ -177,6 +173,7 @@ class PipelineRun {
 
   private shouldRetry(error: unknown, failures: number): boolean {
     if (!mayRetry(error)) return false
+    if (failures > (error.spec.retriesMax ?? Number.POSITIVE_INFINITY)) return false
     // Nobody waits for a server whose address is wrong: before the first epoch it is an error.
     if (this.state.snapshot([], 0).checkpoints === 0 && this.state.attempt <= 1) return false
     return !this.parts.task.once || failures <= ONCE_ATTEMPTS_MAX

@@ -224,6 +224,56 @@ refuses('a slot ahead of the checkpoint is a gap, and resync --all repairs', asy
 })
 
 test.skipIf(missing)(
+  'a slot that the server invalidated stops the pipeline, and resync --all repairs',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    // A segment of the log is the least that the limit can hold back.
+    const server = await newServer({ max_slot_wal_keep_size: '1MB', max_wal_size: '32MB' })
+    await scene(server, async (at) => {
+      const { pipeline, slot, sql } = at
+      await pipeline.once()
+      await sql("DELETE FROM orders WHERE id < 10; UPDATE orders SET v = 'unseen' WHERE id = 50")
+      await sql('CREATE TABLE noise (v text)')
+      for (let round = 0; round < 4; round++) {
+        await sql("INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 20000)")
+        await sql('SELECT pg_switch_wal()')
+        await sql('CHECKPOINT')
+      }
+      const lost = `SELECT wal_status FROM pg_replication_slots WHERE slot_name = '${slot}'`
+      expect(await sql(lost)).toEqual([{ wal_status: 'lost' }])
+      await sql('DROP TABLE noise')
+      await expectRefused(pipeline, 'SLOT_MISSING', [slot, 'invalidated', 'resync'])
+      await repairAll(pipeline)
+      await expectEqual(at)
+    })
+  },
+)
+
+test.skipIf(missing)(
+  'a log that the server itself cannot decode is tried again, named, and repaired by resync --all',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const server = await newServer({ allow_system_table_mods: 'on' })
+    await scene(server, async (at) => {
+      const { pipeline, sql } = at
+      await pipeline.once()
+      // The catalog names the default tablespace as no server does, so the decoder finds no table.
+      const tablespace = (oid: number): string =>
+        `UPDATE pg_class SET reltablespace = ${oid} WHERE oid = 'orders'::regclass`
+      await sql(tablespace(1663))
+      await sql("UPDATE orders SET v = 'undecodable' WHERE id < 5")
+      await sql(tablespace(0))
+      const words = ['could not map filenumber', 'resync', 'the server']
+      await expectRefused(pipeline, 'LOG_UNDECODABLE', words, ['--once'])
+      await repairAll(pipeline)
+      await sql("UPDATE orders SET v = 'later' WHERE id = 7")
+      await pipeline.once()
+      await expectEqual(at)
+    })
+  },
+)
+
+test.skipIf(missing)(
   'a server that is another one is refused',
   { timeout: TIMEOUT_MS },
   async () => {

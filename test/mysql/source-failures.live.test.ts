@@ -38,7 +38,7 @@ async function openError(
 ): Promise<PipelineError> {
   const source = createMysqlSource(options)
   try {
-    await source.open(from?.saved ?? null, from?.position ?? null)
+    await source.open(from?.saved ?? null, from?.position ?? null, false)
   } catch (error) {
     return error as PipelineError
   } finally {

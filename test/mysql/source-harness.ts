@@ -319,7 +319,7 @@ export class RunningSource {
     from: { saved: Uint8Array; position: Position } | null = null,
   ): Promise<RunningSource> {
     const source = createMysqlSource(options)
-    const opening = await source.open(from?.saved ?? null, from?.position ?? null)
+    const opening = await source.open(from?.saved ?? null, from?.position ?? null, false)
     for (const table of opening.tables) {
       if (!lake.tables.has(tableKey(table))) lake.tableChanged(table, opening.position.order)
     }

@@ -266,7 +266,7 @@ export async function run(
 ): Promise<RunningSource> {
   const source = createPostgresSource(options)
   try {
-    const opening = await source.open(saved, after)
+    const opening = await source.open(saved, after, false)
     if (saved === null) runtime.meet(opening.tables)
     return new RunningSource(source, runtime, opening.position)
   } catch (error) {

@@ -39,7 +39,7 @@ testOn(
     await queryPostgres(uri, TABLE)
     const source = createPostgresSource(optionsFor(server, changed))
     const runtime = new TestRuntime()
-    const { position, tables } = await source.open(null, null)
+    const { position, tables } = await source.open(null, null, false)
     runtime.meet(tables)
     const stop = new AbortController()
     const reading = source.read(position, runtime, stop.signal)[Symbol.asyncIterator]()
