@@ -66,6 +66,8 @@ export class Coordinator {
   private readonly trace: Trace
   private epoch: number
   private saved: Checkpoint | null
+  /** The last checkpoint that was begun to be written. */
+  private saving: Promise<unknown> = Promise.resolve()
   /** Parked since the last checkpoint by the committer: part of the next one. */
   private readonly parkedByCommit = new Map<string, ErrorRecord>()
 
@@ -89,6 +91,11 @@ export class Coordinator {
   /** The newest durable checkpoint. */
   last(): Checkpoint | null {
     return this.saved
+  }
+
+  /** Resolves when no checkpoint is being written, however the last one went. */
+  async settled(): Promise<void> {
+    await this.saving.catch(() => undefined)
   }
 
   /** The committer found that a table is not ours any more. */
@@ -115,7 +122,9 @@ export class Coordinator {
     const intent = checkpoint.intents.at(-1)
     let bytes = 0
     if (this.isNews(checkpoint)) {
-      bytes = await this.store.save(checkpoint)
+      const saving = this.store.save(checkpoint)
+      this.saving = saving
+      bytes = await saving
       this.saved = checkpoint
       this.source.acknowledge(receiptOf(checkpoint))
       if (intent?.epoch === epoch) this.commits.enqueue(intent)

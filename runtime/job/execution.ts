@@ -56,6 +56,8 @@ interface Wait<T> {
   reject(error: unknown): void
 }
 
+/** An instance that is told to stop has half a minute for its last epoch and the last commits. */
+const LAST_EPOCH_MS = 10_000
 /** A source that has not closed its connections by then is ended. */
 const HANG_UP_MS = 2000
 
@@ -64,7 +66,9 @@ export class Execution {
   private readonly options: ExecutionOptions
   private readonly events: ExecutionEvents
   private readonly coordinator: Coordinator
-  private readonly failure = Promise.withResolvers<never>()
+  private failure: { readonly error: unknown } | null = null
+  /** Whoever waits for something that a failure would keep from coming. */
+  private readonly onFailure = new Set<(error: unknown) => void>()
   private readonly barriers = new Map<number, Wait<SourceCut>>()
   private readonly prepared = new Map<string, Wait<PreparedEpoch<unknown>>>()
   private readonly ready: Promise<unknown>
@@ -76,8 +80,6 @@ export class Execution {
     this.parts = parts
     this.options = options
     this.events = events
-    // Nobody may be waiting when a thread fails.
-    this.failure.promise.catch(() => undefined)
     this.ready = this.listen()
     const { pipeline, timeline, fence, last } = options
     const { store, commits, clock } = parts
@@ -105,8 +107,7 @@ export class Execution {
         await this.orFailure(this.pause(this.options.intervalMs))
         await this.epoch()
       }
-      // Rows that came while the last epoch was under way; what ends here is read up to here.
-      await this.epoch()
+      await this.lastEpoch()
       await this.hangUp()
       return this.ending
     } finally {
@@ -137,11 +138,30 @@ export class Execution {
   }
 
   fail(error: unknown): void {
-    this.failure.reject(error)
+    this.failure ??= { error }
+    for (const reject of this.onFailure) reject(error)
   }
 
   private async epoch(): Promise<void> {
     await this.events.onEpoch(await this.orFailure(this.coordinator.checkpoint()))
+  }
+
+  /**
+   * Rows that came while the last epoch was under way; what ends here is read up to here. One that
+   * is told to stop does not wait for a source that is down, or in a transaction of minutes: the
+   * next start goes on at the checkpoint that is there.
+   */
+  private async lastEpoch(): Promise<void> {
+    const epoch = this.epoch()
+    if (this.ending === 'finished') return epoch
+    const late = Promise.withResolvers<void>()
+    const cancel = this.parts.clock.after(LAST_EPOCH_MS, () => late.resolve())
+    epoch.catch(() => undefined)
+    try {
+      await Promise.race([epoch, late.promise])
+    } finally {
+      cancel()
+    }
   }
 
   private end(reason: ExecutionEnd): void {
@@ -156,8 +176,20 @@ export class Execution {
     if (this.ending === null) this.wake = Promise.withResolvers<void>()
   }
 
-  private orFailure<T>(promise: Promise<T>): Promise<T> {
-    return Promise.race([promise, this.failure.promise])
+  /**
+   * Not a race with one promise of the whole attempt: that would keep what every epoch resolved
+   * with, as long as the attempt runs.
+   */
+  private async orFailure<T>(promise: Promise<T>): Promise<T> {
+    const { promise: first, resolve, reject } = Promise.withResolvers<T>()
+    this.onFailure.add(reject)
+    promise.then(resolve, reject)
+    if (this.failure !== null) reject(this.failure.error)
+    try {
+      return await first
+    } finally {
+      this.onFailure.delete(reject)
+    }
   }
 
   /** @returns a promise that resolves when all writers have loaded their state */
@@ -261,9 +293,11 @@ export class Execution {
     cancel()
   }
 
+  /** A checkpoint that is being written is waited for: the next attempt must not meet it. */
   private async close(): Promise<void> {
     const { source, writers } = this.parts
     await Promise.all([source.terminate(), ...writers.map((writer) => writer.terminate())])
+    await this.coordinator.settled()
   }
 }
 

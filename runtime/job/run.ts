@@ -153,6 +153,8 @@ class PipelineRun {
         this.requireOurs(newest, first, error)
         const progressed = newest?.epoch !== before?.epoch
         failures = progressed ? 1 : failures + 1
+        // What a new attempt would mend, the next start mends as well.
+        if (this.stopping.signal.aborted && mayRetry(error)) return this.stoppedBy(error)
         if (this.stopping.signal.aborted || !this.shouldRetry(error, failures)) throw error
         await this.backOff(error, failures)
         if (this.stopping.signal.aborted) return 'stopped'
@@ -177,6 +179,11 @@ class PipelineRun {
     // Nobody waits for a server whose address is wrong: before the first epoch it is an error.
     if (this.state.snapshot([], 0).checkpoints === 0 && this.state.attempt <= 1) return false
     return !this.parts.task.once || failures <= ONCE_ATTEMPTS_MAX
+  }
+
+  private stoppedBy(error: PipelineError): ExecutionEnd {
+    this.parts.onNotice('warn', 'stopped at the last checkpoint', recordOf(error))
+    return 'stopped'
   }
 
   private async backOff(error: unknown, failures: number): Promise<void> {

@@ -28,18 +28,20 @@ export function spawnWorker<Command, Report extends { readonly kind: string }>(
   data: unknown,
 ): WorkerPort<Command, Report | Failed> {
   const worker = new Worker(module, { workerData: data })
+  let ending = false
   return {
     send: (command, transfer = []) => worker.postMessage(command, [...transfer]),
     onReport: (listener) => {
       worker.on('message', listener)
       worker.on('error', (error) => listener({ kind: 'failed', error: recordOf(error) }))
       worker.on('exit', (code) => {
-        if (code === 0) return
+        if (ending) return
         const error = new PipelineError('INTERNAL', `a worker thread ended with code ${code}`)
         listener({ kind: 'failed', error: recordOf(error) })
       })
     },
     terminate: async () => {
+      ending = true
       await worker.terminate()
     },
   }

@@ -1,0 +1,216 @@
+// One attempt with threads of paper: what it holds on to, and how it ends when a thread does not
+// answer any more.
+
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { afterEach, expect, test } from 'vitest'
+import { localStore } from '../../connectors/storage/local.ts'
+import { type Clock, systemClock } from '../../runtime/base/clock.ts'
+import { PipelineError, recordOf } from '../../runtime/base/errors.ts'
+import { CommitQueue } from '../../runtime/checkpoint/commit.ts'
+import type { EpochReport } from '../../runtime/checkpoint/coordinator.ts'
+import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
+import { Execution } from '../../runtime/job/execution.ts'
+import type { SourceCommand, SourceReport } from '../../runtime/job/messages.ts'
+import type { WriterReport } from '../../runtime/job/messages.ts'
+import type { WorkerPort } from '../../runtime/job/worker-port.ts'
+import type { ObjectStore } from '../../runtime/object-store.ts'
+import type { Committer } from '../../runtime/sink.ts'
+
+const folders: string[] = []
+
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true })
+})
+
+const idle: Committer<unknown> = {
+  commit: async () => [],
+  adopt: async () => null,
+  sweep: async () => 0,
+  close: async () => undefined,
+}
+
+interface Scene {
+  execution: Execution
+  /** Epochs that were reported. */
+  readonly epochs: number
+  /** As if the source thread had said it. */
+  tell: (report: SourceReport) => void
+}
+
+interface SceneOptions {
+  /** Answers barriers while it says so. */
+  answers?: (epoch: number) => boolean
+  store?: (state: ObjectStore) => ObjectStore
+  clock?: Clock
+  onEpoch?: (report: EpochReport) => Promise<void>
+}
+
+function scene({ answers = () => true, store, clock = systemClock, onEpoch }: SceneOptions): Scene {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-execution-'))
+  folders.push(folder)
+  const state = localStore(folder)
+  const sourceListeners: ((report: SourceReport) => void)[] = []
+  const writerListeners: ((report: WriterReport) => void)[] = []
+  const tell = (report: SourceReport): void => {
+    for (const listener of sourceListeners) listener(report)
+  }
+  const source: WorkerPort<SourceCommand, SourceReport> = {
+    send: (command) => {
+      if (command.kind === 'stop') tell({ kind: 'stopped' })
+      if (command.kind !== 'barrier' || !answers(command.epoch)) return
+      const { epoch } = command
+      const position = { split: 'log', order: BigInt(epoch), token: '' }
+      const checkpoint = { position, sourceTimeUs: 0n, state: 's'.repeat(10_000), tables: [] }
+      tell({ kind: 'barrier', epoch, checkpoint, schemas: [], counts: [] })
+      const state = { data: null, files: [], nextFileId: 1 }
+      const prepared = { epoch, committables: [], state, counts: [], parked: [] }
+      for (const listener of writerListeners) listener({ kind: 'prepared', prepared })
+    },
+    onReport: (listener) => void sourceListeners.push(listener),
+    terminate: async () => undefined,
+  }
+  const writer: WorkerPort<unknown, WriterReport> = {
+    send: () => undefined,
+    onReport: (listener) => {
+      writerListeners.push(listener)
+      queueMicrotask(() => listener({ kind: 'ready' }))
+    },
+    terminate: async () => undefined,
+  }
+  const commits = new CommitQueue(idle, { intents: [], lake: [] }, clock, {
+    onRetry: () => undefined,
+    onCommitted: () => undefined,
+    onDiverged: () => undefined,
+    onFatal: () => undefined,
+  })
+  let epochs = 0
+  const execution = new Execution(
+    {
+      source,
+      writers: [writer],
+      store: new CheckpointStore(store === undefined ? state : store(state)),
+      commits,
+      clock,
+    },
+    {
+      pipeline: 'shop',
+      timeline: 1,
+      fence: '1',
+      last: null,
+      intervalMs: 1,
+      repairs: { all: false, tables: [] },
+      parked: [],
+      task: {
+        startup: 'initial',
+        once: false,
+        backfillParallelism: 1,
+        chunkRows: 1,
+        keyed: true,
+        appends: false,
+        firstFieldId: 1,
+      },
+    },
+    {
+      onEpoch: async (report) => {
+        epochs++
+        await onEpoch?.(report)
+      },
+      onProgress: () => undefined,
+    },
+  )
+  return {
+    execution,
+    get epochs() {
+      return epochs
+    },
+    tell,
+  }
+}
+
+test('an attempt of many epochs keeps nothing of those that are over', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const reports: WeakRef<EpochReport>[] = []
+  let kept = Number.POSITIVE_INFINITY
+  const { execution } = scene({
+    onEpoch: async (report) => {
+      reports.push(new WeakRef(report))
+      if (report.epoch !== 200) return
+      await sleep(20)
+      collect()
+      kept = reports.filter((reference) => reference.deref() !== undefined).length
+      execution.stop()
+    },
+  })
+  expect(await execution.run()).toBe('stopped')
+  expect(reports.length).toBeGreaterThanOrEqual(200)
+  expect(kept).toBeLessThan(20)
+})
+
+test('a stop does not wait for a source that does not answer', async () => {
+  const waits: (() => void)[] = []
+  const clock: Clock = {
+    ...systemClock,
+    // The interval of the epochs is 1 ms; whatever waits longer is a deadline.
+    after: (ms, run) => {
+      if (ms < 1000) return systemClock.after(ms, run)
+      waits.push(run)
+      return () => undefined
+    },
+  }
+  const { execution } = scene({
+    clock,
+    answers: (epoch) => epoch < 5,
+    onEpoch: async ({ epoch }) => {
+      if (epoch === 4) execution.stop()
+    },
+  })
+  const end = execution.run()
+  while (waits.length === 0) await sleep(1)
+  for (const run of waits.splice(0)) run()
+  expect(await end).toBe('stopped')
+})
+
+test('what ends because it has read everything waits for its last epoch', async () => {
+  const asked = Promise.withResolvers<void>()
+  const running = scene({
+    answers: (epoch) => {
+      if (epoch === 5) asked.resolve()
+      return epoch < 5
+    },
+    onEpoch: async ({ epoch }) => {
+      if (epoch === 4) running.tell({ kind: 'finished' })
+    },
+  })
+  const { execution } = running
+  const end = execution.run()
+  await asked.promise
+  expect(await Promise.race([end, sleep(20, 'waits')])).toBe('waits')
+  expect(running.epochs).toBe(4)
+  execution.fail(new PipelineError('CONNECT_FAILED', 'enough'))
+  await expect(end).rejects.toThrow('enough')
+})
+
+test('an attempt that fails ends only when its checkpoint is written', async () => {
+  let written = false
+  const { execution, tell } = scene({
+    store: (state) => ({
+      ...state,
+      putIfAbsent: async (path, bytes) => {
+        tell({ kind: 'failed', error: recordOf(new PipelineError('CONNECT_FAILED', 'gone')) })
+        await sleep(50)
+        const created = await state.putIfAbsent(path, bytes)
+        written = path.endsWith('-b')
+        return created
+      },
+    }),
+  })
+  await expect(execution.run()).rejects.toThrow('gone')
+  expect(written).toBe(true)
+})
