@@ -23,11 +23,19 @@ import type { Control } from '../data/element.ts'
 import type { ChangeBatch } from '../data/batch.ts'
 import type { Order, Position } from '../data/position.ts'
 import type { ChunkPart, ChunkRead, Source } from '../source.ts'
-import { newBackfill, type Backfill, type BackfillRange, type TableRecord } from './tables.ts'
+import {
+  inHandOver,
+  newBackfill,
+  type Backfill,
+  type BackfillRange,
+  type TableRecord,
+} from './tables.ts'
 
 const RETRY_MS = 200
 /** How often it is looked whether the log has come far enough for a chunk that waits. */
 const LOG_POLL_MS = 10
+/** How often the writers hear what they may forget of a table that no chunk has been read of. */
+const SETTLE_MS = 1000
 
 export interface HandOverOptions {
   /** Chunks that are read at the same time, over all tables. */
@@ -71,6 +79,7 @@ export class HandOver {
   /** By table: the writers remember changes from this order on, so no chunk may reach behind it. */
   private readonly guardedFrom = new Map<string, Order>()
   private waiting = Promise.withResolvers<void>()
+  private settledAtMs = Number.NEGATIVE_INFINITY
 
   constructor(
     source: Source,
@@ -126,7 +135,19 @@ export class HandOver {
       const { order } = processed
       this.output.control({ kind: 'settled', table: schema.table, order, done: true })
     }
+    this.settleAll()
     this.wake()
+  }
+
+  /**
+   * A table may wait for hours for its first chunk, or for the log to pass its last, while its rows
+   * change: the writers would remember every key of it.
+   */
+  private settleAll(): void {
+    const now = this.options.clock.elapsedMs()
+    if (now - this.settledAtMs < SETTLE_MS) return
+    this.settledAtMs = now
+    for (const record of this.tables.values()) if (inHandOver(record)) this.settle(record)
   }
 
   /** True when no table waits, is read or catches up. */

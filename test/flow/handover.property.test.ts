@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Clock } from '../../runtime/base/clock.ts'
-import { Op, type ChangeBatch } from '../../runtime/data/batch.ts'
+import { Op, transactionOrder, type ChangeBatch } from '../../runtime/data/batch.ts'
 import type { Element } from '../../runtime/data/element.ts'
 import { gatherRows, withKeyHash } from '../../runtime/flow/exchange.ts'
 import { HandOver } from '../../runtime/flow/handover.ts'
@@ -36,10 +36,13 @@ function pauses(random: Random): () => Promise<void> {
   }
 }
 
+let elapsedMs = 0
+
 const clock: Clock = {
   nowMs: () => 0,
   nowUs: () => 0n,
-  elapsedMs: () => 0,
+  // Half a second each time it is looked at: what is done once a second is done in the histories.
+  elapsedMs: () => (elapsedMs += 500),
   sleep: async () => new Promise((resolve) => setImmediate(resolve)),
   after: (_ms, task) => {
     const handle = setImmediate(task)
@@ -53,6 +56,8 @@ class MapWriter {
   readonly table: Table = new Map()
   readonly handedOver: Table[] = []
   stale = 0
+  /** Changes from before it may be forgotten. */
+  settled = -1n
   private readonly guard = new VersionGuard()
 
   send(element: Element): void {
@@ -65,6 +70,7 @@ class MapWriter {
         break
       case 'settled':
         this.guard.settle(element.table, element.order, element.done)
+        if (element.order > this.settled) this.settled = element.order
         if (element.done) this.handedOver.push(new Map(this.table))
         break
       case 'truncate':
@@ -81,6 +87,12 @@ class MapWriter {
   }
 
   private write(batch: ChangeBatch): void {
+    if (batch.ops[0] === Op.read) {
+      const low = transactionOrder(batch.transactions, 0)
+      expect(low, 'a chunk reaches behind what may be forgotten').toBeGreaterThanOrEqual(
+        this.settled,
+      )
+    }
     const hashed = withKeyHash(batch, schema)
     const { selection, stale } = this.guard.judge(hashed)
     this.stale += stale.length
@@ -222,4 +234,26 @@ test('readers that may not go on leave the thread to others', async () => {
   ending.abort()
   await running
   expect([...writer.table]).toEqual([[1, 1]])
+})
+
+test('a table that waits for its first chunk tells the writers what they may forget', async () => {
+  const pause = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  const source = new SimulatedSource(new Map([[1, 1]]), pause)
+  // As behind a long transaction (H4), or a larger table that is read first.
+  source.mayBackfill = async () => ({ ready: false, waitsFor: 'a transaction' }) as never
+  const writer = new MapWriter()
+  const corridor = new Corridor([writer], { keyed: true, firstFieldId: 1 })
+  const options = { parallelism: 1, chunkRows: 5, clock }
+  const handOver = new HandOver(source, corridor.tables, corridor, options)
+  corridor.begin(position(0n), 0n)
+  corridor.restore(newRecord())
+  const record = corridor.tables.get(schema.table)
+  if (record === undefined) throw new Error('the table was just put there')
+  handOver.begin(record, false)
+  for (let order = 1n; order < 100n; order++) {
+    corridor.advance({ kind: 'progress', position: position(order), sourceTimeUs: 0n })
+    handOver.advance()
+  }
+  expect(record.phase).toBe('waiting')
+  expect(writer.settled).toBeGreaterThan(90n)
 })
