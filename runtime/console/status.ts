@@ -288,7 +288,12 @@ function lagOf(snapshot: RunSnapshot, nowMs: number): PipelineStatus['lag'] {
   const sourceS = caughtUp ? 0 : behind
   // Everything read is in the lake or in the rows read since the last checkpoint.
   const done = commits.pending === 0 && checkpoint !== null && sourceS !== null
-  const e2eS = done ? sourceS + seconds(nowMs - checkpoint.atMs) : null
+  // An idle pipeline writes no checkpoints: then the last one is as fresh as the source.
+  const sinceS =
+    checkpoint === null || (caughtUp && checkpoint.order >= processedOrder)
+      ? 0
+      : seconds(nowMs - checkpoint.atMs)
+  const e2eS = done ? sourceS + sinceS : null
   const sameFile = headOrder !== null && headOrder >> 64n === processedOrder >> 64n
   const bytes = sameFile ? Math.max(0, Number(headOrder - processedOrder)) : null
   return {

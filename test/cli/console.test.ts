@@ -53,9 +53,21 @@ test('a status says what is known, and null where nothing is', () => {
 
 test('nothing left to read is no lag, whatever the clocks say', () => {
   const source = { ...snapshotOf().source!, headOrder: 5n, processedOrder: 5n }
-  const { lag } = statusOf({ source, commits: { ...snapshotOf().commits, pending: 0 } })
+  const checkpoint = { ...snapshotOf().checkpoint!, order: 4n }
+  const commits = { ...snapshotOf().commits, pending: 0 }
+  const { lag } = statusOf({ source, commits, checkpoint })
   expect(lag).toMatchObject({ source_s: 0, e2e_s: 1, bytes: 0 })
   expect(lag.accuracy.source_s).toBe('EXACT')
+})
+
+test('an idle pipeline whose last checkpoint holds everything has no lag, however old it is', () => {
+  const source = { ...snapshotOf().source!, headOrder: 5n, processedOrder: 5n }
+  const commits = { ...snapshotOf().commits, pending: 0 }
+  const hourAgo = { ...snapshotOf().checkpoint!, atMs: NOW_MS - 3_600_000 }
+  const holding = statusOf({ source, commits, checkpoint: { ...hourAgo, order: 5n } })
+  expect(holding.lag).toMatchObject({ source_s: 0, e2e_s: 0 })
+  const behind = statusOf({ source, commits, checkpoint: { ...hourAgo, order: 4n } })
+  expect(behind.lag).toMatchObject({ source_s: 0, e2e_s: 3600 })
 })
 
 test('a position of a binary log is its file and offset', () => {
