@@ -5,7 +5,7 @@
 // main moves once, to the last, which alone deletes rows and alone is a cut (C2).
 
 import { assert, present } from '../../runtime/base/assert.ts'
-import { randomId63, randomUuid, type Clock } from '../../runtime/base/clock.ts'
+import { randomId63, type Clock } from '../../runtime/base/clock.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { CatalogTable } from '../../runtime/catalog.ts'
 import type { DataFileRecord } from './committable.ts'
@@ -13,7 +13,7 @@ import type { CommitWork, IcebergIntent } from './commit-work.ts'
 import type { TableMode } from './fields.ts'
 import type { HistoryPolicy } from './expiry.ts'
 import type { LakeFiles } from './lake-files.ts'
-import { tablePath } from './layout.ts'
+import { ownFileId, tablePath } from './layout.ts'
 import { dataEntries, mergeDataManifests, removeAll, rewriteDeletes } from './manifest-plan.ts'
 import type { NewVector } from './manifest-plan.ts'
 import { snapshotWithId, type TableMetadata } from './metadata.ts'
@@ -143,7 +143,7 @@ export async function planCommit(
 
 function metadataName(base: string | null): string {
   const number = base === null ? 0 : Number(/\/v?(\d+)[-.][^/]*$/.exec(base)?.[1] ?? 0) + 1
-  return `${String(number).padStart(5, '0')}-${randomUuid()}.metadata.json`
+  return `${String(number).padStart(5, '0')}-${ownFileId()}.metadata.json`
 }
 
 function checkWritable({ table }: CommitWork, metadata: TableMetadata): void {
@@ -273,7 +273,7 @@ export function noLiveFiles(): LiveFiles {
 
 function writePuffin(draft: SnapshotDraft, { blobs }: VectorChanges): NewVector[] {
   const { bytes, places } = encodePuffin(blobs)
-  const uri = draft.newUri(`${randomUuid()}-deletes.puffin`)
+  const uri = draft.newUri(`${ownFileId()}-deletes.puffin`)
   draft.writes.push({ uri, bytes })
   return places.map((place) => ({ ...place, path: uri, fileBytes: bytes.length }))
 }

@@ -27,7 +27,7 @@ import { LakeGarbage } from './garbage.ts'
 import { LakeFiles } from './lake-files.ts'
 import { tablePath } from './layout.ts'
 import { checkUndisturbed, intentsDone, markerOf } from './marker.ts'
-import { findOrphans } from './orphans.ts'
+import { findOrphans, unreachable } from './orphans.ts'
 import { loadTableState, type TableState } from './table-state.ts'
 import { VectorCache } from './vectors.ts'
 
@@ -64,9 +64,9 @@ export interface IcebergCommitter extends Committer<IcebergCommittable> {
    */
   takeGarbage(): readonly string[]
   /**
-   * Looks for files that a crash left in the folders of `tables`, and deletes them after the grace
-   * (or gives them to `takeGarbage`). Only at the start, under the lock, before any writer runs: a
-   * file that a writer has just finished looks the same.
+   * Looks for files of ours that a crash left in the folders of `tables`, and deletes them after the
+   * grace (or gives them to `takeGarbage`). Only at the start, under the lock, before any writer
+   * runs: a file that a writer has just finished looks the same.
    *
    * @param keep  data files of intents that are not committed yet, relative to the warehouse
    * @returns files found
@@ -121,7 +121,7 @@ class CatalogCommitter implements IcebergCommitter {
   readonly #states = new Map<string, TableState>()
   readonly #namespaces = new Set<string>()
   /** `null`: the caller deletes. */
-  readonly #garbage: LakeGarbage | null
+  readonly #garbage: LakeGarbage | null = null
   #taken: string[] = []
   #busy = false
 
@@ -131,8 +131,7 @@ class CatalogCommitter implements IcebergCommitter {
     this.#log = log
     this.#clock = clock
     const graceMs = options.garbageGraceMs === undefined ? 3_600_000 : options.garbageGraceMs
-    const { state } = options
-    this.#garbage = graceMs === null ? null : new LakeGarbage({ state, warehouse, clock, graceMs })
+    if (graceMs !== null) this.#garbage = this.#openGarbage(graceMs)
     this.#context = {
       pipeline,
       mode,
@@ -141,6 +140,26 @@ class CatalogCommitter implements IcebergCommitter {
       clock,
       history: { keep: options.historyKeep ?? 100, keepMs: options.historyKeepMs ?? 600_000 },
     }
+  }
+
+  #openGarbage(graceMs: number): LakeGarbage {
+    const { state, warehouse, catalog } = this.#options
+    return new LakeGarbage({
+      state,
+      warehouse,
+      clock: this.#clock,
+      graceMs,
+      unreachable: async (table, paths) => {
+        try {
+          return await unreachable({ catalog, warehouse }, table, paths)
+        } catch (error) {
+          // Metadata that cannot be read says nothing about its files: they stay.
+          if (!(error instanceof PipelineError) || error.error !== 'LAKE_FORMAT') throw error
+          this.#log.warn('files of a crash stay, their table cannot be read', { table, error })
+          return []
+        }
+      },
+    })
   }
 
   async commit(intents: readonly IcebergIntent[]): Promise<readonly TableCommit[]> {
@@ -403,10 +422,10 @@ class CatalogCommitter implements IcebergCommitter {
       await warehouse.removeUnfinished(tablePath(target(table)))
       const orphans = await findOrphans({ catalog, warehouse }, target(table), keep)
       if (orphans.length > 0) this.#log.info('files of a crash', { table, files: orphans.length })
-      this.#discard(orphans)
+      if (this.#garbage === null) this.#taken.push(...orphans)
+      else await this.#garbage.addFound(target(table), orphans)
       found += orphans.length
     }
-    await this.#garbage?.flush()
     return found
   }
 

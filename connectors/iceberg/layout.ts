@@ -1,8 +1,10 @@
 // Where the files of a lake table lie. Everything of a table stands below one folder, and a data
 // file's name begins with its file id: manifests alone are enough to get from a path to the id.
+// Names tell what Millrace wrote, since other engines write to the same folders.
 
 import type { CatalogTable } from '../../runtime/catalog.ts'
 import { assert } from '../../runtime/base/assert.ts'
+import { randomUuid } from '../../runtime/base/clock.ts'
 
 /** The table's folder, relative to the warehouse. */
 export function tablePath(table: CatalogTable): string {
@@ -42,4 +44,21 @@ export function dataFilePath(table: CatalogTable, fileId: number, suffix: string
 export function fileIdOf(path: string): number | null {
   const match = /\/([0-9a-f]{8})-[0-9a-z_]+\.parquet$/.exec(path)
   return match?.[1] === undefined ? null : Number.parseInt(match[1], 16)
+}
+
+/** "millra", as the beginning of a UUID of version 8: those that others make are of 4 or 7. */
+const OWN_ID = '6d696c6c-7261-8'
+const OWN_NAME = new RegExp(`(?:^|[/-])${OWN_ID}[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}[^/]*$`)
+
+/**
+ * The id in the name of a metadata file, manifest, list or Puffin file. A UUID, because readers and
+ * other writers take a metadata file's name apart and expect one.
+ */
+export function ownFileId(): string {
+  return `${OWN_ID}${randomUuid().slice(OWN_ID.length)}`
+}
+
+/** True for the files that Millrace writes, by their names. */
+export function isOwnFile(path: string): boolean {
+  return fileIdOf(path) !== null || OWN_NAME.test(path)
 }

@@ -1,11 +1,15 @@
-// Files in a table's folder that nothing refers to: what a crash left behind. Looked for only where
-// nobody writes, at the start of a pipeline under its lock, since a file that a writer has just
-// finished is referred to by nothing either.
+// Files of ours in a table's folder that nothing refers to: what a crash left behind. Looked for
+// only where we do not write, at the start of a pipeline under its lock, since a file that a writer
+// has just finished is referred to by nothing either.
+//
+// Other engines write whenever they like, and nothing refers to what they have written until they
+// commit. So only names that Millrace alone makes count; the files go much later, and only if still
+// nothing refers to them then (`unreachable`).
 
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { CatalogTable } from '../../runtime/catalog.ts'
 import { LakeFiles } from './lake-files.ts'
-import { tablePath } from './layout.ts'
+import { isOwnFile, tablePath } from './layout.ts'
 import { decodeManifest, EntryStatus } from './manifest.ts'
 import { decodeManifestList } from './manifest-list.ts'
 import { parseTableMetadata } from './metadata.ts'
@@ -59,8 +63,8 @@ function pathBelow(files: LakeFiles, uri: string): string[] {
 
 /**
  * @param keep  data files of intents that are not committed yet, relative to the warehouse
- * @returns files in the table's folder that neither the metadata nor `keep` names; [] when there is
- *          no such table, for then nothing says what its files are worth
+ * @returns files of ours in the table's folder that neither the metadata nor `keep` names; [] when
+ *          there is no such table, for then nothing says what its files are worth
  */
 export async function findOrphans(
   source: ScanSource,
@@ -69,7 +73,20 @@ export async function findOrphans(
 ): Promise<readonly string[]> {
   // Listed first: what is committed meanwhile was in the list before it was referred to.
   const present = await source.warehouse.list(tablePath(table))
+  const own = present.filter((path) => isOwnFile(path) && !keep.has(path))
+  return own.length === 0 ? [] : unreachable(source, table, own)
+}
+
+/**
+ * @param paths  relative to the warehouse
+ * @returns those that nothing refers to; [] when there is no such table
+ * @throws PipelineError LAKE_FORMAT, CATALOG_UNAVAILABLE
+ */
+export async function unreachable(
+  source: ScanSource,
+  table: CatalogTable,
+  paths: readonly string[],
+): Promise<readonly string[]> {
   const reachable = await reachableFiles(source, table)
-  if (reachable === null) return []
-  return present.filter((path) => !reachable.has(path) && !keep.has(path))
+  return reachable === null ? [] : paths.filter((path) => !reachable.has(path))
 }

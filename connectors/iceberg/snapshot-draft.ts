@@ -2,8 +2,8 @@
 // writes them together, and only then asks the catalog. Sequence numbers and row ids depend on the
 // base, so they are given here, anew at every retry.
 
-import { randomUuid } from '../../runtime/base/clock.ts'
 import type { LakeFiles } from './lake-files.ts'
+import { ownFileId } from './layout.ts'
 import { encodeManifest, type EncodedEntry } from './manifest.ts'
 import { encodeManifestList, liveFiles, type ManifestFile } from './manifest-list.ts'
 import type { Snapshot } from './metadata.ts'
@@ -105,7 +105,7 @@ export class SnapshotDraft {
   encodeManifest(schema: IcebergSchema, entries: ManifestEntries): NewFile {
     const { content, added, existing, deleted } = entries
     const encoded = [...added, ...existing, ...deleted].map((entry) => entry.encoded)
-    const uri = this.newUri(`${randomUuid()}-${content === 'data' ? 'm' : 'd'}.avro`)
+    const uri = this.newUri(`${ownFileId()}-${content === 'data' ? 'm' : 'd'}.avro`)
     return { uri, bytes: encodeManifest(content, schema, encoded) }
   }
 
@@ -126,7 +126,7 @@ export class SnapshotDraft {
       firstRowId: this.nextRowId,
       manifests: [...this.created, ...this.kept],
     })
-    const uri = this.newUri(`snap-${snapshotId}-${randomUuid()}.avro`)
+    const uri = this.newUri(`snap-${snapshotId}-${ownFileId()}.avro`)
     this.writes.push({ uri, bytes: list.bytes })
     const operation = operationOf(this.changes)
     const snapshot: Snapshot = {

@@ -1,12 +1,11 @@
 // What a commit leaves behind: manifests that are merged, snapshots that expire, files that go.
 
 import { expect, test } from 'vitest'
-import { findOrphans } from '../../connectors/iceberg/orphans.ts'
 import { branchAt } from '../../connectors/iceberg/metadata.ts'
-import { filledLake, openLake, table, target } from './committer-fixture.ts'
+import { filledLake, openLake, table } from './committer-fixture.ts'
 import { checkInvariants } from './invariants.ts'
 import { foreignUpdate } from './foreign.ts'
-import { handClock, ORDERS, targetOf } from './lake.ts'
+import { handClock, ORDERS } from './lake.ts'
 
 test.for([
   { restarts: 'never', every: 1000 },
@@ -125,25 +124,4 @@ test('a tag that somebody sets keeps its snapshot and every file of it', async (
     await checkInvariants(lake, table)
   }
   expect(await lake.liveRows(table, tagged)).toEqual(before)
-})
-
-test('orphans are the files that neither snapshots nor pending intents name', async () => {
-  const lake = await filledLake()
-  const committer = lake.committer({ historyKeep: 2, historyKeepMs: 0 })
-  for (let row = 0; row < 6; row++) {
-    const files = [await lake.hollowFile(table, 0, 1)]
-    await lake.commit(committer, { table, files, deletes: [new Map([[1, [row]]])] })
-  }
-  const pending = await lake.hollowFile(table, 0, 1)
-  const orphan = await lake.hollowFile(table, 0, 1)
-  const freed = committer.takeGarbage()
-  const keep = new Set([pending.path])
-  const found = await findOrphans(lake, target, keep)
-  expect(found.toSorted()).toEqual([...freed, orphan.path].toSorted())
-  expect(await committer.sweep([table], keep)).toBe(found.length)
-  expect(committer.takeGarbage()).toEqual(found)
-  for (const path of found) await lake.warehouse.delete(path)
-  await checkInvariants(lake, table)
-  expect(await findOrphans(lake, target, keep)).toEqual([])
-  expect(await findOrphans(lake, targetOf('public.none'), keep)).toEqual([])
 })
