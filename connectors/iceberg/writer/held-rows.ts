@@ -1,12 +1,13 @@
 // Partial rows whose base has not come yet: updates that left values out, for keys that the
-// backfill has not delivered. Keyed state of the table, kept in the checkpoint until the backfill
-// row comes.
+// backfill has not delivered, and rows whose key changed while it runs. Keyed state of the table,
+// kept in the checkpoint until the backfill row comes.
 
 import { assert, present } from '../../../runtime/base/assert.ts'
 import { appendRows } from '../../../runtime/data/column/append.ts'
 import { columnBuilder, type ColumnBuilder } from '../../../runtime/data/column/builder.ts'
 import { isUnchanged, type Column } from '../../../runtime/data/column/column.ts'
 import { segmentOf, type HashWords } from '../../../runtime/data/key-hash.ts'
+import type { Order } from '../../../runtime/data/position.ts'
 import type { Field, TableSchema } from '../../../runtime/data/schema.ts'
 import { EntryTable, TOMBSTONE } from '../index/entry-table.ts'
 import { rawOf, rawOfLiteral, restoreValue, setRaw, storeValue } from './raw-values.ts'
@@ -24,8 +25,13 @@ export interface StoredHeldRows {
   readonly rows: readonly {
     readonly hash: readonly number[]
     readonly cells: readonly StoredCell[]
+    /** `movedAt` in digits; not there: never. */
+    readonly moved?: string
   }[]
 }
+
+/** Below every order. */
+export const NEVER_MOVED: Order = -1n
 
 /** Rows are rebuilt without the dead ones when there are more of these than of the live. */
 const COMPACT_ROWS_MIN = 256
@@ -42,6 +48,7 @@ export class HeldRows {
   private hashes: Int32Array
   private builders: ColumnBuilder[]
   private views: (Column | null)[]
+  private moves: Order[] = []
   private rows = 0
 
   constructor(words: HashWords, fields: readonly Field[]) {
@@ -64,21 +71,28 @@ export class HeldRows {
    * Keeps a row.
    *
    * @param columns  of the table's fields, unchanged marks included
+   * @param movedAt  see there
    * @returns true when it takes the place of an earlier row of its key
    */
-  put(hashes: Int32Array, at: number, columns: readonly Column[], row: number): boolean {
+  put(
+    hashes: Int32Array,
+    at: number,
+    columns: readonly Column[],
+    row: number,
+    movedAt: Order,
+  ): boolean {
     const replaced = this.remove(hashes, at)
     const selection = Int32Array.of(row)
     for (const [index, column] of columns.entries()) {
       const builder = present(this.builders[index], 'a held row has a column for each field')
       appendRows(builder, this.rows, column, 1, selection)
     }
-    this.addKey(hashes, at)
+    this.addKey(hashes, at, movedAt)
     if (this.rows > COMPACT_ROWS_MIN && this.rows > 2 * this.count) this.compact()
     return replaced
   }
 
-  private addKey(hashes: Int32Array, at: number): void {
+  private addKey(hashes: Int32Array, at: number, movedAt: Order): void {
     const { words } = this
     if ((this.rows + 1) * words > this.hashes.length) {
       const larger = new Int32Array(this.hashes.length * 2)
@@ -87,6 +101,7 @@ export class HeldRows {
     }
     this.hashes.set(hashes.subarray(at, at + words), this.rows * words)
     this.keys.put(hashes, at, HELD, this.rows)
+    this.moves[this.rows] = movedAt
     this.rows++
     this.count++
     this.views.fill(null)
@@ -114,6 +129,14 @@ export class HeldRows {
     return isUnchanged(this.column(index), row)
   }
 
+  /**
+   * Order of the change that gave held row `row` its key: what it lacks is in chunk rows above it
+   * only, older ones may be of another row that had the key before. NEVER_MOVED: it always had it.
+   */
+  movedAt(row: number): Order {
+    return present(this.moves[row], 'a held row has an order')
+  }
+
   clear(): void {
     this.take(new HeldRows(this.words, this.fields))
   }
@@ -124,6 +147,7 @@ export class HeldRows {
     this.hashes = other.hashes
     this.builders = other.builders
     this.views = other.views
+    this.moves = other.moves
     this.rows = other.rows
     this.count = other.count
   }
@@ -131,7 +155,7 @@ export class HeldRows {
   private compact(): void {
     const kept = new HeldRows(this.words, this.fields)
     const columns = this.fields.map((_, index) => this.column(index))
-    this.eachLive((row, at) => kept.put(this.hashes, at, columns, row))
+    this.eachLive((row, at) => kept.put(this.hashes, at, columns, row, this.movedAt(row)))
     this.take(kept)
   }
 
@@ -154,13 +178,14 @@ export class HeldRows {
 
   /** @returns the JSON form */
   store(table: string, fields: readonly Field[] = this.fields): StoredHeldRows {
-    const rows: { hash: number[]; cells: StoredCell[] }[] = []
+    const rows: StoredHeldRows['rows'][number][] = []
     this.eachLive((row, at) => {
       const hash = Array.from(this.hashes.subarray(at, at + this.words))
       const cells = fields.map((_, index): StoredCell => {
         return this.lacks(index, row) ? null : { v: storeValue(rawOf(this.column(index), row)) }
       })
-      rows.push({ hash, cells })
+      const movedAt = this.movedAt(row)
+      rows.push({ hash, cells, ...(movedAt === NEVER_MOVED ? {} : { moved: movedAt.toString() }) })
     })
     return { table, words: this.words, fields, rows }
   }
@@ -181,7 +206,7 @@ export class HeldRows {
   add(stored: StoredHeldRows, start: number, end: number): void {
     assert(stored.words === this.words, 'the key of a table with held rows has not changed')
     const from = this.fields.map((field) => stored.fields.findIndex(({ id }) => id === field.id))
-    for (const { hash, cells } of stored.rows) {
+    for (const { hash, cells, moved } of stored.rows) {
       const segment = segmentOf(hash[0] ?? 0)
       if (segment < start || segment >= end) continue
       for (const [index, field] of this.fields.entries()) {
@@ -194,7 +219,7 @@ export class HeldRows {
         } else
           setRaw(builder, this.rows, cell === undefined ? defaultOf(field) : restoreValue(cell.v))
       }
-      this.addKey(Int32Array.from(hash), 0)
+      this.addKey(Int32Array.from(hash), 0, moved === undefined ? NEVER_MOVED : BigInt(moved))
     }
   }
 }

@@ -8,7 +8,16 @@
 // because its base is unknown is held until the backfill brings it.
 //
 // An insert is only partial when it is the second half of a key change; its base is the row that
-// the delete right before it removed.
+// the delete right before it removed. While a table is handed over that row must have come by the
+// log. One that a chunk brought may be newer than the log is:
+//
+//   source   move 1 to 2, insert another 1, (chunk is read)
+//   writer   chunk: 1 and 2 as they are now, then the log: move 1 to 2
+//
+// and the values of the other 1 would go to 2, with nothing behind them in the log to repair it.
+// Such a row is held until a chunk comes that has the move in it: older chunks may have another row
+// under its new key. For updates neither matters, since the log repeats, key by key, whatever the
+// chunk has seen.
 
 import { assert, present } from '../../../runtime/base/assert.ts'
 import { Op, transactionOrder, type ChangeBatch } from '../../../runtime/data/batch.ts'
@@ -19,7 +28,7 @@ import type { Order } from '../../../runtime/data/position.ts'
 import type { Field, TableSchema } from '../../../runtime/data/schema.ts'
 import type { KeyChain } from '../index/key-chain.ts'
 import type { Previous } from '../index/table-index.ts'
-import type { HeldRows } from './held-rows.ts'
+import { NEVER_MOVED, type HeldRows } from './held-rows.ts'
 import type { FetchedRows } from './fetch-rows.ts'
 
 /** Where a value comes from: a number that says which of these, and which row of it. */
@@ -37,6 +46,16 @@ export interface LastDelete {
   readonly position: number
 }
 
+/** Rows from before the batch. */
+export interface EarlierRows {
+  /** Looks up keys by their rows of the batch, as they were before it. */
+  readonly lookup: (rows: Int32Array) => Previous
+  readonly held: HeldRows
+  readonly lastDelete: LastDelete | null
+  /** The table is being handed over: what lies in files may be newer than the log. */
+  readonly backfilling: boolean
+}
+
 export interface BaseRows {
   /**
    * By row of the batch: an earlier row of it, a row to be fetched (FETCHED), a held row (HELD), or
@@ -45,6 +64,8 @@ export interface BaseRows {
   readonly base: Int32Array
   /** Files and positions of the rows to be fetched. */
   readonly fetch: Previous
+  /** By row: 1 when no value of it may come from a file. */
+  readonly moved: Uint8Array
 }
 
 /** @returns true by row: the log left out a value, and the row is not a delete */
@@ -62,25 +83,23 @@ export function partialRows(batch: ChangeBatch): Uint8Array {
 /**
  * Finds the base of each partial row.
  *
- * @param chain   linked for the batch
- * @param lookup  looks up keys by their rows of the batch, as they were before the batch
- * @param held    partial rows of before the batch
+ * @param chain  linked for the batch
  */
 export function findBases(
   batch: ChangeBatch,
   hashes: Int32Array,
   partial: Uint8Array,
   chain: KeyChain,
-  lookup: (rows: Int32Array) => Previous,
-  held: HeldRows,
-  lastDelete: LastDelete | null,
+  { lookup, held, lastDelete, backfilling }: EarlierRows,
 ): BaseRows {
   const { rows, ops } = batch
   const base = new Int32Array(rows).fill(NOWHERE)
+  const moved = new Uint8Array(rows)
   const keys: number[] = []
   const wanted: number[] = []
   for (let row = 0; row < rows; row++) {
     if (partial[row] === 0) continue
+    if (backfilling && ops[row] === Op.insert) moved[row] = 1
     const key = ops[row] === Op.insert ? deletedBy(batch, row) : row
     if (key === null) continue
     const before = chain.previous[key] as number
@@ -95,6 +114,7 @@ export function findBases(
   const files: number[] = []
   const positions: number[] = []
   const addFetch = (row: number, file: number, position: number): void => {
+    if (moved[row] === 1) return
     base[row] = FETCHED | files.length
     files.push(file)
     positions.push(position)
@@ -107,7 +127,33 @@ export function findBases(
   }
   const first = partial[0] === 1 && ops[0] === Op.insert && continues(batch, lastDelete)
   if (first && lastDelete !== null) addFetch(0, lastDelete.file, lastDelete.position)
-  return { base, fetch: { files: Int32Array.from(files), positions: Int32Array.from(positions) } }
+  const fetch = { files: Int32Array.from(files), positions: Int32Array.from(positions) }
+  return { base, fetch, moved }
+}
+
+/**
+ * @returns by partial row of the batch: order of the change of key that it is, or that it lies
+ *          over; NEVER_MOVED: none that anybody remembers
+ */
+export function movesOf(
+  batch: ChangeBatch,
+  partial: Uint8Array,
+  { base, moved }: BaseRows,
+  held: HeldRows,
+): readonly Order[] {
+  const orders: Order[] = []
+  for (let row = 0; row < batch.rows; row++) {
+    const from = base[row] as number
+    let order = NEVER_MOVED
+    if (partial[row] === 1) {
+      if (moved[row] === 1) {
+        order = transactionOrder(batch.transactions, batch.transaction[row] ?? 0)
+      } else if (kindOf(from) === HELD) order = held.movedAt(from & ROW_MASK)
+      else if (kindOf(from) === 0) order = orders[from] ?? NEVER_MOVED
+    }
+    orders.push(order)
+  }
+  return orders
 }
 
 /** @returns the delete of the same key change, right before `row`; `null` when there is none */
@@ -140,14 +186,14 @@ export function mergeRows(
   batch: ChangeBatch,
   schema: TableSchema,
   partial: Uint8Array,
-  { base }: BaseRows,
+  bases: BaseRows,
   fetched: FetchedRows,
   held: HeldRows,
 ): MergedRows {
   const incomplete = new Uint8Array(batch.rows)
   const columns = batch.columns.map((column, index) => {
     if (column.unchanged === null) return column
-    const sources = sourcesOf(column, index, batch.rows, partial, base, held)
+    const sources = sourcesOf(column, index, batch.rows, partial, bases, held)
     for (let row = 0; row < batch.rows; row++) {
       if (sources[row] === NOWHERE) incomplete[row] = 1
     }
@@ -163,7 +209,7 @@ function sourcesOf(
   index: number,
   rows: number,
   partial: Uint8Array,
-  base: Int32Array,
+  { base, moved }: BaseRows,
   held: HeldRows,
 ): Int32Array {
   const sources = new Int32Array(rows)
@@ -175,6 +221,8 @@ function sourcesOf(
     if (from === NOWHERE || (from & FETCHED) !== 0) sources[row] = from
     else if ((from & HELD) !== 0) sources[row] = held.lacks(index, from & ROW_MASK) ? NOWHERE : from
     else sources[row] = sources[from] as number
+    // By way of an earlier row of the batch.
+    if (moved[row] === 1 && kindOf(sources[row] as number) === FETCHED) sources[row] = NOWHERE
   }
   return sources
 }

@@ -15,7 +15,7 @@ import type { KeyIndex } from '../index/key-index.ts'
 import { UNRESOLVED, type Previous, type TableIndex } from '../index/table-index.ts'
 import { fetchRows, type FetchParts } from './fetch-rows.ts'
 import { HeldRows } from './held-rows.ts'
-import { completeHeld, findBases, mergeRows, type LastDelete } from './partial-rows.ts'
+import { completeHeld, findBases, mergeRows, movesOf, type LastDelete } from './partial-rows.ts'
 import type { SupersededRows } from './positions.ts'
 import type { EpochCounts } from './row-counts.ts'
 
@@ -125,8 +125,8 @@ export class UpsertRows {
   /**
    * Writes a batch with partial rows.
    *
-   * @param partial  by row: 1 when it lacks a value
-   * @param waits    rows whose base is not known are held; else the table cannot go on
+   * @param partial      by row: 1 when it lacks a value
+   * @param backfilling  rows whose base is not known are held; else the table cannot go on
    * @throws PipelineError UNCHANGED_VALUE_MISSING
    */
   async writePartial(
@@ -134,7 +134,7 @@ export class UpsertRows {
     schema: TableSchema,
     hashes: Int32Array,
     partial: Uint8Array,
-    waits: boolean,
+    backfilling: boolean,
     counts: EpochCounts,
   ): Promise<void> {
     const { rows, columns } = batch
@@ -149,10 +149,14 @@ export class UpsertRows {
       index.lookup(hashes, keys, found)
       return found
     }
-    const bases = findBases(batch, hashes, partial, chain, lookup, held, this.lastDelete)
+    const { lastDelete } = this
+    const earlier = { lookup, held, lastDelete, backfilling }
+    const bases = findBases(batch, hashes, partial, chain, earlier)
     const wanted = columns.flatMap(({ unchanged }, at) => (unchanged === null ? [] : [at]))
     const fetched = await fetchRows(this.parts, bases.fetch, schema.fields, wanted)
     const merged = mergeRows(batch, schema, partial, bases, fetched, held)
+    // Before the first row is held: that may renumber those that were.
+    const moves = backfilling ? movesOf(batch, partial, bases, held) : []
     const selection = new Int32Array(rows)
     let count = 0
     for (let row = 0; row < rows; row++) {
@@ -161,8 +165,9 @@ export class UpsertRows {
         selection[count++] = row
         continue
       }
-      if (!waits) throw missingValue(this.parts.table)
-      if (held.put(hashes, row * words, merged.columns, row)) counts.absorbed++
+      if (!backfilling) throw missingValue(this.parts.table)
+      const movedAt = present(moves[row], 'each row has one')
+      if (held.put(hashes, row * words, merged.columns, row, movedAt)) counts.absorbed++
       this.heldChanges++
     }
     if (count === 0) return
@@ -171,7 +176,7 @@ export class UpsertRows {
 
   /**
    * Takes chunk rows that are older than what the log has said of their keys: only rows that wait
-   * for them have a use for them.
+   * for them have a use for them, and of these only such as had their key when the chunk was read.
    */
   fill(
     batch: ChangeBatch,
@@ -181,12 +186,13 @@ export class UpsertRows {
   ): Promise<void> | undefined {
     const { rows } = batch
     const { held } = this
+    const low = transactionOrder(batch.transactions, 0)
     const waiting = new Int32Array(rows).fill(-1)
     const selection = new Int32Array(rows)
     let count = 0
     for (let row = 0; row < rows; row++) {
       const found = held === null ? -1 : held.find(hashes, row * held.words)
-      if (found < 0) continue
+      if (held === null || found < 0 || held.movedAt(found) >= low) continue
       waiting[row] = found
       selection[count++] = row
     }
