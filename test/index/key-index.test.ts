@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { KeyIndex, type IndexCheckpoint } from '../../connectors/iceberg/index/key-index.ts'
 import { KeyChain } from '../../connectors/iceberg/index/key-chain.ts'
+import type { IndexState } from '../../connectors/iceberg/index/manifest.ts'
 import { compareKeys, orderByHash } from '../../connectors/iceberg/index/sort.ts'
 import { UNRESOLVED } from '../../connectors/iceberg/index/table-index.ts'
 import { localStore } from '../../connectors/storage/local.ts'
@@ -167,6 +168,70 @@ test('a flipped bit in any state file is found, never answered', async () => {
     store.objects.set(path, bytes)
   }
   expect(found).toBeGreaterThan(4 * last!.files.length)
+})
+
+// A TRUNCATE in epoch 2, then epochs that fold some segments: when sixteen deltas are merged, the
+// reset of the first must not outlive the entries that the runs hold by then.
+test('a restart keeps the keys of runs that were folded after a reset', async () => {
+  const store = memoryStore()
+  const MEMORY = 3 * 1024 * 1024
+  const index = await open(store, MEMORY, null)
+  const keys: number[] = []
+  await put(index, [1, 2, 3], 1)
+  await index.prepare(1)
+  index.reset('t')
+  for (let epoch = 2; epoch <= 24; epoch++) {
+    for (const file of [epoch * 10, epoch * 10 + 1]) {
+      const next = Array.from({ length: 5000 }, (_, at) => 1000 + keys.length + at)
+      await put(index, next, file)
+      keys.push(...next)
+    }
+    const last = await index.prepare(epoch)
+    if (epoch % 4 !== 1) continue
+    const again = await open(store, MEMORY, last)
+    const places = find(index, keys)
+    const lost = find(again, keys).filter((place, at) => place !== places[at])
+    expect(lost.length, `keys lost in epoch ${epoch}`).toBe(0)
+    expect(find(again, [1, 2, 3])).toEqual(['0:0', '0:0', '0:0'])
+    await again.close()
+  }
+})
+
+// Each of two writers takes half of the deltas that one has left. What the left one merges goes
+// before what the right one still has, and must not void it.
+test('the reset in a merged delta voids nothing of another writer', async () => {
+  const store = memoryStore()
+  const MEMORY = 64 * 1024 * 1024
+  const openRange = (start: number, end: number, states: IndexState[]): Promise<KeyIndex> => {
+    const prefix = `index/t${++starts}`
+    const onResolved = (): void => undefined
+    return KeyIndex.open({ store, prefix, memoryBytes: MEMORY, start, end, onResolved }, states)
+  }
+  const whole = await openRange(0, SEGMENTS, [])
+  await put(whole, [1], 1)
+  await whole.prepare(1)
+  whole.reset('t')
+  const keys = Array.from({ length: 600 }, (_, at) => 1000 + at)
+  let data = (await whole.prepare(2)).data
+  for (let epoch = 3; epoch <= 14; epoch++) {
+    await put(whole, keys.slice((epoch - 3) * 50, (epoch - 2) * 50), epoch)
+    data = (await whole.prepare(epoch)).data
+  }
+  const halves = [
+    await openRange(0, SEGMENTS / 2, [data]),
+    await openRange(SEGMENTS / 2, SEGMENTS, [data]),
+  ]
+  const left = (key: number): boolean => longHashes([key])[0]! >>> 24 < SEGMENTS / 2
+  const more = Array.from({ length: 40 }, (_, at) => 5000 + at).filter(left)
+  let states: IndexState[] = []
+  for (let epoch = 15; epoch <= 20; epoch++) {
+    await put(halves[0]!, [more[epoch]!], epoch)
+    states = []
+    for (const half of halves) states.push((await half.prepare(epoch)).data)
+  }
+  expect(states[0]!.deltas.some(({ level }) => level > 0)).toBe(true)
+  const again = await openRange(0, SEGMENTS, states)
+  expect(find(again, keys)).toEqual(find(whole, keys))
 })
 
 test('an epoch over 2,000 tables writes one object, and one without changes none', async () => {

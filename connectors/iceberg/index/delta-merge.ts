@@ -21,6 +21,10 @@ export class DeltaMerge {
   /**
    * Takes the next chunk; chunks come oldest first.
    *
+   * A reset stays only where the entries of its delta are needed. Behind a later fold it would
+   * void the run that holds them: the merged delta ends after the fold, so a restart replays it,
+   * and the entries before the fold are no longer in it.
+   *
    * @param keep  false for a segment (top 8 bits) whose entries are not needed any more
    */
   add({ kind, table, words, payload }: DeltaChunk, keep: (segment: number) => boolean): void {
@@ -31,7 +35,7 @@ export class DeltaMerge {
     }
     if (kind === ChunkKind.reset) {
       const [start = 0, end = 0] = payload
-      merged.resets.push({ words, start, end })
+      for (const range of rangesOf(start, end, keep)) merged.resets.push({ words, ...range })
       merged.table = without(merged.table, start, end)
       return
     }
@@ -66,6 +70,22 @@ export class DeltaMerge {
       if (length > 0) delta.entries(name, words, buffer.subarray(0, length))
     }
   }
+}
+
+/** @returns the parts of [start, end) that are kept, ascending, neighbours united */
+function rangesOf(
+  start: number,
+  end: number,
+  keep: (segment: number) => boolean,
+): { readonly start: number; readonly end: number }[] {
+  const ranges: { readonly start: number; readonly end: number }[] = []
+  let from = start
+  for (let segment = start; segment <= end; segment++) {
+    if (segment < end && keep(segment)) continue
+    if (segment > from) ranges.push({ start: from, end: segment })
+    from = segment + 1
+  }
+  return ranges
 }
 
 function without(table: EntryTable, start: number, end: number): EntryTable {
