@@ -22,10 +22,11 @@ export interface Catalog {
   /**
    * Moves all tables together or none.
    *
-   * @returns the tables whose expected location was not current; [] when all were moved
-   * @throws PipelineError CATALOG_UNAVAILABLE when the outcome is unknown or nothing happened
+   * @returns the tables whose expected location was not current; [] when all were moved; `busy` when
+   *          somebody else holds the catalog: nothing was changed
+   * @throws PipelineError CATALOG_UNAVAILABLE when the outcome is unknown
    */
-  swap(swaps: readonly CatalogSwap[]): Promise<readonly CatalogTable[]>
+  swap(swaps: readonly CatalogSwap[]): Promise<readonly CatalogTable[] | 'busy'>
   /**
    * Takes a table out of the catalog; its files stay.
    *

@@ -125,10 +125,14 @@ export interface Committer<Committable> {
    * Makes the intents visible, all tables of an epoch together (C2). Intents are in epoch order;
    * several may be squashed (C5). Idempotent: an outcome that is unknown is looked up first.
    *
+   * @param signal  ends the retries of this call; an attempt that is under way is finished
    * @throws PipelineError CATALOG_UNAVAILABLE (retry) · TIMELINE_AHEAD, FENCED,
    *         TABLE_IDENTITY_CHANGED (stop)
    */
-  commit(intents: readonly Intent<Committable>[]): Promise<readonly TableCommit[]>
+  commit(
+    intents: readonly Intent<Committable>[],
+    signal?: AbortSignal,
+  ): Promise<readonly TableCommit[]>
   /**
    * Takes the lake table as it is now for ours, by a marker of its own: for a table that is about
    * to be written anew from the source. Never while `commit` runs.

@@ -1,10 +1,14 @@
 // An Iceberg catalog in one SQLite file, in the layout that pyiceberg's SqlCatalog and Java's
 // JdbcCatalog (schema version V1) share. A swap is one database transaction: all its tables move or
 // none does, and each must be where the caller saw it.
+//
+// SQLite is called on the thread that coordinates everything, so nobody may wait in it for another
+// process's lock: a statement gives up after a moment, and is tried again by a timer.
 
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { systemClock, type Clock } from '../../runtime/base/clock.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Catalog, CatalogSwap, CatalogTable } from '../../runtime/catalog.ts'
 
@@ -35,9 +39,16 @@ export interface SqliteCatalogOptions {
   readonly uri: string
   /** The name that readers of the catalog must use, too. */
   readonly name: string
-  /** How long a statement waits for another process that writes to the same file; default 5000. */
-  readonly busyTimeoutMs?: number
+  readonly clock?: Clock
 }
+
+/** While it opens, nothing else runs yet that a wait could hold up. */
+const OPEN_BUSY_MS = 5000
+/** Longer than another engine's commit takes, as a rule; shorter than anybody would notice. */
+const BUSY_MS = 50
+/** Pauses between the attempts on a catalog that another process holds. */
+const PAUSES_MS = [50, 100, 200, 400, 800]
+const SQLITE_BUSY = 5
 
 /** @returns the path in a `sqlite:////absolute/path` URI @throws PipelineError CONFIG_VALUE */
 export function sqlitePath(uri: string): string {
@@ -48,15 +59,15 @@ export function sqlitePath(uri: string): string {
 
 /** Opens or creates the catalog. @throws PipelineError CONFIG_VALUE, CATALOG_UNAVAILABLE */
 export function sqliteCatalog(options: SqliteCatalogOptions): Catalog {
-  const { uri, name, busyTimeoutMs = 5000 } = options
+  const { uri, name, clock = systemClock } = options
   const path = sqlitePath(uri)
-  const database = translated(`open catalog ${path}`, () => openDatabase(path, busyTimeoutMs))
-  return new SqliteCatalog(name, database)
+  const database = translated(`open catalog ${path}`, () => openDatabase(path))
+  return new SqliteCatalog(name, database, clock)
 }
 
-function openDatabase(path: string, busyTimeoutMs: number): DatabaseSync {
+function openDatabase(path: string): DatabaseSync {
   mkdirSync(dirname(path), { recursive: true })
-  const database = new DatabaseSync(path, { timeout: busyTimeoutMs })
+  const database = new DatabaseSync(path, { timeout: OPEN_BUSY_MS })
   // WAL lets readers read while we commit. FULL: a swap that returned survives a power cut.
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
   database.exec(LAYOUT)
@@ -65,19 +76,22 @@ function openDatabase(path: string, busyTimeoutMs: number): DatabaseSync {
     // A catalog of older pyiceberg or of Java's V0: this is Java's own upgrade.
     database.exec('ALTER TABLE iceberg_tables ADD COLUMN iceberg_type VARCHAR(5)')
   }
+  database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`)
   return database
 }
 
 class SqliteCatalog implements Catalog {
   readonly #name: string
   readonly #database: DatabaseSync
+  readonly #clock: Clock
   readonly #select: StatementSync
   readonly #update: StatementSync
   readonly #insert: StatementSync
 
-  constructor(name: string, database: DatabaseSync) {
+  constructor(name: string, database: DatabaseSync, clock: Clock) {
     this.#name = name
     this.#database = database
+    this.#clock = clock
     this.#select = database.prepare(
       `SELECT metadata_location FROM iceberg_tables WHERE ${ONE_TABLE} AND ${IS_TABLE}`,
     )
@@ -93,13 +107,15 @@ class SqliteCatalog implements Catalog {
   }
 
   async load({ namespace, name }: CatalogTable): Promise<string | null> {
-    const row = translated('read the catalog', () => this.#select.get(this.#name, namespace, name))
+    const row = await this.#answered('read the catalog', () =>
+      this.#select.get(this.#name, namespace, name),
+    )
     const location = row?.['metadata_location']
     return typeof location === 'string' ? location : null
   }
 
   async list(namespace: string): Promise<readonly CatalogTable[]> {
-    const rows = translated('read the catalog', () =>
+    const rows = await this.#answered('read the catalog', () =>
       this.#database
         .prepare(
           `SELECT table_name FROM iceberg_tables
@@ -111,19 +127,19 @@ class SqliteCatalog implements Catalog {
   }
 
   async createNamespace(namespace: string): Promise<void> {
-    translated('write to the catalog', () => {
+    await this.#answered('write to the catalog', () =>
       this.#database
         .prepare(
           `INSERT INTO iceberg_namespace_properties
            (catalog_name, namespace, property_key, property_value) VALUES (?, ?, 'exists', 'true')
            ON CONFLICT DO NOTHING`,
         )
-        .run(this.#name, namespace)
-    })
+        .run(this.#name, namespace),
+    )
   }
 
-  async swap(swaps: readonly CatalogSwap[]): Promise<readonly CatalogTable[]> {
-    return translated('write to the catalog', () => this.#swapAll(swaps))
+  swap(swaps: readonly CatalogSwap[]): Promise<readonly CatalogTable[] | 'busy'> {
+    return this.#patiently('write to the catalog', () => this.#swapAll(swaps))
   }
 
   #swapAll(swaps: readonly CatalogSwap[]): CatalogTable[] {
@@ -149,7 +165,7 @@ class SqliteCatalog implements Catalog {
   }
 
   async drop({ namespace, name }: CatalogTable, expected: string): Promise<boolean> {
-    const result = translated('write to the catalog', () =>
+    const result = await this.#answered('write to the catalog', () =>
       this.#database
         .prepare(`DELETE FROM iceberg_tables WHERE ${ONE_TABLE} AND ${IS_TABLE}
                   AND metadata_location = ?`)
@@ -161,6 +177,33 @@ class SqliteCatalog implements Catalog {
   async close(): Promise<void> {
     this.#database.close()
   }
+
+  /** @throws PipelineError CATALOG_UNAVAILABLE, also when another process holds the catalog */
+  async #answered<T>(what: string, work: () => T): Promise<T> {
+    const result = await this.#patiently(what, work)
+    if (result !== 'busy') return result
+    const detail = 'Another process holds its lock; nothing was changed.'
+    throw new PipelineError('CATALOG_UNAVAILABLE', `cannot ${what}`, { detail })
+  }
+
+  /** @param work  changes nothing when it finds the catalog held */
+  async #patiently<T>(what: string, work: () => T): Promise<T | 'busy'> {
+    for (const pauseMs of [...PAUSES_MS, null]) {
+      try {
+        return translated(what, work)
+      } catch (error) {
+        if (!(error instanceof PipelineError) || !isBusy(error.cause)) throw error
+        if (pauseMs !== null) await this.#clock.sleep(pauseMs)
+      }
+    }
+    return 'busy'
+  }
+}
+
+/** The low byte of SQLite's extended codes is the code. */
+function isBusy(error: unknown): boolean {
+  const code = error instanceof Error && 'errcode' in error ? error.errcode : null
+  return typeof code === 'number' && (code & 0xff) === SQLITE_BUSY
 }
 
 function translated<T>(what: string, work: () => T): T {

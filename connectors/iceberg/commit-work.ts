@@ -143,3 +143,16 @@ export function commitRanges(intents: readonly IcebergIntent[]): IcebergIntent[]
   }
   return ranges
 }
+
+/** The intents of each table, in the order of `range`. */
+export function epochsByTable(range: readonly IcebergIntent[]): Map<string, TableEpoch[]> {
+  const tables = new Map<string, TableEpoch[]>()
+  for (const intent of range) {
+    for (const entry of intent.tables) {
+      const epochs = tables.get(entry.table)
+      if (epochs === undefined) tables.set(entry.table, [{ intent, entry }])
+      else epochs.push({ intent, entry })
+    }
+  }
+  return tables
+}

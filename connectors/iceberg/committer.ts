@@ -7,9 +7,10 @@
 // them: one of the two swaps fails, reads again, and finds the other's marker.
 //
 // Outcome unknown (the catalog's answer was lost): read again, and the marker tells. Files of such
-// an attempt are never deleted, since the commit may have happened.
+// an attempt are never deleted, since the commit may have happened. A catalog that is held by
+// somebody else has surely done nothing: the call ends, and whoever called tries again later.
 
-import { assert } from '../../runtime/base/assert.ts'
+import { assert, present } from '../../runtime/base/assert.ts'
 import { randomId63, systemClock, type Clock } from '../../runtime/base/clock.ts'
 import { PipelineError, recordOf } from '../../runtime/base/errors.ts'
 import { silentLog, type Log } from '../../runtime/base/log.ts'
@@ -19,9 +20,9 @@ import type { Committer, TableCommit } from '../../runtime/sink.ts'
 import type { IcebergCommittable } from './committable.ts'
 import { planCommit, type PlanContext } from './commit-plan.ts'
 import { CommitTask, pendingIntents, type PendingTable } from './commit-task.ts'
-import { commitRanges, DeletesReader, gatherWork, isEmptyWork } from './commit-work.ts'
-import { markingWork, type CommitWork, type IcebergIntent } from './commit-work.ts'
-import type { TableEpoch } from './commit-work.ts'
+import { commitRanges, DeletesReader, epochsByTable, gatherWork } from './commit-work.ts'
+import { isEmptyWork, markingWork, type CommitWork } from './commit-work.ts'
+import type { IcebergIntent } from './commit-work.ts'
 import type { TableMode } from './fields.ts'
 import { LakeGarbage } from './garbage.ts'
 import { LakeFiles } from './lake-files.ts'
@@ -162,17 +163,23 @@ class CatalogCommitter implements IcebergCommitter {
     })
   }
 
-  async commit(intents: readonly IcebergIntent[]): Promise<readonly TableCommit[]> {
+  async commit(
+    intents: readonly IcebergIntent[],
+    signal?: AbortSignal,
+  ): Promise<readonly TableCommit[]> {
     assert(!this.#busy, 'one commit at a time')
     this.#busy = true
     try {
-      return await this.#commitAll(intents)
+      return await this.#commitAll(intents, signal)
     } finally {
       this.#busy = false
     }
   }
 
-  async #commitAll(intents: readonly IcebergIntent[]): Promise<readonly TableCommit[]> {
+  async #commitAll(
+    intents: readonly IcebergIntent[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly TableCommit[]> {
     const results = new Map<string, TableCommit>()
     const pending = pendingIntents(intents)
     const reader = new DeletesReader(this.#options.state)
@@ -186,7 +193,7 @@ class CatalogCommitter implements IcebergCommitter {
         tasks.push(new CommitTask(table, target, epochs, known))
       }
       try {
-        await this.#commitRange(tasks, reader)
+        await this.#commitRange(tasks, reader, signal)
       } finally {
         for (const task of tasks) await task.discard(this.#context.files)
       }
@@ -211,15 +218,31 @@ class CatalogCommitter implements IcebergCommitter {
     }
   }
 
-  async #commitRange(tasks: readonly CommitTask[], reader: DeletesReader): Promise<void> {
+  async #commitRange(
+    tasks: readonly CommitTask[],
+    reader: DeletesReader,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    let obstacle: PipelineError | null = null
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      if (attempt > 0) await this.#clock.sleep(RETRY_MS * 2 ** Math.min(attempt - 1, 6))
+      if (attempt > 0 && !(await this.#pause(attempt, signal))) break
       const open = tasks.filter(({ result }) => result === null)
       await eachLimited(open, TABLES_AT_ONCE, (task) => this.#prepare(task, reader))
-      if (await this.#swap(tasks.filter(({ plan }) => plan !== null))) return
+      obstacle = await this.#swap(tasks.filter(({ plan }) => plan !== null))
+      if (obstacle === null) return
     }
-    const tables = tasks.filter(({ plan }) => plan !== null).map(({ table }) => table)
-    throw new PipelineError('CATALOG_CONFLICT', `others keep committing to ${tables.join(', ')}`)
+    throw present(obstacle, 'the first attempt is always made')
+  }
+
+  /** @returns false when `signal` says that there shall be no further attempt */
+  async #pause(attempt: number, signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      await this.#clock.sleep(RETRY_MS * 2 ** Math.min(attempt - 1, 6), signal)
+      return true
+    } catch (error) {
+      if (signal?.aborted === true) return false
+      throw error
+    }
   }
 
   /** Decides what becomes of a table: a result, or a plan whose files are written. */
@@ -310,28 +333,37 @@ class CatalogCommitter implements IcebergCommitter {
     return done
   }
 
-  /** @returns true when nothing is left to do in this range */
-  async #swap(tasks: readonly CommitTask[]): Promise<boolean> {
+  /**
+   * @returns what was in the way; `null`: nothing is left to do
+   * @throws PipelineError CATALOG_UNAVAILABLE when the catalog is held: it has changed nothing
+   */
+  async #swap(tasks: readonly CommitTask[]): Promise<PipelineError | null> {
     const swaps = tasks.flatMap(({ target, plan }) =>
       plan === null ? [] : [{ table: target, expected: plan.base, next: plan.next }],
     )
-    if (swaps.length === 0) return true
-    let conflicts: readonly CatalogTable[]
+    if (swaps.length === 0) return null
+    let conflicts: readonly CatalogTable[] | 'busy'
     try {
       conflicts = await this.#options.catalog.swap(swaps)
     } catch (error) {
       for (const task of tasks) task.unknown = true
       if (!(error instanceof PipelineError) || error.error !== 'CATALOG_UNAVAILABLE') throw error
       this.#log.warn('outcome of a commit is unknown', { error })
-      return false
+      return error
+    }
+    if (conflicts === 'busy') {
+      const detail = 'Nothing of the commit is visible; it is made again when the lock is free.'
+      throw new PipelineError('CATALOG_UNAVAILABLE', 'another process holds the catalog', {
+        detail,
+      })
     }
     if (conflicts.length > 0) {
       const tables = conflicts.map(({ namespace, name }) => `${namespace}.${name}`)
       this.#log.info('another writer committed first', { tables })
-      return false
+      return new PipelineError('CATALOG_CONFLICT', `others keep committing to ${tables.join(', ')}`)
     }
     for (const task of tasks) this.#accept(task)
-    return true
+    return null
   }
 
   #accept(task: CommitTask): void {
@@ -382,22 +414,22 @@ class CatalogCommitter implements IcebergCommitter {
       tableUuid: null,
     }
     const task = new CommitTask(table, target, [], pending)
+    let obstacle: PipelineError | null = null
     try {
-      for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-        if (attempt > 0) await this.#clock.sleep(RETRY_MS * 2 ** Math.min(attempt - 1, 6))
+      for (let attempt = 0; attempt < ATTEMPTS_MAX && task.result === null; attempt++) {
+        if (attempt > 0) await this.#pause(attempt, undefined)
         const location = await this.#options.catalog.load(target)
         if (location === null) return null
         if (task.plan !== null && location === task.plan.next) this.#accept(task)
         else await this.#planMarking(task, location, work)
-        const isDone = task.result !== null || (await this.#swap([task]))
-        if (isDone) break
+        if (task.result === null) obstacle = await this.#swap([task])
       }
     } finally {
       await task.discard(this.#context.files)
     }
     const { accepted, result } = task
     if (accepted === null || result === null) {
-      throw new PipelineError('CATALOG_CONFLICT', `others keep committing to ${table}`)
+      throw present(obstacle, 'what was not adopted met something')
     }
     const ids = accepted.metadata.schemas.map(({ schemaId }) => schemaId)
     const { lastColumnId } = accepted.metadata
@@ -444,18 +476,6 @@ class CatalogCommitter implements IcebergCommitter {
     this.#states.clear()
     await this.#garbage?.flush()
   }
-}
-
-function epochsByTable(range: readonly IcebergIntent[]): Map<string, TableEpoch[]> {
-  const tables = new Map<string, TableEpoch[]>()
-  for (const intent of range) {
-    for (const entry of intent.tables) {
-      const epochs = tables.get(entry.table)
-      if (epochs === undefined) tables.set(entry.table, [{ intent, entry }])
-      else epochs.push({ intent, entry })
-    }
-  }
-  return tables
 }
 
 async function eachLimited<T>(

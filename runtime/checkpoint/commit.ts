@@ -137,7 +137,7 @@ export class CommitQueue {
     return { lastSchemaId, lastColumnId, renumber }
   }
 
-  /** Ends retries; a commit that is under way is waited for. */
+  /** Ends retries, those inside of a commit too; an attempt that is under way is waited for. */
   async stop(): Promise<void> {
     this.stopped.abort()
     await this.running
@@ -155,7 +155,8 @@ export class CommitQueue {
       const intents = this.queue.slice(0, SQUASH_MAX)
       const started = this.clock.elapsedMs()
       try {
-        const commits = await this.committer.commit(intents.map((intent) => this.complete(intent)))
+        const complete = intents.map((intent) => this.complete(intent))
+        const commits = await this.committer.commit(complete, this.stopped.signal)
         this.queue.splice(0, intents.length)
         attempt = 0
         this.accept(intents, commits, this.clock.elapsedMs() - started)

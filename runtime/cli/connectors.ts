@@ -89,7 +89,7 @@ export async function openCommitter(
     log,
   })
   return {
-    commit: (intents) => committer.commit(intents),
+    commit: (intents, signal) => committer.commit(intents, signal),
     adopt: (table, claim) => committer.adopt(table, claim),
     sweep: (tables, keep) => committer.sweep(tables, keep),
     close: async () => {

@@ -62,17 +62,9 @@ test('a catalog of the layout before types is upgraded as Java does it', async (
   await catalog.close()
 })
 
-test('a catalog that cannot be opened or is locked says that it is unavailable', async () => {
+test('a catalog that cannot be opened says that it is unavailable', async () => {
   const path = await newFile()
-  const catalog = sqliteCatalog({ uri: `sqlite:///${path}`, name: 'lake', busyTimeoutMs: 10 })
-  const other = new DatabaseSync(path)
-  other.exec('BEGIN IMMEDIATE')
-  const swap = { table: { namespace: 'a', name: 'b' }, expected: null, next: 'x' }
-  await expect(catalog.swap([swap])).rejects.toMatchObject({ error: 'CATALOG_UNAVAILABLE' })
-  other.exec('ROLLBACK')
-  other.close()
-  expect(await catalog.swap([swap])).toEqual([])
-  await catalog.close()
+  await sqliteCatalog({ uri: `sqlite:///${path}`, name: 'lake' }).close()
   await writeFile(path, 'this is no database, but it is long enough to be looked at as one')
   const options = { uri: `sqlite:///${path}`, name: 'lake' }
   expect(() => sqliteCatalog(options)).toThrow(
