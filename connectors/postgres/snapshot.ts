@@ -127,6 +127,20 @@ export class DeliveredCommits {
     return processed
   }
 
+  /**
+   * LOW of a chunk that is being opened: call it before the chunk's snapshot is taken, and the
+   * result once it is known. Until then a later snapshot may be answered, and makes `observe`
+   * forget commits that the chunk does not show. What is delivered meanwhile lies behind
+   * `processed`, so it cannot lower LOW.
+   */
+  lowOf(processed: Lsn): (snapshot: Snapshot) => Lsn {
+    const before = new DeliveredCommits(this.reference, [])
+    before.xids = this.xids.slice(0, Math.max(this.count, 1))
+    before.lsns = this.lsns.slice(0, Math.max(this.count, 1))
+    before.count = this.count
+    return (snapshot) => before.low(snapshot, processed)
+  }
+
   /** No later `low` is smaller than this. */
   bound(processed: Lsn): Lsn {
     return this.count === 0 ? processed : Math.min(processed, this.lsns[0] ?? 0)

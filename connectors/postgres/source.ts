@@ -161,12 +161,12 @@ class PostgresSource implements Source {
     signal: AbortSignal,
   ): Promise<ChunkRead> {
     const { registry, sourceEpoch } = this.ready
+    const lowOf = this.delivered.lowOf(placeOf(processed).lsn)
     const lease = await this.pool.lease(signal)
-    const { lsn } = placeOf(processed)
     const parts = {
       registry,
       sourceEpoch,
-      lowOf: (snapshot: ReturnType<typeof parseSnapshot>) => this.delivered.low(snapshot, lsn),
+      lowOf,
       highest: async () => this.high(),
       moved: () => {
         this.poll?.forget()

@@ -16,6 +16,7 @@ import {
   type Change,
   type RunningSource,
 } from './harness.ts'
+import { proxyTo } from './proxy.ts'
 
 const servers = await startAll()
 
@@ -87,6 +88,59 @@ testOn(
     } finally {
       await queryPostgres(uri, 'ALTER SYSTEM RESET synchronous_standby_names')
       await queryPostgres(uri, 'SELECT pg_reload_conf()')
+    }
+  },
+)
+
+testOn(
+  servers,
+  'a commit that becomes visible while a chunk opens stays behind its LOW',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    await queryPostgres(
+      uri,
+      `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'old')`,
+    )
+    // What the server answers to the chunk's look at the catalog, with its snapshot, is kept back.
+    let keeping = false
+    const kept: (() => void)[] = []
+    const proxy = await proxyTo(server, {
+      fromClient: (bytes, link) => {
+        if (link.purpose === 'chunk' && bytes.includes('relreplident')) keeping = true
+        link.toServer(bytes)
+      },
+      fromServer: (bytes, link) => {
+        if (keeping && link.purpose === 'chunk') kept.push(() => link.toClient(bytes))
+        else link.toClient(bytes)
+      },
+    })
+    const running = await run(optionsFor(server, { ...changed, port: proxy.port }))
+    const standby = async (sql: string): Promise<void> => {
+      await queryPostgres(uri, `ALTER SYSTEM ${sql}`)
+      await queryPostgres(uri, 'SELECT pg_reload_conf()')
+    }
+    await ready(running.source, 'public.t')
+    await standby(`SET synchronous_standby_names = 'nosuch'`)
+    try {
+      const hanging = queryPostgres(uri, `UPDATE t SET v = 'new' WHERE id = 1`)
+      await running.until(() => running.changes.some(({ row }) => row['v'] === 'new'))
+      const { order } = running.changes.find(({ row }) => row['v'] === 'new')!
+      await running.until(() => running.position.order > order)
+      const opening = chunkNow(running, 'public.t')
+      await running.until(() => kept.length > 0)
+      await standby('RESET synchronous_standby_names')
+      await hanging
+      // A snapshot of the log reader shows the commit now; the one of the chunk does not.
+      await running.until(() => running.source.lowBound(running.position) > order)
+      keeping = false
+      for (const pass of kept) pass()
+      const { low, rows } = await opening
+      expect(brief(rows, 'v')).toEqual([['read', 'old']])
+      expect(low).toBeLessThanOrEqual(order)
+    } finally {
+      await standby('RESET synchronous_standby_names')
+      await running.stop()
+      proxy.close()
     }
   },
 )

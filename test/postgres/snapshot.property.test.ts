@@ -21,9 +21,12 @@ import { decodeState, encodeState } from '../../connectors/postgres/state.ts'
 
 const interruptAfterTimeLimit = Number(process.env['PROPERTY_SECONDS'] ?? 2) * 1000
 
+/** A chunk is asked for, the server takes its snapshot, and the answer arrives. */
+const OPENING = ['open', 'take', 'answer'] as const
+
 const steps = fc.array(
   fc.record({
-    kind: fc.constantFrom('begin', 'log', 'show', 'deliver', 'look', 'read', 'restart'),
+    kind: fc.constantFrom('begin', 'log', 'show', 'deliver', 'look', 'read', 'restart', ...OPENING),
     pick: fc.nat(1000),
   }),
   { minLength: 20, maxLength: 120 },
@@ -35,6 +38,10 @@ interface Transaction {
   shown: boolean
 }
 
+function pick(from: Transaction[], at: number): Transaction | undefined {
+  return from[at % from.length]
+}
+
 /** A primary: transactions begin, write their commit record, and become visible, in any order. */
 class Model {
   readonly transactions: Transaction[] = []
@@ -43,6 +50,27 @@ class Model {
   // Ids around a wrap of 32 bits.
   next = 0x1_ffff_fff0
   end = 1000
+
+  /** An open transaction writes its commit record. */
+  commit(at: number): void {
+    const open = pick(
+      this.transactions.filter(({ lsn }) => lsn === null),
+      at,
+    )
+    if (open === undefined) return
+    open.lsn = this.end
+    this.end += 8
+    this.log.push(open)
+  }
+
+  /** A commit becomes visible. */
+  show(at: number): void {
+    const logged = pick(
+      this.log.filter(({ shown }) => !shown),
+      at,
+    )
+    if (logged !== undefined) logged.shown = true
+  }
 
   snapshot(): Snapshot {
     const running = this.transactions.filter(({ shown }) => !shown).map(({ xid }) => xid)
@@ -59,30 +87,12 @@ test('every commit before LOW is visible, whatever was delivered first', () => {
       let commits = new DeliveredCommits(model.next, [])
       let processed = model.end
       let bound = 0
-      const pick = (from: Transaction[], at: number): Transaction | undefined =>
-        from[at % from.length]
       for (const { kind, pick: at } of all) {
         if (kind === 'begin') {
           model.transactions.push({ xid: model.next++, lsn: null, shown: false })
         }
-        if (kind === 'log') {
-          const open = pick(
-            model.transactions.filter(({ lsn }) => lsn === null),
-            at,
-          )
-          if (open !== undefined) {
-            open.lsn = model.end
-            model.end += 8
-            model.log.push(open)
-          }
-        }
-        if (kind === 'show') {
-          const logged = pick(
-            model.log.filter(({ shown }) => !shown),
-            at,
-          )
-          if (logged !== undefined) logged.shown = true
-        }
+        if (kind === 'log') model.commit(at)
+        if (kind === 'show') model.show(at)
         if (kind === 'deliver' && model.delivered < model.log.length) {
           const next = model.log[model.delivered++]!
           commits.add(next.xid % 0x1_0000_0000, next.lsn!)
@@ -105,6 +115,47 @@ test('every commit before LOW is visible, whatever was delivered first', () => {
         // No lower than needed: the first delivered commit that is not shown, or the end.
         const hidden = model.log.slice(0, model.delivered).find(({ shown }) => !shown)
         expect(low).toBe(Math.min(processed, hidden?.lsn ?? processed))
+      }
+    }),
+    { interruptAfterTimeLimit, numRuns: 3000 },
+  )
+})
+
+test('LOW of a chunk is the same however long its snapshot is on the way', () => {
+  fc.assert(
+    fc.property(steps, (all) => {
+      const model = new Model()
+      let commits = new DeliveredCommits(model.next, [])
+      let processed = model.end
+      /** Chunks on the way: LOW by the source, and the snapshot once it is taken. */
+      let opening: { low: (snapshot: Snapshot) => number; asked: number; taken: Snapshot | null }[]
+      opening = []
+      for (const { kind, pick: at } of all) {
+        const waiting = opening[at % Math.max(1, opening.length)]
+        if (kind === 'begin') {
+          model.transactions.push({ xid: model.next++, lsn: null, shown: false })
+        }
+        if (kind === 'log' || kind === 'deliver') model.commit(at)
+        if (kind === 'show') model.show(at)
+        if (kind === 'deliver' && model.delivered < model.log.length) {
+          const next = model.log[model.delivered++]!
+          commits.add(next.xid % 0x1_0000_0000, next.lsn!)
+          processed = next.lsn! + 8
+        }
+        if (kind === 'look' || kind === 'read') commits.observe(model.snapshot())
+        if (kind === 'restart') {
+          commits = new DeliveredCommits(model.next, commits.save())
+          opening = []
+        }
+        if (kind === 'open') {
+          opening.push({ low: commits.lowOf(processed), asked: processed, taken: null })
+        }
+        if (kind === 'take' && waiting !== undefined) waiting.taken ??= model.snapshot()
+        if (kind !== 'answer' || waiting === undefined || waiting.taken === null) continue
+        const { low, asked, taken } = waiting
+        opening.splice(opening.indexOf(waiting), 1)
+        const hidden = model.log.find(({ xid }) => !isVisible(taken, xid))
+        expect(low(taken)).toBe(Math.min(asked, hidden?.lsn ?? asked))
       }
     }),
     { interruptAfterTimeLimit, numRuns: 3000 },
