@@ -244,6 +244,39 @@ test('a TRUNCATE during a repair leaves no file of before it in the state', asyn
   expect(await sink.read(TABLE)).toEqual([{ id: 2, name: 'behind' }])
 })
 
+// Its structure may require columns that the old rows do not have.
+test('a table that is re-created while it is repaired, or parked, loses its old rows at once', async () => {
+  for (const kind of ['repaired', 'parked']) {
+    const sink = await sinkOf()
+    await sink.write(batchOf(schema, [row(Op.insert, 1, 'old')], 1n))
+    await sink.prepare()
+    if (kind === 'repaired') {
+      await sink.control({ kind: 'backfill', table: TABLE, repair: true, floor: null })
+      await sink.write(batchOf(schema, [row(Op.read, 1, 'again')], 2n))
+    } else {
+      const moved: TestRow = { op: Op.insert, values: { id: 2, name: UNCHANGED } }
+      await sink.write(batchOf(schema, [moved], 2n))
+    }
+    await sink.prepare()
+    expect(await sink.read(TABLE)).toEqual([{ id: 1, name: 'old' }])
+    await sink.control({ kind: 'truncate', table: TABLE, order: 3n })
+    await sink.control({ kind: 'schema', schema: { ...schema, version: schema.version + 1 } })
+    await sink.control({ kind: 'backfill', table: TABLE, repair: false, floor: 3n })
+    await sink.prepare()
+    expect(await sink.read(TABLE)).toEqual([])
+    await sink.crash(2)
+    const next = { ...schema, version: schema.version + 1 }
+    await sink.control({ kind: 'schema', schema: next })
+    await sink.control({ kind: 'backfill', table: TABLE, repair: false, floor: 3n })
+    await sink.write(batchOf(next, [row(Op.read, 7, 'new')], 4n))
+    await sink.prepare()
+    expect(await sink.read(TABLE)).toEqual([{ id: 7, name: 'new' }])
+    await sink.control({ kind: 'settled', table: TABLE, order: 5n, done: true })
+    await sink.prepare()
+    expect(await sink.read(TABLE)).toEqual([{ id: 7, name: 'new' }])
+  }
+})
+
 test('a chunk between the two halves of a key change does not hide the old row', async () => {
   const sink = await sinkOf()
   await sink.write(batchOf(schema, [row(Op.insert, 1, 'kept')], 1n))

@@ -257,13 +257,21 @@ export class TableWriter {
   }
 
   startBackfill(repair: boolean): Promise<void> | undefined {
+    const replaced = this.repair !== null || this.parked !== null
     this.parked = null
     this.newlyParked = false
     this.backfilling = true
     const resumes = this.resumable
     this.resumable = false
     // In these modes rows are only added: what is read again stands there twice.
-    if (!repair || this.mode !== 'upsert') return undefined
+    if (this.mode !== 'upsert') return undefined
+    if (!repair) {
+      // Another table has the name now, perhaps with columns that the old rows do not have: they go
+      // together with the old structure, not at the end of a repair of what is there no longer.
+      if (replaced) this.truncated = true
+      this.repair = null
+      return undefined
+    }
     if (resumes && this.repair !== null) return undefined
     this.log.info('repair begins: files are held back until its end')
     this.repair = []
