@@ -20,6 +20,15 @@ export interface EvolutionOptions {
   readonly keyed: boolean
 }
 
+/**
+ * What becomes of the lake's rows under the next structure. `carried`: they are the table's, and
+ * each column must go on meaning the same for them. `gone`: the commit that brings the structure
+ * removes them. `visible`: they are replaced later or never, and until then readers see them under
+ * it, so it may require nothing of them that their files do not have: pyiceberg and Iceberg's Java
+ * library refuse the whole table.
+ */
+export type OlderRows = 'carried' | 'gone' | 'visible'
+
 /** @returns version 0 of a table that the pipeline sees for the first time */
 export function firstSchema(table: SourceTable, options: EvolutionOptions): Evolution {
   const ids = new FieldIds(options.firstFieldId - 1)
@@ -41,26 +50,26 @@ export function firstSchema(table: SourceTable, options: EvolutionOptions): Evol
  * The next version of `schema`, or why there is none.
  *
  * @param table  the table as the source has it now
- * @param emptied  all older rows are gone (TRUNCATE, new incarnation): columns are matched by name
- *        and type, and nothing has to be carried over
+ * @param older  unless `carried` (new incarnation, repair), columns are matched by name and type,
+ *        and nothing has to be carried over
  */
 export function evolve(
   schema: TableSchema,
   table: SourceTable,
-  emptied: boolean,
+  older: OlderRows,
   options: EvolutionOptions,
 ): Evolution {
+  const carried = older === 'carried'
   const ids = new FieldIds(schema.lastFieldId)
   const changes: string[] = []
   const fields: Field[] = []
   for (const column of table.columns) {
     const before = schema.fields.find((field) =>
-      emptied
-        ? field.name === column.name && widens(field.type, column.type)
-        : field.identity === column.identity,
+      carried
+        ? field.identity === column.identity
+        : field.name === column.name && widens(field.type, column.type),
     )
-    const next =
-      before === undefined ? added(column, ids, emptied) : changed(before, column, emptied)
+    const next = before === undefined ? added(column, ids, older) : changed(before, column, carried)
     if ('reason' in next)
       return { kind: 'unmappable', error: 'DDL_UNMAPPABLE', reason: next.reason }
     if (next.change !== null) changes.push(next.change)
@@ -71,7 +80,7 @@ export function evolve(
   }
   const key = keyIndexes(table, fields)
   if (options.keyed && key === null) return withoutKey(table)
-  if (options.keyed && !emptied && !sameKey(schema, fields, key)) {
+  if (options.keyed && carried && !sameKey(schema, fields, key)) {
     return { kind: 'unmappable', error: 'KEY_CHANGED', reason: 'the key columns changed' }
   }
   if (table.comment !== schema.comment) changes.push('comment on table')
@@ -106,19 +115,20 @@ function newField(column: SourceColumn, ids: FieldIds): Field {
 type FieldChange = { readonly field: Field; readonly change: string | null }
 type Refusal = { readonly reason: string }
 
-function added(column: SourceColumn, ids: FieldIds, emptied: boolean): FieldChange | Refusal {
+function added(column: SourceColumn, ids: FieldIds, older: OlderRows): FieldChange | Refusal {
   const { existing, name } = column
-  if (!emptied && existing.kind === 'unknown') {
+  const carried = older === 'carried'
+  if (carried && existing.kind === 'unknown') {
     return { reason: `existing rows have unknown values in the new column "${name}"` }
   }
   // JSON has no NaN and no infinities: readers refuse the table, or read whatever bytes they find.
-  if (!emptied && existing.kind === 'value' && isNotFinite(existing.value)) {
+  if (carried && existing.kind === 'value' && isNotFinite(existing.value)) {
     return { reason: `existing rows have ${existing.value} in the new column "${name}"` }
   }
   const field = newField(column, ids)
   const change = `add column ${name}`
-  if (emptied) return { field, change }
-  if (existing.kind === 'value') {
+  if (older === 'gone') return { field, change }
+  if (carried && existing.kind === 'value') {
     return { field: { ...field, initialDefault: existing.value }, change }
   }
   // Rows in older files read as null, whatever the source says about future rows.
@@ -129,9 +139,9 @@ function isNotFinite(value: Literal): value is number {
   return typeof value === 'number' && !Number.isFinite(value)
 }
 
-function changed(before: Field, column: SourceColumn, emptied: boolean): FieldChange | Refusal {
+function changed(before: Field, column: SourceColumn, carried: boolean): FieldChange | Refusal {
   const { identity, name, type, comment } = column
-  if (!emptied && !widens(before.type, type)) {
+  if (carried && !widens(before.type, type)) {
     const from = formatType(before.type)
     return { reason: `column "${name}" changed from ${from} to ${formatType(type)}` }
   }

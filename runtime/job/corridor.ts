@@ -95,7 +95,9 @@ export class Corridor implements SourceContext, HandOverOutput {
     }
     const reborn = record.incarnation !== table.incarnation || record.phase === 'dropped'
     if (reborn) this.truncated(record, order)
-    const evolution = evolve(record.schema, table, reborn, this.options)
+    // Modes that keep every row keep those of the table's former life too.
+    const older = this.options.keyed ? 'gone' : 'visible'
+    const evolution = evolve(record.schema, table, reborn ? older : 'carried', this.options)
     record.incarnation = table.incarnation
     const schema = this.applyEvolution(record, evolution)
     // Parked by this very change: a repair starts from the structure that could not be carried.
@@ -134,7 +136,8 @@ export class Corridor implements SourceContext, HandOverOutput {
 
   /**
    * Makes a table ready to be repaired, under the structure that it has now. A repair writes every
-   * row anew, so columns that could not be carried over may change here.
+   * row anew, so columns that could not be carried over may change here. The structure is in the
+   * lake with the repair's first epoch, the rows with its last.
    */
   rebuild(record: TableRecord, adoption: Adoption | null): void {
     const { shape } = record
@@ -144,7 +147,7 @@ export class Corridor implements SourceContext, HandOverOutput {
     if (adoption !== null) record.schema = renewed(record.schema, adoption)
     if (shape !== null) record.incarnation = shape.incarnation
     const evolution: Evolution =
-      shape === null ? { kind: 'same' } : evolve(record.schema, shape, true, this.options)
+      shape === null ? { kind: 'same' } : evolve(record.schema, shape, 'visible', this.options)
     if (evolution.kind !== 'same') this.applyEvolution(record, evolution)
     else if (adoption !== null) this.announce(record.schema)
     else this.control({ kind: 'schema', schema: record.schema })
@@ -233,7 +236,8 @@ export class Corridor implements SourceContext, HandOverOutput {
 
 /**
  * The structure under which an adopted table goes on: a version that the lake does not have yet,
- * and field ids of its own where those of the lake mean something else.
+ * and field ids of its own where those of the lake mean something else. Then the files that readers
+ * see until the repair ends have none of its columns, and it requires none.
  */
 function renewed(schema: TableSchema, adoption: Adoption): TableSchema {
   const version = Math.max(schema.version, adoption.lastSchemaId) + 1
@@ -243,7 +247,7 @@ function renewed(schema: TableSchema, adoption: Adoption): TableSchema {
   const fields = schema.fields.map((field): Field => {
     const id = ++next
     const elementId = field.elementId === null ? null : ++next
-    return { ...field, id, elementId, initialDefault: null }
+    return { ...field, id, elementId, nullable: true, initialDefault: null }
   })
   return { ...schema, version, fields, lastFieldId: next }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { evolve, firstSchema, widens } from '../../runtime/data/evolution.ts'
+import { evolve, firstSchema, widens, type OlderRows } from '../../runtime/data/evolution.ts'
 import type { SourceColumn, SourceTable, TableSchema } from '../../runtime/data/schema.ts'
 import type { ColumnType } from '../../runtime/data/type.ts'
 
@@ -31,8 +31,12 @@ function schemaOf(source: SourceTable): TableSchema {
   return evolution.schema
 }
 
-function evolved(before: TableSchema, after: SourceTable, emptied = false): TableSchema {
-  const evolution = evolve(before, after, emptied, options)
+function evolved(
+  before: TableSchema,
+  after: SourceTable,
+  older: OlderRows = 'carried',
+): TableSchema {
+  const evolution = evolve(before, after, older, options)
   if (evolution.kind !== 'evolved') throw new Error(`not evolved: ${JSON.stringify(evolution)}`)
   return evolution.schema
 }
@@ -81,7 +85,7 @@ test('a new column is nullable in the lake when existing rows have no value for 
 test('a new column whose existing values nobody knows cannot be carried', () => {
   const before = schemaOf(table(id))
   const after = table(id, column('2', 'n', { existing: { kind: 'unknown' } }))
-  expect(evolve(before, after, false, options)).toMatchObject({ error: 'DDL_UNMAPPABLE' })
+  expect(evolve(before, after, 'carried', options)).toMatchObject({ error: 'DDL_UNMAPPABLE' })
 })
 
 test('a column may become nullable in the lake and never required again', () => {
@@ -89,7 +93,7 @@ test('a column may become nullable in the lake and never required again', () => 
   const relaxed = evolved(before, table(id, column('2', 'a')))
   expect(relaxed.fields[1]?.nullable).toBe(true)
   const tightened = table(id, column('2', 'a', { nullable: false }))
-  expect(evolve(relaxed, tightened, false, options)).toEqual({ kind: 'same' })
+  expect(evolve(relaxed, tightened, 'carried', options)).toEqual({ kind: 'same' })
 })
 
 test('types widen as Iceberg promotes them, and in no other way', () => {
@@ -106,7 +110,7 @@ test('types widen as Iceberg promotes them, and in no other way', () => {
   expect(widens({ kind: 'timestamp' }, { kind: 'timestamptz' })).toBe(false)
   const before = schemaOf(table(id, column('2', 'a')))
   const text = table(id, column('2', 'a', { type: { kind: 'string' } }))
-  expect(evolve(before, text, false, options)).toMatchObject({ error: 'DDL_UNMAPPABLE' })
+  expect(evolve(before, text, 'carried', options)).toMatchObject({ error: 'DDL_UNMAPPABLE' })
 })
 
 test('a new column whose existing rows have NaN or infinity cannot be carried', () => {
@@ -114,16 +118,16 @@ test('a new column whose existing rows have NaN or infinity cannot be carried', 
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
     const existing = { kind: 'value', value } as const
     const after = table(id, column('2', 'n', { type: { kind: 'double' }, existing }))
-    expect(evolve(before, after, false, options)).toMatchObject({ error: 'DDL_UNMAPPABLE' })
+    expect(evolve(before, after, 'carried', options)).toMatchObject({ error: 'DDL_UNMAPPABLE' })
   }
 })
 
 test('another key is refused, and allowed when all rows are gone', () => {
   const before = schemaOf(table(id, column('2', 'b', { nullable: false })))
   const after = { ...table(id, column('2', 'b', { nullable: false })), key: ['2'] }
-  expect(evolve(before, after, false, options)).toMatchObject({ error: 'KEY_CHANGED' })
+  expect(evolve(before, after, 'carried', options)).toMatchObject({ error: 'KEY_CHANGED' })
   expect(
-    evolved(before, { ...after, columns: [...after.columns, column('3', 'c')] }, true).key,
+    evolved(before, { ...after, columns: [...after.columns, column('3', 'c')] }, 'gone').key,
   ).toEqual([1])
 })
 
@@ -143,12 +147,25 @@ test('a new incarnation keeps columns of the same name and type, and replaces th
       column('2', 'b'),
       column('3', 'a', { type: text }),
     ),
-    true,
+    'gone',
   )
   expect(idsOf(after)).toEqual({ id: 1, b: 3, a: 4 })
 })
 
+test('a new column may be required only where readers see no older rows under it', () => {
+  const before = schemaOf(table(id, column('2', 'a', { nullable: false })))
+  const a = column('9', 'a', { nullable: false })
+  for (const existing of [{ kind: 'unknown' }, { kind: 'value', value: 5n }] as const) {
+    const added = column('3', 'n', { nullable: false, existing })
+    const gone = evolved(before, table(id, a, added), 'gone')
+    expect(gone.fields.map(({ nullable }) => nullable)).toEqual([false, false, false])
+    const visible = evolved(before, table(id, a, added), 'visible')
+    expect(visible.fields.map(({ nullable }) => nullable)).toEqual([false, false, true])
+    expect(visible.fields[2]?.initialDefault).toBeNull()
+  }
+})
+
 test('nothing changed is nothing new', () => {
   const source = table(id, column('2', 'a', { comment: 'x' }))
-  expect(evolve(schemaOf(source), source, false, options)).toEqual({ kind: 'same' })
+  expect(evolve(schemaOf(source), source, 'carried', options)).toEqual({ kind: 'same' })
 })

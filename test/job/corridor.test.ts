@@ -21,10 +21,10 @@ function table(...columns: SourceColumn[]): SourceTable {
   return { ...base, columns: [column('1', 'id'), ...columns] }
 }
 
-function open(): { corridor: Corridor; sent: Element[] } {
+function open(keyed = true): { corridor: Corridor; sent: Element[] } {
   const sent: Element[] = []
   const output = { send: (element: Element) => sent.push(element), ready: () => undefined }
-  return { corridor: new Corridor([output], { keyed: true, firstFieldId: 1 }), sent }
+  return { corridor: new Corridor([output], { keyed, firstFieldId: 1 }), sent }
 }
 
 test('a table that a change of structure parked is repaired under the structure that it has', () => {
@@ -61,4 +61,44 @@ test('an adopted table that is another one gets field ids that the lake does not
   expect(record.schema).toMatchObject({ version: 5, lastFieldId: 11 })
   expect(record.schema.fields.map(({ id }) => id)).toEqual([10, 11])
   expect(sent.at(-1)).toMatchObject({ kind: 'schema', schema: { version: 5 } })
+})
+
+function required(corridor: Corridor): readonly string[] {
+  const fields = corridor.tables.get('shop.orders')?.schema.fields ?? []
+  return fields.filter(({ nullable }) => !nullable).map(({ name }) => name)
+}
+
+const added = column('3', 'n', { nullable: false, existing: { kind: 'unknown' } })
+
+test('a new required column of a re-created table is required where its older rows go', () => {
+  const { corridor } = open()
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  corridor.tableChanged({ ...table(added), incarnation: '2' }, 2n)
+  expect(required(corridor)).toEqual(['id', 'n'])
+})
+
+test('a new required column of a re-created table is nullable where its older rows stay', () => {
+  const { corridor } = open(false)
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  corridor.tableChanged({ ...table(added), incarnation: '2' }, 2n)
+  expect(required(corridor)).toEqual(['id'])
+})
+
+test('a new required column is nullable when a repair brings it beside the older rows', () => {
+  const { corridor } = open()
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  expect(corridor.tableChanged(table(column('2', 'v'), added), 2n)).toBeNull()
+  const record = corridor.tables.get('shop.orders')
+  if (record === undefined) throw new Error('the table is known')
+  corridor.rebuild(record, null)
+  expect(required(corridor)).toEqual(['id'])
+})
+
+test('no column of an adopted table is required, since its files have none of the new ids', () => {
+  const { corridor } = open()
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  const record = corridor.tables.get('shop.orders')
+  if (record === undefined) throw new Error('the table is known')
+  corridor.rebuild(record, { lastSchemaId: 4, lastColumnId: 9, renumber: true })
+  expect(required(corridor)).toEqual([])
 })

@@ -129,7 +129,7 @@ export class MemoryLake implements SourceContext {
     if (this.parked.has(key)) return null
     const reborn = known.dropped || known.incarnation !== table.incarnation
     if (reborn) this.clear(known, order)
-    const evolution = evolve(known.schema, table, reborn, this.options)
+    const evolution = evolve(known.schema, table, reborn ? 'gone' : 'carried', this.options)
     known.incarnation = table.incarnation
     known.dropped = false
     if (evolution.kind === 'unmappable') {

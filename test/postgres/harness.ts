@@ -107,9 +107,9 @@ export class TestRuntime implements SourceContext {
       this.create(table)
       return this.schemaOf(key)
     }
-    const emptied = this.incarnations.get(key) !== table.incarnation
+    const reborn = this.incarnations.get(key) !== table.incarnation
     this.incarnations.set(key, table.incarnation)
-    const next = evolve(schema, table, emptied, evolution)
+    const next = evolve(schema, table, reborn ? 'gone' : 'carried', evolution)
     if (next.kind === 'unmappable') this.parked.set(key, `${next.error}: ${next.reason} (${order})`)
     if (next.kind === 'evolved') this.put(next.schema)
     return this.schemaOf(key)
