@@ -218,7 +218,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('reset' as const), table }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('rekey' as const), table }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('rekey' as const), table }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('prepare' as const) }) },
   {
     // Deltas are merged by sixteens, and the first epochs are folded before that: without this,

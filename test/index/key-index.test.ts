@@ -37,6 +37,29 @@ function open(
   )
 }
 
+type OpenRange = (start: number, end: number, states: IndexState[]) => Promise<KeyIndex>
+
+/** Opens writers of a part of the key space. */
+function ranges(store: ObjectStore, memoryBytes: number): OpenRange {
+  return (start, end, states) => {
+    const prefix = `index/t${++starts}`
+    const onResolved = (): void => undefined
+    return KeyIndex.open({ store, prefix, memoryBytes, start, end, onResolved }, states)
+  }
+}
+
+/** Hashes of a key of the left and of the right half. */
+const low = 0x01000000
+const high = 0x81000000 | 0
+
+/** One row in file 1, or its removal. */
+async function write(index: KeyIndex, name: string, hash: number[], op: Op): Promise<void> {
+  const table = index.table(name, hash.length === 2 ? 2 : 4)
+  const previous = { files: new Int32Array(1), positions: new Int32Array(1) }
+  table.apply(Int32Array.from(hash), Uint8Array.of(op), null, 1, 1, 0, previous)
+  await index.afterApply(table)
+}
+
 function longHashes(keys: readonly number[]): Int32Array {
   const builder = columnBuilder({ kind: 'long' }) as FixedBuilder
   builder.reserveRows(keys.length)
@@ -200,13 +223,7 @@ test('a restart keeps the keys of runs that were folded after a reset', async ()
 // Each of two writers takes half of the deltas that one has left. What the left one merges goes
 // before what the right one still has, and must not void it.
 test('the reset in a merged delta voids nothing of another writer', async () => {
-  const store = memoryStore()
-  const MEMORY = 64 * 1024 * 1024
-  const openRange = (start: number, end: number, states: IndexState[]): Promise<KeyIndex> => {
-    const prefix = `index/t${++starts}`
-    const onResolved = (): void => undefined
-    return KeyIndex.open({ store, prefix, memoryBytes: MEMORY, start, end, onResolved }, states)
-  }
+  const openRange = ranges(memoryStore(), 64 * 1024 * 1024)
   const whole = await openRange(0, SEGMENTS, [])
   await put(whole, [1], 1)
   await whole.prepare(1)
@@ -232,6 +249,49 @@ test('the reset in a merged delta voids nothing of another writer', async () => 
   expect(states[0]!.deltas.some(({ level }) => level > 0)).toBe(true)
   const again = await openRange(0, SEGMENTS, states)
   expect(find(again, keys)).toEqual(find(whole, keys))
+})
+
+// The right writer still has the delta that put the key, for the sake of another table.
+test('a deleted key does not come back from a delta that another writer still needs', async () => {
+  const openRange = ranges(memoryStore(), 10_000)
+  const whole = await openRange(0, SEGMENTS, [])
+  await write(whole, 'left', [low, 1], Op.insert)
+  await write(whole, 'right', [high, 1], Op.insert)
+  const { data } = await whole.prepare(1)
+  const left = await openRange(0, SEGMENTS / 2, [data])
+  const right = await openRange(SEGMENTS / 2, SEGMENTS, [data])
+  await write(left, 'left', [low, 1], Op.delete)
+  await left.prepare(2)
+  await right.prepare(2)
+  // More than the budget: everything is folded, the table without keys too.
+  const many = Int32Array.from({ length: 2000 }, (_, at) => (at % 2 === 0 ? low + at : 2))
+  const other = left.table('other', 2)
+  const places = { files: new Int32Array(1000), positions: new Int32Array(1000) }
+  other.apply(many, new Uint8Array(1000).fill(Op.insert), null, 1000, 2, 0, places)
+  await left.afterApply(other)
+  const states = [(await left.prepare(3)).data, (await right.prepare(3)).data]
+  const again = await openRange(0, SEGMENTS, states)
+  expect(again.isEmpty('left')).toBe(true)
+  expect(again.isEmpty('right')).toBe(false)
+})
+
+test('a writer without rows since the key changed does not hide those of another', async () => {
+  const openRange = ranges(memoryStore(), 1)
+  const left = await openRange(0, SEGMENTS / 2, [])
+  const right = await openRange(SEGMENTS / 2, SEGMENTS, [])
+  const writers = [left, right]
+  await write(left, 't', [low, 1], Op.insert)
+  await write(right, 't', [high, 1], Op.insert)
+  for (const writer of writers) await writer.prepare(1)
+  for (const writer of writers) writer.reset('t')
+  await write(right, 't', [high, 1, 2, 3], Op.insert)
+  let states: IndexState[] = []
+  for (let epoch = 2; epoch <= 4; epoch++) {
+    states = []
+    for (const writer of writers) states.push((await writer.prepare(epoch)).data)
+  }
+  const again = await openRange(0, SEGMENTS, states)
+  expect([...again.table('t', 4).collect()]).toEqual([high, 1, 2, 3, 1, 0])
 })
 
 test('an epoch over 2,000 tables writes one object, and one without changes none', async () => {

@@ -48,11 +48,6 @@ export class DeltaSet {
     )
   }
 
-  /** True when a delta through epoch `last` or before is kept that has entries of the table. */
-  holds(table: string, last: number): boolean {
-    return this.list.some((delta) => delta.last <= last && delta.tables.has(table))
-  }
-
   /** Merges as long as there is something to merge. */
   async merge(store: ObjectStore, newPath: () => string, needs: NeedsEntries): Promise<void> {
     for (let group = this.mergeable(); group !== null; group = this.mergeable()) {

@@ -86,9 +86,8 @@ export class KeyIndex implements ChangeLog {
       index.addTable(name, words, index.complete(words, segments))
     }
     await index.replay(states.flatMap(({ deltas }) => deltas))
-    // One writer's manifest can be named again only if it was its own and is still the same.
-    index.manifestChanged = states.length > 1 || records.size > 0
-    if (states.length === 1) index.manifest = states[0]?.manifest ?? null
+    // What it says is of another range, or of before the deltas that were replayed.
+    index.manifestChanged = states.length > 0
     return index
   }
 
@@ -97,9 +96,13 @@ export class KeyIndex implements ChangeLog {
     records: Map<string, { words: HashWords; segments: Segment[] }>,
   ): Promise<void> {
     for (const { name, words, segments } of tables) {
-      const record = records.get(name) ?? { words, segments: [] }
+      let record = records.get(name) ?? { words, segments: [] }
+      // A writer that has got no row since the key changed knows the old hashes, and no keys.
+      if (record.words !== words && segments.some(({ run }) => run !== null)) {
+        record = { words, segments: emptied(record.segments, words) }
+      }
       for (const saved of segments) {
-        const segment = this.clip(saved, words)
+        const segment = this.clip(saved, record.words)
         if (segment === null) continue
         if (saved.run !== null) {
           const { file } = saved.run
@@ -178,11 +181,12 @@ export class KeyIndex implements ChangeLog {
     }
     if (isVoid) return false
     if (index !== undefined && index.words !== words) {
-      // The key has changed. Either the manifest knows that and the chunk is older, or what came
+      // The key has changed. Either the index knows that and the chunk is older, or what came
       // before the chunk is void: the resets of all writers lie in one epoch.
-      if (index.foldedThrough >= place.last) return false
+      if (!index.needs(payload, words + 2, place.last)) return false
+      const segments = emptied(index.segments, words)
       this.forget(index)
-      index = undefined
+      index = this.addTable(table, words, segments)
     }
     index ??= this.addTable(table, words, this.complete(words, []))
     let any = false
@@ -209,7 +213,8 @@ export class KeyIndex implements ChangeLog {
       this.manifestChanged = true
     }
     const { start, end } = this.options
-    return this.addTable(name, words, [new Segment(words, start, end, this.epoch - 1)])
+    const foldedThrough = known === undefined ? CLEAN : this.epoch - 1
+    return this.addTable(name, words, [new Segment(words, start, end, foldedThrough)])
   }
 
   /** True when no key of a table is known, not even as deleted. */
@@ -426,9 +431,10 @@ export class KeyIndex implements ChangeLog {
     if (!this.manifestChanged) return
     this.manifestChanged = false
     const tables = [...this.tables.values()].flatMap(({ name, words, segments }) => {
-      // Without a run a table is named when a delta that others need has void entries of it.
+      // Without a run a table is named as well: deltas that another table or another writer needs
+      // may have entries that were void when it was folded or reset.
       const relevant = segments.some(
-        ({ run, foldedThrough }) => run !== null || this.deltas.holds(name, foldedThrough),
+        ({ run, foldedThrough }) => run !== null || foldedThrough !== CLEAN,
       )
       if (!relevant) return []
       const records = segments.map(({ start, end, foldedThrough, run }): SegmentRecord => {
@@ -452,4 +458,11 @@ export class KeyIndex implements ChangeLog {
     this.delta = null
     this.runFiles.retain(new Set())
   }
+}
+
+/** @returns segments without keys for hashes of another length; they know what is void in deltas */
+function emptied(segments: readonly Segment[], words: HashWords): Segment[] {
+  return segments.map(({ start, end, foldedThrough }) => {
+    return new Segment(words, start, end, foldedThrough)
+  })
 }

@@ -88,9 +88,14 @@ export class TableIndex {
     return bytes
   }
 
-  /** Entries of epochs up to this one are in runs, or void, in all segments. */
-  get foldedThrough(): number {
-    return Math.min(...this.segments.map(({ foldedThrough }) => foldedThrough))
+  /** True when one of the entries, from epochs up to `last`, is neither in a run nor void. */
+  needs(entries: Int32Array, stride: number, last: number): boolean {
+    for (let at = 0; at < entries.length; at += stride) {
+      const value = entries[at]! >>> 24
+      const { start, end, foldedThrough } = this.segments[this.segmentAt[value]!]!
+      if (value >= start && value < end && foldedThrough < last) return true
+    }
+    return false
   }
 
   get isEmpty(): boolean {
