@@ -18,7 +18,7 @@ import { dataEntries, mergeDataManifests, removeAll, rewriteDeletes } from './ma
 import type { NewVector } from './manifest-plan.ts'
 import { snapshotWithId, type TableMetadata } from './metadata.ts'
 import { encodePuffin } from './puffin.ts'
-import { forgottenReleases } from './releases.ts'
+import { ReleaseLog } from './releases.ts'
 import { icebergSchema, schemaWithId, type IcebergSchema } from './schema.ts'
 import { SnapshotDraft, type ManifestEntries, type NewFile } from './snapshot-draft.ts'
 import { finishMetadata, newTableMetadata } from './table-update.ts'
@@ -113,10 +113,10 @@ export async function planCommit(
     currentSchemaId: last.schema.schemaId,
     nextRowId: draft.nextRowId,
     timestampMs,
-    released: changes.released(base, draft),
-    waiting: base?.releases ?? [],
   })
-  const rememberedFrom = base?.rememberedFrom ?? 0n
+  const releases = base?.releases ?? new ReleaseLog(0n)
+  const { sequenceNumber } = present(draft.parent, 'the last snapshot has been closed')
+  const released = { sequenceNumber, uris: changes.released(base, draft) }
   const next = draft.newUri(metadataName(base?.location ?? null))
   const metadataFile = { uri: next, bytes: Buffer.from(finished.text) }
   return {
@@ -126,18 +126,17 @@ export async function planCommit(
     writes: [...draft.writes, metadataFile],
     shared,
     garbage: finished.garbage,
-    findGarbage: async () =>
-      base === null
-        ? []
-        : forgottenReleases(files, base.metadata, finished.metadata, rememberedFrom),
-    accept: () => ({
-      location: next,
-      metadata: finished.metadata,
-      manifests: draft.manifests,
-      live: changes.accept(base?.live ?? null, draft, context.cache, base === null),
-      releases: finished.releases,
-      rememberedFrom,
-    }),
+    findGarbage: () => releases.takeFree(files, base?.metadata ?? null, finished.metadata),
+    accept: () => {
+      releases.add(released)
+      return {
+        location: next,
+        metadata: finished.metadata,
+        manifests: draft.manifests,
+        live: changes.accept(base?.live ?? null, draft, context.cache, base === null),
+        releases,
+      }
+    },
   }
 }
 

@@ -17,6 +17,7 @@ import { silentLog, type Log } from '../../runtime/base/log.ts'
 import type { Catalog, CatalogTable } from '../../runtime/catalog.ts'
 import type { ObjectStore } from '../../runtime/object-store.ts'
 import type { Committer, TableCommit } from '../../runtime/sink.ts'
+import { LakeCleanup } from './cleanup.ts'
 import type { IcebergCommittable } from './committable.ts'
 import { planCommit, type PlanContext } from './commit-plan.ts'
 import { CommitTask, pendingIntents, type PendingTable } from './commit-task.ts'
@@ -24,11 +25,8 @@ import { commitRanges, DeletesReader, epochsByTable, gatherWork } from './commit
 import { isEmptyWork, markingWork, type CommitWork } from './commit-work.ts'
 import type { IcebergIntent } from './commit-work.ts'
 import type { TableMode } from './fields.ts'
-import { LakeGarbage } from './garbage.ts'
 import { LakeFiles } from './lake-files.ts'
-import { tablePath } from './layout.ts'
 import { checkUndisturbed, intentsDone, markerOf } from './marker.ts'
-import { findOrphans, unreachable } from './orphans.ts'
 import { loadTableState, type TableState } from './table-state.ts'
 import { VectorCache } from './vectors.ts'
 
@@ -121,9 +119,7 @@ class CatalogCommitter implements IcebergCommitter {
   /** By table; in the order of use, the most recent last. */
   readonly #states = new Map<string, TableState>()
   readonly #namespaces = new Set<string>()
-  /** `null`: the caller deletes. */
-  readonly #garbage: LakeGarbage | null = null
-  #taken: string[] = []
+  readonly #cleanup: LakeCleanup
   #busy = false
 
   constructor(options: IcebergCommitterOptions) {
@@ -132,7 +128,7 @@ class CatalogCommitter implements IcebergCommitter {
     this.#log = log
     this.#clock = clock
     const graceMs = options.garbageGraceMs === undefined ? 3_600_000 : options.garbageGraceMs
-    if (graceMs !== null) this.#garbage = this.#openGarbage(graceMs)
+    this.#cleanup = new LakeCleanup({ ...options, clock, log, graceMs })
     this.#context = {
       pipeline,
       mode,
@@ -141,26 +137,6 @@ class CatalogCommitter implements IcebergCommitter {
       clock,
       history: { keep: options.historyKeep ?? 100, keepMs: options.historyKeepMs ?? 600_000 },
     }
-  }
-
-  #openGarbage(graceMs: number): LakeGarbage {
-    const { state, warehouse, catalog } = this.#options
-    return new LakeGarbage({
-      state,
-      warehouse,
-      clock: this.#clock,
-      graceMs,
-      unreachable: async (table, paths) => {
-        try {
-          return await unreachable({ catalog, warehouse }, table, paths)
-        } catch (error) {
-          // Metadata that cannot be read says nothing about its files: they stay.
-          if (!(error instanceof PipelineError) || error.error !== 'LAKE_FORMAT') throw error
-          this.#log.warn('files of a crash stay, their table cannot be read', { table, error })
-          return []
-        }
-      },
-    })
   }
 
   async commit(
@@ -198,24 +174,9 @@ class CatalogCommitter implements IcebergCommitter {
         for (const task of tasks) await task.discard(this.#context.files)
       }
       for (const task of tasks) this.#conclude(task, results)
-      await this.#tidy(tasks)
+      await this.#cleanup.tidy(tasks.flatMap(({ accepted }) => accepted ?? []))
     }
     return [...results.values()]
-  }
-
-  /** Deletes what has become free. The commit has happened: trouble here is no failure of it. */
-  async #tidy(tasks: readonly CommitTask[]): Promise<void> {
-    const { files } = this.#context
-    try {
-      for (const { accepted } of tasks) {
-        if (accepted === null) continue
-        const uris = [...accepted.garbage, ...(await accepted.findGarbage())]
-        this.#discard(uris.map((uri) => files.path(uri)))
-      }
-      await this.#garbage?.tick()
-    } catch (error) {
-      this.#log.warn('replaced files of the lake could not be deleted', { error })
-    }
   }
 
   async #commitRange(
@@ -448,33 +409,20 @@ class CatalogCommitter implements IcebergCommitter {
   }
 
   async sweep(tables: readonly string[], keep: ReadonlySet<string>): Promise<number> {
-    const { catalog, warehouse, target } = this.#options
     let found = 0
     for (const table of tables) {
-      await warehouse.removeUnfinished(tablePath(target(table)))
-      const orphans = await findOrphans({ catalog, warehouse }, target(table), keep)
-      if (orphans.length > 0) this.#log.info('files of a crash', { table, files: orphans.length })
-      if (this.#garbage === null) this.#taken.push(...orphans)
-      else await this.#garbage.addFound(target(table), orphans)
-      found += orphans.length
+      found += await this.#cleanup.sweep(this.#options.target(table), keep)
     }
     return found
   }
 
-  #discard(paths: readonly string[]): void {
-    if (this.#garbage === null) this.#taken.push(...paths)
-    else this.#garbage.add(paths)
-  }
-
   takeGarbage(): readonly string[] {
-    const taken = this.#taken
-    this.#taken = []
-    return taken
+    return this.#cleanup.take()
   }
 
   async close(): Promise<void> {
     this.#states.clear()
-    await this.#garbage?.flush()
+    await this.#cleanup.flush()
   }
 }
 

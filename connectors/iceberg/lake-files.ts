@@ -20,10 +20,16 @@ export class LakeFiles {
 
   /** @returns the path below the warehouse @throws PipelineError LAKE_FORMAT when elsewhere */
   path(uri: string): string {
-    const place = canonical(uri)
-    if (place.startsWith(this.#prefix)) return place.slice(this.#prefix.length)
+    const path = this.pathBelow(uri)
+    if (path !== null) return path
     const detail = `The warehouse is ${this.#prefix}.`
     throw new PipelineError('LAKE_FORMAT', `file ${uri} lies outside the warehouse`, { detail })
+  }
+
+  /** @returns the path below the warehouse; `null`: the file is elsewhere, and none of ours */
+  pathBelow(uri: string): string | null {
+    const place = canonical(uri)
+    return place.startsWith(this.#prefix) ? place.slice(this.#prefix.length) : null
   }
 
   /** @throws PipelineError LAKE_FORMAT when the file is missing: metadata that is lost */

@@ -66,11 +66,15 @@ export function markerOf(metadata: TableMetadata, pipeline: string): Marker | nu
 }
 
 /** The snapshot and those before it, newest first, as far as they are retained. */
-export function* ancestorsOf(metadata: TableMetadata, head: bigint | null): Generator<Snapshot> {
+export function* ancestorsOf(
+  { snapshots }: TableMetadata,
+  head: bigint | null,
+): Generator<Snapshot> {
+  const byId = new Map(snapshots.map((snapshot) => [snapshot.snapshotId, snapshot]))
   let id = head
   while (id !== null) {
-    const snapshot = snapshotWithId(metadata, id)
-    if (snapshot === null) return
+    const snapshot = byId.get(id)
+    if (snapshot === undefined) return
     yield snapshot
     id = snapshot.parentSnapshotId
   }

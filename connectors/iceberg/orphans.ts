@@ -6,18 +6,15 @@
 // commit. So only names that Millrace alone makes count; the files go much later, and only if still
 // nothing refers to them then (`unreachable`).
 
-import { PipelineError } from '../../runtime/base/errors.ts'
 import type { CatalogTable } from '../../runtime/catalog.ts'
 import { LakeFiles } from './lake-files.ts'
 import { isOwnFile, tablePath } from './layout.ts'
-import { decodeManifest, EntryStatus } from './manifest.ts'
-import { decodeManifestList } from './manifest-list.ts'
 import { parseTableMetadata } from './metadata.ts'
 import type { ScanSource } from './scan.ts'
+import { filesOfSnapshots } from './snapshot-files.ts'
 
 /**
- * Every file that a reader of any retained snapshot may open, as paths below the warehouse. An
- * entry that says that its file was removed does not count: nobody opens it.
+ * Every file that a reader of any retained snapshot may open, as paths below the warehouse.
  *
  * @returns `null` when there is no such table
  * @throws PipelineError LAKE_FORMAT
@@ -31,34 +28,16 @@ export async function reachableFiles(
   if (location === null) return null
   const files = new LakeFiles(warehouse)
   const metadata = parseTableMetadata(await files.read(location), location)
-  const uris = new Set([location, ...metadata.metadataLog.map(({ metadataFile }) => metadataFile)])
-  for (const { manifestList } of metadata.snapshots) {
-    if (manifestList === null) continue
-    uris.add(manifestList)
-    for (const manifest of decodeManifestList(await files.read(manifestList), manifestList)) {
-      if (uris.has(manifest.path)) continue
-      uris.add(manifest.path)
-      const entries = decodeManifest(await files.read(manifest.path), manifest)
-      for (const { path, status } of entries) if (status !== EntryStatus.deleted) uris.add(path)
-    }
-  }
+  const uris = await filesOfSnapshots(files, metadata.snapshots)
+  uris.add(location)
+  for (const { metadataFile } of metadata.metadataLog) uris.add(metadataFile)
   for (const name of ['statistics', 'partition-statistics']) {
     const items = metadata.rest[name]
     for (const item of Array.isArray(items) ? (items as { 'statistics-path'?: string }[]) : []) {
       if (item['statistics-path'] !== undefined) uris.add(item['statistics-path'])
     }
   }
-  return new Set([...uris].flatMap((uri) => pathBelow(files, uri)))
-}
-
-/** Files outside the warehouse are referred to, but are none of ours. */
-function pathBelow(files: LakeFiles, uri: string): string[] {
-  try {
-    return [files.path(uri)]
-  } catch (error) {
-    if (error instanceof PipelineError) return []
-    throw error
-  }
+  return new Set([...uris].flatMap((uri) => files.pathBelow(uri) ?? []))
 }
 
 /**

@@ -1,14 +1,22 @@
-// Which files a snapshot has replaced, so that they can go when the last snapshot before it is
-// expired. Commits of this process are remembered; what was committed before it (or by others) is
-// read from the manifests at the time it matters, one snapshot at a time.
+// Which files the snapshots of a table have replaced, and which of those may go. Commits of this
+// process are remembered; what was committed before it (or by others) is read from the manifests at
+// the time it matters, one snapshot at a time.
+//
+// Correctness. Along main a file that was replaced never comes back, so it is free of main as soon
+// as all snapshots that are left of main are at least as new as the one that replaced it. That says
+// nothing about other branches, tags and staged snapshots: a commit to a branch that was made from
+// an old snapshot of main is newer than what main has replaced since, and refers to it. What these
+// refer to is therefore looked up and stays; when one of them is expired, its files are looked up
+// once more, for what main does not have any more either.
 
 import type { LakeFiles } from './lake-files.ts'
 import { decodeManifest, EntryStatus } from './manifest.ts'
 import { decodeManifestList, liveFiles, type ManifestFile } from './manifest-list.ts'
 import { ancestorsOf } from './marker.ts'
 import { snapshotWithId, type Snapshot, type TableMetadata } from './metadata.ts'
+import { freedOf, SideFiles } from './snapshot-files.ts'
 
-/** Files that no snapshot from this sequence number on refers to. */
+/** Files that no snapshot of main from this sequence number on refers to. */
 export interface Release {
   readonly sequenceNumber: bigint
   readonly uris: readonly string[]
@@ -17,61 +25,103 @@ export interface Release {
 /** Replaced files that are remembered; what is beyond stays as orphans. */
 const REMEMBERED_URIS_MAX = 20_000
 
-/** @returns the smallest sequence number of a snapshot; `null`: there is none */
-function oldestOf({ snapshots }: TableMetadata): bigint | null {
-  let oldest: bigint | null = null
-  for (const { sequenceNumber } of snapshots) {
-    if (oldest === null || sequenceNumber < oldest) oldest = sequenceNumber
-  }
-  return oldest
-}
+/** What the commits to one table have replaced. It belongs to a process, not to a commit. */
+export class ReleaseLog {
+  /** Oldest first. */
+  #waiting: readonly Release[] = []
+  /** Sequence number of the first commit that is remembered. */
+  readonly #rememberedFrom: bigint
+  readonly #side = new SideFiles()
 
-/**
- * A file that a snapshot replaced is free once every retained snapshot is at least as new: sequence
- * numbers only grow, whatever branch or tag holds a snapshot.
- */
-export function dueReleases(
-  releases: readonly Release[],
-  metadata: TableMetadata,
-): { due: string[]; later: Release[] } {
-  const oldest = oldestOf(metadata)
-  const due: string[] = []
-  const later: Release[] = []
-  let waiting = 0
-  // From the newest on, so that a tag that nobody ever removes cannot make us remember without end.
-  for (const release of releases.toReversed()) {
-    if (release.uris.length === 0) continue
-    if (oldest !== null && release.sequenceNumber <= oldest) {
-      due.push(...release.uris)
-      continue
+  constructor(rememberedFrom: bigint) {
+    this.#rememberedFrom = rememberedFrom
+  }
+
+  add(release: Release): void {
+    if (release.uris.length > 0) this.#waiting = [...this.#waiting, release]
+  }
+
+  /**
+   * What has become free by a commit, each file once.
+   *
+   * @param before  metadata that the commit started from; `null`: it created the table
+   * @param after  metadata that it left, snapshots expired
+   * @throws PipelineError LAKE_FORMAT
+   */
+  async takeFree(
+    files: LakeFiles,
+    before: TableMetadata | null,
+    after: TableMetadata,
+  ): Promise<string[]> {
+    const main = mainOf(after)
+    const oldest = main.at(-1)
+    if (oldest === undefined) return []
+    const due: string[] = []
+    const waiting: Release[] = []
+    for (const release of this.#waiting) {
+      if (release.sequenceNumber <= oldest.sequenceNumber) due.push(...release.uris)
+      else waiting.push(release)
     }
-    waiting += release.uris.length
-    if (waiting <= REMEMBERED_URIS_MAX) later.unshift(release)
+    const onMain = new Set(main)
+    const side = after.snapshots.filter((snapshot) => !onMain.has(snapshot))
+    if (before !== null) {
+      due.push(...(await forgottenReleases(files, before, after, this.#rememberedFrom)))
+      due.push(...(await freedOf(files, goneFromSide(before, oldest, after), after.snapshots)))
+    }
+    const used = await this.#side.usedOf(files, side, due)
+    const held = used === null ? [{ sequenceNumber: 0n, uris: due }] : []
+    this.#waiting = youngest([...held, ...waiting])
+    return used === null ? [] : [...new Set(due)].filter((uri) => !used.has(uri))
   }
-  return { due, later }
+}
+
+/** So many that a tag that nobody ever removes cannot make us remember without end. */
+function youngest(releases: readonly Release[]): Release[] {
+  const kept: Release[] = []
+  let count = 0
+  for (const release of releases.toReversed()) {
+    count += release.uris.length
+    if (release.uris.length > 0 && count <= REMEMBERED_URIS_MAX) kept.unshift(release)
+  }
+  return kept
 }
 
 /**
- * What became free by a commit, of the snapshots that nobody remembers.
- *
- * @param before  metadata that the commit started from
- * @param after  metadata that it left, snapshots expired
- * @param rememberedFrom  sequence number from which on releases are remembered
- * @returns URIs that no retained snapshot refers to
- * @throws PipelineError LAKE_FORMAT
+ * Snapshots beside main that were expired, and that alone may have kept a file from going. What
+ * younger ones have of main's files, main itself has yet to release.
  */
-export async function forgottenReleases(
+function goneFromSide(
+  before: TableMetadata,
+  oldest: Snapshot,
+  after: TableMetadata,
+): readonly Snapshot[] {
+  const main = new Set(mainOf(before))
+  return before.snapshots.filter(
+    (snapshot) =>
+      snapshot.sequenceNumber < oldest.sequenceNumber &&
+      !main.has(snapshot) &&
+      snapshotWithId(after, snapshot.snapshotId) === null,
+  )
+}
+
+/** The head of main and what is retained before it without a gap, newest first. */
+function mainOf(metadata: TableMetadata): Snapshot[] {
+  return [...ancestorsOf(metadata, metadata.currentSnapshotId)]
+}
+
+/** What became free of main by a commit, of the snapshots that nobody remembers. */
+async function forgottenReleases(
   files: LakeFiles,
   before: TableMetadata,
   after: TableMetadata,
   rememberedFrom: bigint,
 ): Promise<string[]> {
-  const oldestBefore = oldestOf(before)
-  const oldest = oldestOf(after)
+  const main = mainOf(before)
+  const oldestBefore = main.at(-1)?.sequenceNumber ?? null
+  const oldest = mainOf(after).at(-1)?.sequenceNumber ?? null
   if (oldestBefore === null || oldest === null || oldest === oldestBefore) return []
   const uris: string[] = []
-  // Only along main: what a rollback left aside may be referred to again by what came after it.
-  for (const snapshot of ancestorsOf(before, before.currentSnapshotId)) {
+  for (const snapshot of main) {
     const { sequenceNumber, parentSnapshotId } = snapshot
     if (sequenceNumber <= oldestBefore) break
     if (sequenceNumber > oldest || sequenceNumber >= rememberedFrom) continue

@@ -8,7 +8,7 @@ import { fileIdOf } from './layout.ts'
 import { decodeManifest, EntryStatus, FileContent, isVector, vectorPlace } from './manifest.ts'
 import type { EncodedEntry, ManifestEntry } from './manifest.ts'
 import { decodeManifestList, liveFiles, type ManifestFile } from './manifest-list.ts'
-import type { Release } from './releases.ts'
+import { ReleaseLog } from './releases.ts'
 import { parseTableMetadata, snapshotWithId, type TableMetadata } from './metadata.ts'
 
 /** A data file that Millrace wrote. */
@@ -52,10 +52,8 @@ export interface TableState {
   /** Of the current snapshot; [] when there is none. */
   readonly manifests: readonly ManifestFile[]
   live: LiveFiles | null
-  /** What our own commits have replaced since this state was read, oldest first. */
-  readonly releases: readonly Release[]
-  /** Sequence number of the first of these commits, or of the next one. */
-  readonly rememberedFrom: bigint
+  /** What our own commits have replaced since this state was read; goes on to the next state. */
+  readonly releases: ReleaseLog
 }
 
 /** @throws PipelineError LAKE_FORMAT */
@@ -65,8 +63,8 @@ export async function loadTableState(files: LakeFiles, location: string): Promis
     metadata.currentSnapshotId === null
       ? []
       : await readManifestList(files, metadata, metadata.currentSnapshotId)
-  const rememberedFrom = metadata.lastSequenceNumber + 1n
-  return { location, metadata, manifests, live: null, releases: [], rememberedFrom }
+  const releases = new ReleaseLog(metadata.lastSequenceNumber + 1n)
+  return { location, metadata, manifests, live: null, releases }
 }
 
 /** @throws PipelineError LAKE_FORMAT */

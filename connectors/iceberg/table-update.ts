@@ -11,7 +11,6 @@ import { formatMarker, markerName, tagName, type Marker } from './marker.ts'
 import { branchAt, formatTableMetadata, UNPARTITIONED, UNSORTED } from './metadata.ts'
 import type { MetadataLogEntry, Snapshot, TableMetadata } from './metadata.ts'
 import type { IcebergSchema } from './schema.ts'
-import { dueReleases, type Release } from './releases.ts'
 
 /** Superseded metadata files that stay for readers who look back. */
 const METADATA_LOG_MAX = 20
@@ -60,16 +59,12 @@ export interface TableUpdate {
   readonly currentSchemaId: number
   readonly nextRowId: bigint
   readonly timestampMs: number
-  /** URIs that the base refers to and the last of the new snapshots does not. */
-  readonly released: readonly string[]
-  /** What earlier commits released and older snapshots still refer to. */
-  readonly waiting: readonly Release[]
 }
 
 export interface FinishedUpdate {
   readonly metadata: TableMetadata
   readonly text: string
-  readonly releases: readonly Release[]
+  /** URIs of metadata files and manifest lists that are no longer named. */
   readonly garbage: readonly string[]
 }
 
@@ -111,11 +106,9 @@ export function finishMetadata(
     nextRowId: update.nextRowId,
   }
   const { metadata, expired } = expireSnapshots(grown, timestampMs, context.history)
-  const released = { sequenceNumber: head.sequenceNumber, uris: update.released }
-  const { due, later } = dueReleases([...update.waiting, released], metadata)
   const lists = expired.flatMap(({ manifestList }) => (manifestList === null ? [] : [manifestList]))
-  const garbage = [...log.dropped, ...lists, ...due]
-  return { metadata, text: formatTableMetadata(metadata), releases: later, garbage }
+  const garbage = [...log.dropped, ...lists]
+  return { metadata, text: formatTableMetadata(metadata), garbage }
 }
 
 function markerFor(work: CommitWork, schemaId: number, lastColumnId: number): Marker {

@@ -26,7 +26,7 @@ interface Epoch {
   readonly ddl: number
   /** The commit waits for later epochs. */
   readonly waits: boolean
-  readonly before: 'nothing' | 'restart' | 'foreign'
+  readonly before: 'nothing' | 'restart' | 'foreign' | 'branch' | 'staged'
   readonly answers: readonly ('lost' | 'refused')[]
 }
 
@@ -38,7 +38,9 @@ const epoch: fc.Arbitrary<Epoch> = fc.record({
   truncated: fc.integer({ min: 0, max: 9 }).map((roll) => roll === 0),
   ddl: fc.integer({ min: 0, max: 12 }).map((roll) => (roll < 3 ? roll : 0)),
   waits: fc.integer({ min: 0, max: 3 }).map((roll) => roll === 0),
-  before: fc.constantFrom('nothing', 'nothing', 'nothing', 'restart', 'foreign'),
+  before: fc.constantFrom(
+    ...(['nothing', 'nothing', 'nothing', 'restart', 'foreign', 'branch', 'staged'] as const),
+  ),
   answers: fc.array(fc.constantFrom('lost', 'refused'), { maxLength: 2 }),
 })
 
@@ -83,9 +85,9 @@ class History {
 
   async run(epoch: Epoch): Promise<void> {
     if (epoch.before === 'restart') this.committer = this.open()
-    if (epoch.before === 'foreign' && this.lake.known.get(TABLE)?.uuid !== undefined) {
-      // A foreign engine sees no pending intent; its rows are not of the model.
-      await foreignAppend(this.lake, TABLE)
+    const isForeign = epoch.before !== 'restart' && epoch.before !== 'nothing'
+    if (isForeign && this.lake.known.get(TABLE)?.uuid !== undefined) {
+      await this.appendForeign(epoch.before)
     }
     this.clock.nowMsValue += 1000
     this.pending.push(await this.prepare(epoch))
@@ -97,6 +99,19 @@ class History {
     this.lake.learn(commits)
     this.pending = []
     for (const path of this.committer.takeGarbage()) await this.lake.warehouse.delete(path)
+  }
+
+  /** A foreign engine sees no pending intent; its rows are not of the model. */
+  async appendForeign(where: Epoch['before']): Promise<void> {
+    if (where === 'foreign') {
+      await foreignAppend(this.lake, TABLE)
+      return
+    }
+    // Beside main, from the oldest snapshot that there is.
+    const { snapshots } = (await this.lake.scan(TABLE)).metadata
+    const parent = snapshots[0]!.snapshotId
+    const branch = where === 'branch' ? 'audit' : null
+    await foreignAppend(this.lake, TABLE, { parent, branch, keep: 1 })
   }
 
   async check(): Promise<void> {
@@ -182,6 +197,8 @@ test('two hundred epochs merge their manifests and lose nothing', async () => {
   const long = fc
     .tuple(histories(100), histories(100))
     .map((halves) => halves.flat().map((epoch, index) => ({ ...epoch, truncated: index === 120 })))
+    // Staged snapshots stay: each is looked through again at every check.
+    .map((epochs) => epochs.filter(({ before }) => before !== 'staged'))
   const property = fc.asyncProperty(long, (history) => play(history, 10))
   await fc.assert(property, { numRuns: 1, endOnFailure: true })
 })

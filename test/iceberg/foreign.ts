@@ -4,10 +4,12 @@
 import { randomId63, randomUuid } from '../../runtime/base/clock.ts'
 import { LakeFiles } from '../../connectors/iceberg/lake-files.ts'
 import { dataFileRecord, encodeAdded } from '../../connectors/iceberg/manifest.ts'
-import { formatTableMetadata, type TableMetadata } from '../../connectors/iceberg/metadata.ts'
+import { branchAt, formatTableMetadata } from '../../connectors/iceberg/metadata.ts'
+import { snapshotWithId, type TableMetadata } from '../../connectors/iceberg/metadata.ts'
 import { schemaWithId } from '../../connectors/iceberg/schema.ts'
 import { SnapshotDraft } from '../../connectors/iceberg/snapshot-draft.ts'
-import { loadTableState, type TableState } from '../../connectors/iceberg/table-state.ts'
+import { loadTableState, readManifestList } from '../../connectors/iceberg/table-state.ts'
+import type { TableState } from '../../connectors/iceberg/table-state.ts'
 import { NO_METRICS, targetOf, type Lake } from './lake.ts'
 
 /** Puts metadata in place of the table's current one. */
@@ -32,17 +34,31 @@ export async function foreignUpdate(
   return metadata
 }
 
+export interface ForeignCommit {
+  /** Snapshot to go on from; default: the head of main. */
+  readonly parent?: bigint
+  /** Branch that moves to the new snapshot; `null`: it is only staged. Default main. */
+  readonly branch?: string | null
+  /** Snapshots of the branch that stay. */
+  readonly keep?: number
+}
+
 /** Appends one data file that Millrace knows nothing of. */
-export async function foreignAppend(lake: Lake, table: string): Promise<TableMetadata> {
+export async function foreignAppend(
+  lake: Lake,
+  table: string,
+  { parent, branch = 'main', keep }: ForeignCommit = {},
+): Promise<TableMetadata> {
   return foreignUpdate(lake, table, async (state, files) => {
-    const { metadata, manifests } = state
+    const { metadata } = state
     const folder = files.path(metadata.location)
     const path = `${folder}/data/00000-0-${randomUuid()}.parquet`
     await lake.warehouse.put(path, new Uint8Array(102))
     const record = { fileId: 0, path, schemaVersion: 0, rows: 2, bytes: 102, metrics: NO_METRICS }
+    const head = parent ?? metadata.currentSnapshotId
     const draft = new SnapshotDraft(files, `${folder}/metadata`, {
-      parent: metadata.snapshots.find((s) => s.snapshotId === metadata.currentSnapshotId) ?? null,
-      manifests,
+      parent: head === null ? null : snapshotWithId(metadata, head),
+      manifests: head === null ? [] : await readManifestList(files, metadata, head),
       lastSequenceNumber: metadata.lastSequenceNumber,
       nextRowId: metadata.nextRowId,
       timestampMs: metadata.lastUpdatedMs,
@@ -57,15 +73,19 @@ export async function foreignAppend(lake: Lake, table: string): Promise<TableMet
     draft.writeManifest(snapshotId, schema, { content: 'data', added, existing: [], deleted: [] })
     draft.close(snapshotId, schema.schemaId, {})
     for (const { uri, bytes } of draft.writes) await lake.warehouse.put(files.path(uri), bytes)
-    const main = { ...metadata.refs['main']!, snapshotId }
-    return {
+    const grown = {
       ...metadata,
       lastSequenceNumber: draft.sequenceNumber - 1n,
-      currentSnapshotId: snapshotId,
       snapshots: [...metadata.snapshots, ...draft.snapshots],
-      snapshotLog: [...metadata.snapshotLog, { snapshotId, timestampMs: metadata.lastUpdatedMs }],
-      refs: { ...metadata.refs, main },
       nextRowId: draft.nextRowId,
     }
+    if (branch === null) return grown
+    const ref = { ...(metadata.refs[branch] ?? branchAt(snapshotId)), snapshotId }
+    const kept = keep === undefined ? {} : { minSnapshotsToKeep: keep, maxSnapshotAgeMs: 1 }
+    const refs = { ...metadata.refs, [branch]: { ...ref, ...kept } }
+    if (branch !== 'main') return { ...grown, refs }
+    const entry = { snapshotId, timestampMs: metadata.lastUpdatedMs }
+    const snapshotLog = [...metadata.snapshotLog, entry]
+    return { ...grown, refs, currentSnapshotId: snapshotId, snapshotLog }
   })
 }
