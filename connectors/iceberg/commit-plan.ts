@@ -328,11 +328,12 @@ class LiveChanges {
     this.#sequenceNumber = sequenceNumber
   }
 
-  /** Files of the base that no later snapshot refers to. */
+  /** Files of the base and of the snapshots on the way that the last one does not refer to. */
   released(base: TableState | null, draft: SnapshotDraft): string[] {
-    if (base === null) return []
     const stay = new Set(draft.manifests.map(({ path }) => path))
-    const gone = base.manifests.map(({ path }) => path).filter((path) => !stay.has(path))
+    const before = base?.manifests.map(({ path }) => path) ?? []
+    const gone = [...new Set([...before, ...draft.listed])].filter((path) => !stay.has(path))
+    if (base === null) return gone
     if (this.#removed !== null) return [...gone, ...this.#removed]
     // A Puffin file stays until none of its vectors is live.
     const superseded = new Set(this.#planned?.superseded)

@@ -149,10 +149,13 @@ export class SnapshotDraft {
     this.created = []
     this.kept = list.manifests.filter((manifest) => liveFiles(manifest) > 0)
     this.manifests = list.manifests
+    for (const { path } of list.manifests) this.listed.add(path)
   }
 
   /** The list of the last snapshot that was closed. */
   manifests: readonly ManifestFile[] = []
+  /** URIs of the manifests in the lists of all of them. */
+  readonly listed = new Set<string>()
 }
 
 function rowsOf(entries: readonly CountedEntry[]): bigint {

@@ -1,11 +1,13 @@
-// Which replaced files may go: those that no retained snapshot refers to, on whatever branch it is.
+// Which replaced files may go: those that no retained snapshot refers to, on whatever branch it is,
+// and all of them.
 
 import { expect, test } from 'vitest'
 import { branchAt } from '../../connectors/iceberg/metadata.ts'
-import { openLake, table } from './committer-fixture.ts'
+import { findOrphans } from '../../connectors/iceberg/orphans.ts'
+import { openLake, table, target } from './committer-fixture.ts'
 import { foreignAppend, foreignUpdate } from './foreign.ts'
 import { checkInvariants } from './invariants.ts'
-import { handClock, ORDERS, type Lake } from './lake.ts'
+import { handClock, ORDERS, schemaOf, type Lake } from './lake.ts'
 
 type IcebergCommitter = ReturnType<Lake['committer']>
 
@@ -94,3 +96,41 @@ async function countFiles(lake: Lake): Promise<Record<string, number>> {
   const count = (pattern: RegExp): number => names.filter((name) => pattern.test(name)).length
   return { lists: count(/\/snap-/), manifests: count(/-[md]\.avro/), vectors: count(/\.puffin/) }
 }
+
+test.for(RESTARTS)(
+  'nothing is left of what no snapshot refers to ($restarts restarted)',
+  async ({ every }) => {
+    const lake = await openLake()
+    const options = { historyKeep: 6, historyKeepMs: 0 }
+    let committer = lake.committer(options)
+    const wider = (version: number): typeof ORDERS =>
+      schemaOf(
+        table,
+        Array.from({ length: version + 2 }, (_, index) => [`c${index}`, { kind: 'long' }] as const),
+        version,
+      )
+    let version = 0
+    await lake.commit(committer, { table, schemas: [ORDERS] })
+    for (let epoch = 1; epoch < 30; epoch++) {
+      if (epoch % every === 0) committer = lake.committer(options)
+      const truncated = epoch % 7 === 0
+      const before = await lake.hollowFile(table, version, 3)
+      const schemas = epoch % 5 === 0 ? [wider(++version), wider(++version)] : []
+      const after = await lake.hollowFile(table, version, 3)
+      const deletes = [
+        new Map([
+          [before.fileId, [0]],
+          [after.fileId, [1]],
+        ]),
+      ]
+      await lake.commit(committer, { table, truncated, schemas, files: [before, after], deletes })
+      await deleteFreed(lake, committer)
+      await checkInvariants(lake, table)
+    }
+    for (let epoch = 0; epoch < 7; epoch++) {
+      await lake.commit(committer, { table, files: [await lake.hollowFile(table, version, 1)] })
+      await deleteFreed(lake, committer)
+    }
+    expect(await findOrphans(lake, target, new Set())).toEqual([])
+  },
+)
