@@ -52,10 +52,12 @@ export interface CommitPlan {
   readonly shared: readonly NewFile[]
   /** The table after the swap; call it once, when the swap is known to have happened. */
   readonly accept: () => TableState
-  /** URIs that nothing refers to any more once the swap has happened. */
-  readonly garbage: readonly string[]
-  /** More of them, which have to be looked for; call it after the swap. */
-  readonly findGarbage: () => Promise<readonly string[]>
+  /** URIs of metadata files that the metadata does not name any more. */
+  readonly superseded: readonly string[]
+  /** URIs of manifest lists whose snapshots have expired. */
+  readonly expiredLists: readonly string[]
+  /** URIs of files that no snapshot refers to any more; call it after `accept`. */
+  readonly findFree: () => Promise<readonly string[]>
 }
 
 interface Step {
@@ -125,8 +127,9 @@ export async function planCommit(
     metadata: finished.metadata,
     writes: [...draft.writes, metadataFile],
     shared,
-    garbage: finished.garbage,
-    findGarbage: () => releases.takeFree(files, base?.metadata ?? null, finished.metadata),
+    superseded: finished.superseded,
+    expiredLists: finished.expiredLists,
+    findFree: () => releases.takeFree(files, base?.metadata ?? null, finished.metadata),
     accept: () => {
       releases.add(released)
       return {

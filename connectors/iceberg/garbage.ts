@@ -38,14 +38,22 @@ interface GarbageList {
   readonly table: CatalogTable | null
 }
 
+interface OpenList {
+  readonly list: string
+  readonly paths: string[]
+  /** Paths that must go in one tick, if need be more than a tick bears. */
+  readonly atOnce: number
+}
+
 export class LakeGarbage {
   readonly #options: GarbageOptions
   /** Lists that are due some day, the soonest first; `null`: not read yet. */
   #lists: string[] | null = null
-  /** Rest of the list that is being worked off. */
-  #current: { readonly list: string; readonly paths: string[]; readonly atOnce: number } | null =
-    null
-  #fresh: string[] = []
+  /** The list that is being worked off, with what is left of it. */
+  #current: OpenList | null = null
+  /** Not written down yet, by grace. */
+  #fresh = new Map<number, string[]>()
+  #freshCount = 0
   #flushedMs: number
 
   constructor(options: GarbageOptions) {
@@ -53,42 +61,53 @@ export class LakeGarbage {
     this.#flushedMs = options.clock.nowMs()
   }
 
-  /** @param paths  relative to the warehouse; nothing refers to them */
-  add(paths: readonly string[]): void {
-    this.#fresh.push(...paths)
+  /**
+   * @param paths  relative to the warehouse; nothing refers to them
+   * @param graceMs  shorter than that of the options, where readers are done sooner
+   */
+  add(paths: readonly string[], graceMs = this.#options.graceMs): void {
+    const grace = Math.min(graceMs, this.#options.graceMs)
+    const fresh = this.#fresh.get(grace) ?? []
+    fresh.push(...paths)
+    this.#fresh.set(grace, fresh)
+    this.#freshCount += paths.length
   }
 
   /** Writes the list down from time to time, and deletes some of what is due. Call it often. */
   async tick(): Promise<void> {
     const late = this.#options.clock.nowMs() - this.#flushedMs >= FLUSH_MS
-    if (late || this.#fresh.length >= FLUSH_PATHS_MAX) await this.flush()
+    if (late || this.#freshCount >= FLUSH_PATHS_MAX) await this.flush()
     await this.#deleteDue()
   }
 
   /** Files of `table` that a sweep found, relative to the warehouse. */
   async addFound(table: CatalogTable, paths: readonly string[]): Promise<void> {
+    const { graceMs } = this.#options
     for (let start = 0; start < paths.length; start += FOUND_MAX) {
-      await this.#write({ paths: paths.slice(start, start + FOUND_MAX), table })
+      await this.#write({ paths: paths.slice(start, start + FOUND_MAX), table }, graceMs)
     }
   }
 
   /** Makes what was added durable. */
   async flush(): Promise<void> {
     this.#flushedMs = this.#options.clock.nowMs()
-    if (this.#fresh.length === 0) return
-    const paths = this.#fresh
-    await this.#write({ paths, table: null })
-    this.#fresh = this.#fresh.slice(paths.length)
+    for (const [graceMs, fresh] of this.#fresh) {
+      const paths = [...fresh]
+      if (paths.length > 0) await this.#write({ paths, table: null }, graceMs)
+      fresh.splice(0, paths.length)
+      this.#freshCount -= paths.length
+    }
   }
 
-  async #write({ paths, table }: GarbageList): Promise<void> {
-    const { state, clock, graceMs } = this.#options
+  async #write({ paths, table }: GarbageList, graceMs: number): Promise<void> {
+    const { state, clock } = this.#options
     const lists = await this.#known()
     const due = String(clock.nowMs() + graceMs).padStart(15, '0')
     const list = `${FOLDER}/${due}-${randomUuid()}.json`
     const of = table === null ? {} : { table: { namespace: table.namespace, name: table.name } }
     await state.put(list, Buffer.from(formatJson({ paths, ...of })))
     lists.push(list)
+    lists.sort()
   }
 
   async #known(): Promise<string[]> {
@@ -96,27 +115,36 @@ export class LakeGarbage {
     return this.#lists
   }
 
+  /** As many lists as one tick bears: several may become due between two ticks. */
   async #deleteDue(): Promise<void> {
-    const { state, warehouse, clock } = this.#options
-    const lists = await this.#known()
-    const [next] = lists
-    if (this.#current === null) {
-      if (next === undefined || dueMs(next) > clock.nowMs()) return
-      this.#current = await this.#open(next)
+    for (let budget = DELETE_MAX; budget > 0;) {
+      this.#current ??= await this.#openNext()
+      if (this.#current === null) return
+      const { list, paths, atOnce } = this.#current
+      const dead = paths.splice(0, Math.max(atOnce, budget))
+      for (const path of dead) await this.#options.warehouse.delete(path)
+      budget -= dead.length
+      if (paths.length === 0) await this.#close(list)
     }
-    const { list, paths, atOnce } = this.#current
-    for (const path of paths.splice(0, atOnce)) await warehouse.delete(path)
-    if (paths.length > 0) return
-    // Deleting again after a crash harms nobody, so the list goes last.
-    await state.delete(list)
-    lists.shift()
+  }
+
+  async #openNext(): Promise<OpenList | null> {
+    const [next] = await this.#known()
+    const isDue = next !== undefined && dueMs(next) <= this.#options.clock.nowMs()
+    return isDue ? this.#open(next) : null
+  }
+
+  /** Deleting again after a crash harms nobody, so the list goes last. */
+  async #close(list: string): Promise<void> {
+    await this.#options.state.delete(list)
+    this.#lists = (await this.#known()).filter((other) => other !== list)
     this.#current = null
   }
 
-  async #open(list: string): Promise<{ list: string; paths: string[]; atOnce: number }> {
+  async #open(list: string): Promise<OpenList> {
     const { state, unreachable } = this.#options
     const { paths, table } = await readList(state, list)
-    if (table === null) return { list, paths, atOnce: DELETE_MAX }
+    if (table === null) return { list, paths, atOnce: 0 }
     const free = [...(await unreachable(table, paths))]
     // All of them in this tick: what was asked now may be otherwise after the next commit.
     return { list, paths: free, atOnce: free.length }

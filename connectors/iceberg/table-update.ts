@@ -64,8 +64,10 @@ export interface TableUpdate {
 export interface FinishedUpdate {
   readonly metadata: TableMetadata
   readonly text: string
-  /** URIs of metadata files and manifest lists that are no longer named. */
-  readonly garbage: readonly string[]
+  /** URIs of metadata files that the log no longer names. */
+  readonly superseded: readonly string[]
+  /** URIs of the manifest lists of expired snapshots. */
+  readonly expiredLists: readonly string[]
 }
 
 /** @param location  of the base; `null`: the table is created */
@@ -106,9 +108,9 @@ export function finishMetadata(
     nextRowId: update.nextRowId,
   }
   const { metadata, expired } = expireSnapshots(grown, timestampMs, context.history)
-  const lists = expired.flatMap(({ manifestList }) => (manifestList === null ? [] : [manifestList]))
-  const garbage = [...log.dropped, ...lists]
-  return { metadata, text: formatTableMetadata(metadata), garbage }
+  const expiredLists = expired.flatMap(({ manifestList }) => manifestList ?? [])
+  const text = formatTableMetadata(metadata)
+  return { metadata, text, superseded: log.dropped, expiredLists }
 }
 
 function markerFor(work: CommitWork, schemaId: number, lastColumnId: number): Marker {
