@@ -145,15 +145,19 @@ export class LogStructure {
     const loosened = before?.loosened ?? new Set<number>()
     try {
       const shape = registry.shapeNow(table, factsOf(before))
-      const joined = reading.joined.get(table.oid)
-      const joinedAt = before?.joinedAt ?? joined ?? reading.snapshot.xmax
-      const now = registry.knownOf(table, shape, loosened, joinedAt)
+      const joined = reading.joined.has(table.oid)
+      const read = registry.knownOf(table, shape, loosened, reading.xid)
+      const gap = before === null ? null : membershipGap(before, read, joined)
+      // A transaction that was open when the table joined, or came back, may have written rows that
+      // no event will carry: its chunks wait until none before `xid` is running (H4).
+      const stayed = before !== null && !joined && gap === null
+      const now = stayed ? { ...read, joinedAt: before.joinedAt } : read
       registry.set(now)
       if (before === null) {
         this.context.tableChanged(shape.source, order)
         return
       }
-      const silent = membershipGap(before, now, joined !== undefined) ?? silentChange(before, now)
+      const silent = gap ?? silentChange(before, now)
       if (silent !== null) this.context.park(key, silent)
       // Also of a table that was just parked: a resync starts from the structure it was told last.
       if (silent !== null || signatureOf(before.shape) !== signatureOf(shape)) {
@@ -252,7 +256,10 @@ export class LogStructure {
     try {
       const shape = shapeOfRelation(relation, attnums, table, before?.shape ?? null, facts, source)
       const joinedAt = before === null ? await nextXid(ask) : before.joinedAt
-      const read = registry.knownOf(table, shape, facts.loosened, joinedAt)
+      const latest = registry.knownOf(table, shape, facts.loosened, joinedAt)
+      // Whether the table has left and come back since is for the next poll to find, by this.
+      const memberSince = before?.memberSince ?? latest.memberSince
+      const read = { ...latest, memberSince }
       // A catalog that is ahead of the log has files of a change that is still to come in the log:
       // taken down now, nothing would show then that the change wrote all rows anew.
       const ahead = before !== null && this.isAhead(shape, table, facts)

@@ -12,6 +12,7 @@ import {
   addTablesSql,
   createPublicationSql,
   readPublication,
+  requireUnchanged,
   requireWhole,
   unpublishable,
   unusableMembership,
@@ -30,7 +31,7 @@ import { shapeOfCatalog } from './shape.ts'
 import type { SavedState } from './state.ts'
 import { connectLog, identifySystem, timelineEnd, type SystemIdentity } from './stream.ts'
 import { nextXid } from './structure.ts'
-import { factsOf, TableRegistry } from './tables.ts'
+import { factsOf, NO_MEMBER, TableRegistry } from './tables.ts'
 
 /** How long a slot may still be held by a connection of our own that died. */
 const SLOT_WAIT_MS = 30_000
@@ -70,14 +71,14 @@ export async function openSource(
   const types = new TypeCatalog()
   const captured = await readCaptured(options, ask, types)
   if (checkpoint === null) requireReadable(options, captured, types)
-  const publication = await openPublication(options, ask, facts, captured, checkpoint)
+  const { publication, joined } = await openPublication(options, ask, facts, captured, checkpoint)
   const registry = new TableRegistry(options, types, publication)
   const position =
     checkpoint === null
       ? await openSlot(options, ask, renew)
       : await resumeSlot(options, ask, checkpoint.lsn)
   const xid = await nextXid(ask)
-  if (checkpoint !== null) await restore(registry, ask, checkpoint.state)
+  if (checkpoint !== null) await restore(registry, ask, checkpoint.state, joined)
   admit(registry, captured, xid, checkpoint === null)
   const sourceEpoch = checkpoint?.sourceEpoch ?? 0
   return { facts, identity, registry, position, sourceEpoch, xid }
@@ -175,22 +176,21 @@ function requireReadable(
   }
 }
 
-/** The publication, made or completed. @throws PipelineError LOG_GAP when it is another one */
+/**
+ * The publication, made or completed, and the oids of the tables that joined it now.
+ *
+ * @throws PipelineError LOG_GAP when it is another one, or was altered
+ */
 async function openPublication(
   options: PostgresOptions,
   ask: Ask,
   facts: ServerFacts,
   captured: readonly CatalogTable[],
   checkpoint: Checkpoint | null,
-): Promise<Publication> {
+): Promise<{ publication: Publication; joined: ReadonlySet<number> }> {
   const name = options.publication
   const before = await readPublication(ask, name, facts.version)
-  if (checkpoint !== null && before?.oid !== checkpoint.state.publication) {
-    const what = before === null ? 'was dropped' : 'was dropped and created again'
-    throw new PipelineError('LOG_GAP', `publication "${name}" ${what}`, {
-      detail: 'Changes that were made without it are not in the log.',
-    })
-  }
+  if (checkpoint !== null) requireUnchanged(before, checkpoint.state.publication, name)
   const joining = captured.filter(
     (table) =>
       before?.members.has(table.oid) !== true && unpublishable(table, options.keyed) === null,
@@ -200,7 +200,7 @@ async function openPublication(
   const now = await readPublication(ask, name, facts.version)
   if (now === null) throw new PipelineError('SERVER_UNSUITABLE', `publication "${name}" vanished`)
   requireWhole(now, name)
-  return now
+  return { publication: now, joined: new Set(joining.map(({ oid }) => oid)) }
 }
 
 /**
@@ -259,8 +259,17 @@ async function freeSlot(
   }
 }
 
-async function restore(registry: TableRegistry, ask: Ask, state: SavedState): Promise<void> {
-  for (const table of state.tables) registry.set(table)
+/** @param joined  tables that were not published until now: those we know had been out */
+async function restore(
+  registry: TableRegistry,
+  ask: Ask,
+  state: SavedState,
+  joined: ReadonlySet<number>,
+): Promise<void> {
+  for (const table of state.tables) {
+    const wasOut = joined.has(table.shape.oid)
+    registry.set(wasOut ? { ...table, memberSince: NO_MEMBER } : table)
+  }
   const oids = state.tables.flatMap(({ shape }) => shape.columns.map(({ type }) => type))
   await registry.types.load(ask, oids)
 }

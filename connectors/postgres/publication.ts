@@ -10,6 +10,8 @@ import { quoteName } from './connect.ts'
 export interface Publication {
   /** Differs when it was dropped and created again. */
   readonly oid: string
+  /** Transaction that last altered what it publishes; tables that come and go leave it as it is. */
+  readonly changedBy: string
   readonly viaRoot: boolean
   readonly publishes: { insert: boolean; update: boolean; delete: boolean; truncate: boolean }
   /** Stored generated columns are carried. */
@@ -34,8 +36,9 @@ export async function readPublication(
 ): Promise<Publication | null> {
   const generated = version >= 180_000 ? `pubgencols::text = 's'` : 'false'
   const [row] = await ask(
-    `SELECT oid::text AS oid, pubviaroot AS "viaRoot", pubinsert AS insert, pubupdate AS update,
-       pubdelete AS delete, pubtruncate AS truncate, ${generated} AS generated
+    `SELECT oid::text AS oid, xmin::text AS "changedBy", pubviaroot AS "viaRoot",
+       pubinsert AS insert, pubupdate AS update, pubdelete AS delete,
+       pubtruncate AS truncate, ${generated} AS generated
      FROM pg_publication WHERE pubname = $1`,
     [name],
   )
@@ -54,6 +57,7 @@ export async function readPublication(
   )
   return {
     oid: String(row['oid']),
+    changedBy: String(row['changedBy']),
     viaRoot: row['viaRoot'] === true,
     publishes: {
       insert: row['insert'] === true,
@@ -148,6 +152,26 @@ export function unusableMembership(
     })
   }
   return null
+}
+
+/**
+ * A publication that was dropped and created again has published nothing in between, and a server
+ * of version 18 skips a missing one with no more than a warning in its own log. One that was
+ * altered may have left out anything for a while, whatever it publishes now.
+ *
+ * @throws PipelineError LOG_GAP
+ */
+export function requireUnchanged(
+  now: Publication | null,
+  before: { readonly oid: string; readonly changedBy: string },
+  name: string,
+): asserts now is Publication {
+  if (now !== null && now.oid === before.oid && now.changedBy === before.changedBy) return
+  const again = now?.oid === before.oid ? 'was altered' : 'was dropped and created again'
+  const what = now === null ? 'was dropped' : again
+  throw new PipelineError('LOG_GAP', `publication "${name}" ${what}`, {
+    detail: 'Changes that were made without it, or that it left out, are not in the log.',
+  })
 }
 
 /** @throws PipelineError SERVER_UNSUITABLE when changes of a kind are left out of the log */

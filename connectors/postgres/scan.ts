@@ -25,6 +25,7 @@ const NO_FACTS: TableFacts = { loosened: new Set(), files: null }
 /** Before the first start there is none, and every column is carried. */
 const NO_PUBLICATION: Publication = {
   oid: '',
+  changedBy: '',
   viaRoot: true,
   publishes: { insert: true, update: true, delete: true, truncate: true },
   generated: false,

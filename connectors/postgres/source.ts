@@ -212,12 +212,13 @@ class PostgresSource implements Source {
 
   save(): Uint8Array {
     const { facts, identity, registry, sourceEpoch, xid } = this.ready
+    const { oid, changedBy } = registry.publication
     return encodeState({
       system: identity.system,
       timeline: identity.timeline,
       database: facts.databaseOid,
       slot: this.options.slot,
-      publication: registry.publication.oid,
+      publication: { oid, changedBy },
       sourceEpoch,
       highest: this.highest,
       unseen: this.delivered.save(),

@@ -49,7 +49,8 @@ export interface SavedState {
   readonly timeline: number
   readonly database: string
   readonly slot: string
-  readonly publication: string
+  /** Who the publication is, and how it was altered last. */
+  readonly publication: { readonly oid: string; readonly changedBy: string }
   readonly sourceEpoch: number
   /** Largest HIGH that a chunk was given: rows up to there may be in the lake. */
   readonly highest: Lsn

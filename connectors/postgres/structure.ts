@@ -17,6 +17,8 @@ import type { Lsn } from './lsn.ts'
 import {
   addTablesSql,
   readPublication,
+  requireUnchanged,
+  requireWhole,
   unpublishable,
   unusableMembership,
   type Publication,
@@ -35,9 +37,11 @@ export interface Reading {
   readonly tables: readonly CatalogTable[]
   /** Captured tables that cannot, and why. */
   readonly refused: ReadonlyMap<string, PipelineError>
-  /** By oid: tables that joined the publication for this reading, and the xmax noted after it. */
-  readonly joined: ReadonlyMap<number, number>
+  /** Oids of tables that joined the publication for this reading. */
+  readonly joined: ReadonlySet<number>
   readonly publication: Publication
+  /** A transaction id that was still to be given when `publication` was read. */
+  readonly xid: number
 }
 
 const ATTEMPTS = 5
@@ -61,7 +65,8 @@ export class StructurePoll {
 
   /**
    * @returns what the catalog says now; `null` when it says what it said before
-   * @throws PipelineError LOG_GAP when the publication is gone or another one
+   * @throws PipelineError LOG_GAP when the publication is gone or another one, SERVER_UNSUITABLE
+   *         when it leaves out changes of a kind
    */
   async poll(): Promise<Reading | null> {
     for (let attempt = 1; ; attempt++) {
@@ -81,7 +86,7 @@ export class StructurePoll {
     const oids = captured.map(({ oid }) => oid)
     for (const { shape } of registry.all()) if (!oids.includes(shape.oid)) oids.push(shape.oid)
     const publication = await readPublication(ask, registry.options.publication, this.facts.version)
-    requireSamePublication(publication, registry)
+    this.requirePublication(publication)
     const members = [...publication.members].map(([oid, { since }]) => `${oid}:${since}`)
     const now = [await fingerprint(ask, oids), members.sort().join()].join(' ')
     if (now === this.last) return null
@@ -104,8 +109,9 @@ export class StructurePoll {
       ({ namespace, name, isPartition }) => !isPartition && registry.captured(namespace, name),
     )
     const refused = new Map<string, PipelineError>()
-    const joined = new Map<number, number>()
+    const joined = new Set<number>()
     let publication = before
+    let xid = snapshot.xmax
     for (const table of captured) {
       const reason =
         unpublishable(table, registry.options.keyed) ?? unusableMembership(publication, table)
@@ -116,7 +122,8 @@ export class StructurePoll {
       const isMember = publication.members.has(table.oid)
       if (isMember && registry.withOid(table.oid) !== null) continue
       try {
-        joined.set(table.oid, await joinPublication(ask, registry, table, isMember))
+        if (!isMember) await ask(addTablesSql(registry.options.publication, [table]))
+        joined.add(table.oid)
       } catch (error) {
         if (!(error instanceof PipelineError) || error.error === 'CONNECT_FAILED') throw error
         refused.set(tableKey(table), error)
@@ -124,46 +131,23 @@ export class StructurePoll {
     }
     if (joined.size > 0) {
       const after = await readPublication(ask, registry.options.publication, this.facts.version)
-      requireSamePublication(after, registry)
+      this.requirePublication(after)
       publication = after
+      xid = await nextXid(ask)
     }
     const readable = captured.filter((table) => !refused.has(tableKey(table)))
-    return { lsn, snapshot, tables: readable, refused, joined, publication }
+    return { lsn, snapshot, tables: readable, refused, joined, publication, xid }
   }
-}
 
-/**
- * Lets a table join. A transaction that is open at that moment may have written rows that no event
- * will carry, so its chunks wait until no transaction before the returned id is running (H4).
- */
-export async function joinPublication(
-  ask: Ask,
-  registry: TableRegistry,
-  table: CatalogTable,
-  isMember: boolean,
-): Promise<number> {
-  if (!isMember) await ask(addTablesSql(registry.options.publication, [table]))
-  return nextXid(ask)
+  private requirePublication(now: Publication | null): asserts now is Publication {
+    const { publication, options } = this.registry
+    if (now !== null) requireWhole(now, options.publication)
+    requireUnchanged(now, publication, options.publication)
+  }
 }
 
 /** @returns the id that the next transaction will take, or a later one */
 export async function nextXid(ask: Ask): Promise<number> {
   const [row] = await ask('SELECT pg_current_snapshot()::text AS snapshot')
   return parseSnapshot(String(row?.['snapshot'])).xmax
-}
-
-/**
- * A publication that was dropped and created again has published nothing in between, and a server
- * of version 18 skips a missing one with no more than a warning in its own log.
- */
-function requireSamePublication(
-  now: Publication | null,
-  registry: TableRegistry,
-): asserts now is Publication {
-  const { publication, options } = registry
-  if (now !== null && now.oid === publication.oid) return
-  const what = now === null ? 'was dropped' : 'was dropped and created again'
-  throw new PipelineError('LOG_GAP', `publication "${options.publication}" ${what}`, {
-    detail: 'Changes that were made without it are not in the log.',
-  })
 }

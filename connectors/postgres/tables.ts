@@ -88,6 +88,9 @@ export class TableRegistry {
   }
 }
 
+/** `memberSince` of a table that is known to have been out of the publication. */
+export const NO_MEMBER = 'out'
+
 const NO_FACTS: TableFacts = { loosened: new Set(), files: null }
 
 /** What a new shape has to know of the table before; `null`: it has just been met. */

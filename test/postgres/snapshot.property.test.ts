@@ -219,7 +219,7 @@ test('a state that is not ours is refused by name', () => {
     timeline: 1,
     database: '5',
     slot: 's',
-    publication: '9',
+    publication: { oid: '9', changedBy: '700' },
     sourceEpoch: 0,
     highest: 5,
     unseen: [[100, 2000]] as const,

@@ -1,0 +1,150 @@
+// What a change of the publication leaves out of the log is noticed, also when it happened while
+// nobody looked and everything is as before again.
+
+import { expect } from 'vitest'
+import {
+  brief,
+  freshDatabase,
+  optionsFor,
+  queryPostgres,
+  ready,
+  run,
+  startAll,
+  testOn,
+  withPostgres,
+} from './harness.ts'
+
+const servers = await startAll()
+
+const TABLES = 'CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY)'
+
+testOn(
+  servers,
+  'a table that left the publication while the pipeline was down is parked',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    const options = optionsFor(server, changed)
+    await queryPostgres(uri, TABLES)
+    const first = await run(options)
+    const position = await first.caughtUp()
+    const saved = first.source.save()
+    await first.stop()
+    await queryPostgres(
+      uri,
+      `INSERT INTO t VALUES (1, 'in the log'); ALTER PUBLICATION millrace DROP TABLE t`,
+    )
+    await queryPostgres(uri, `INSERT INTO t VALUES (2, 'not in the log')`)
+    await queryPostgres(uri, 'ALTER PUBLICATION millrace ADD TABLE ONLY t')
+    await queryPostgres(uri, `INSERT INTO t VALUES (3, 'in the log'); INSERT INTO u VALUES (1)`)
+    const second = await run(options, saved, position, first.runtime)
+    await second.until(() => second.runtime.parked.has('public.t'))
+    expect(second.runtime.parked.get('public.t')).toMatchObject({ error: 'DDL_UNMAPPABLE' })
+    expect(second.runtime.parked.has('public.u')).toBe(false)
+    await second.stop()
+  },
+)
+
+testOn(
+  servers,
+  'a table that a schema no longer publishes was out until the start adds it',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    const options = optionsFor(server, { ...changed, publication: 'own' })
+    await queryPostgres(
+      uri,
+      `${TABLES}; CREATE PUBLICATION own FOR TABLES IN SCHEMA public
+         WITH (publish_via_partition_root = true)`,
+    )
+    const first = await run(options)
+    const position = await first.caughtUp()
+    const saved = first.source.save()
+    await first.stop()
+    await queryPostgres(uri, 'ALTER PUBLICATION own DROP TABLES IN SCHEMA public')
+    await queryPostgres(uri, `INSERT INTO t VALUES (2, 'not in the log')`)
+    const second = await run(options, saved, position, first.runtime)
+    await second.until(() => second.runtime.parked.size === 2)
+    await second.stop()
+  },
+)
+
+testOn(
+  servers,
+  'a table that comes back waits for transactions that were open then',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    await queryPostgres(uri, TABLES)
+    const options = optionsFor(server, changed)
+    const running = await run(options)
+    await ready(running.source, 'public.t')
+    await running.caughtUp()
+    await withPostgres(uri, async (client) => {
+      await queryPostgres(uri, 'ALTER PUBLICATION millrace DROP TABLE t')
+      // No event will ever carry this row, and no reader sees it yet.
+      await client.query('BEGIN')
+      await client.query(`INSERT INTO t VALUES (1, 'open')`)
+      await running.until(() => running.runtime.parked.has('public.t'))
+      expect(await running.source.mayBackfill('public.t')).toMatchObject({ ready: false })
+      const saved = running.source.save()
+      await running.stop()
+      // The same for one that comes back by another hand, while the pipeline is down.
+      await queryPostgres(uri, 'ALTER PUBLICATION millrace DROP TABLE u')
+      await client.query('INSERT INTO u VALUES (1)')
+      await queryPostgres(uri, 'ALTER PUBLICATION millrace ADD TABLE ONLY u')
+      const second = await run(options, saved, running.position, running.runtime)
+      await second.until(() => second.runtime.parked.has('public.u'))
+      expect(await second.source.mayBackfill('public.t')).toMatchObject({ ready: false })
+      expect(await second.source.mayBackfill('public.u')).toMatchObject({ ready: false })
+      await client.query('COMMIT')
+      await ready(second.source, 'public.t')
+      await ready(second.source, 'public.u')
+      await second.stop()
+    })
+  },
+)
+
+const WHOLE = `ALTER PUBLICATION millrace SET (publish = 'insert, update, delete, truncate')`
+
+testOn(
+  servers,
+  'a publication that published less for a while has left changes out',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    const options = optionsFor(server, changed)
+    await queryPostgres(uri, TABLES)
+    const first = await run(options)
+    // A table that we add ourselves alters nothing.
+    await queryPostgres(uri, 'CREATE TABLE fresh (id int PRIMARY KEY)')
+    await first.until(() => first.runtime.schemas.has('public.fresh'))
+    await queryPostgres(uri, 'INSERT INTO fresh VALUES (1)')
+    const position = await first.caughtUp()
+    expect(brief(first.changes, 'id')).toEqual([['insert', 1]])
+    const saved = first.source.save()
+    await first.stop()
+    const again = await run(options, saved, position, first.runtime)
+    await again.caughtUp()
+    await again.stop()
+    await queryPostgres(uri, `ALTER PUBLICATION millrace SET (publish = 'insert')`)
+    await queryPostgres(uri, 'DELETE FROM fresh')
+    await queryPostgres(uri, WHOLE)
+    await expect(run(options, saved, position)).rejects.toMatchObject({
+      error: 'LOG_GAP',
+      hint: expect.stringContaining('resync') as string,
+    })
+  },
+)
+
+testOn(servers, 'a publication that publishes less from now on ends the read', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(uri, TABLES)
+  const running = await run(optionsFor(server, changed))
+  await running.caughtUp()
+  await queryPostgres(uri, `ALTER PUBLICATION millrace SET (publish = 'insert')`)
+  await expect(running.until(() => false)).rejects.toMatchObject({ error: 'SERVER_UNSUITABLE' })
+  await running.stop()
+  await queryPostgres(uri, WHOLE)
+  const second = await run(optionsFor(server, { ...changed, slot: `${changed.slot}_2` }))
+  await second.caughtUp()
+  await queryPostgres(uri, `ALTER PUBLICATION millrace SET (publish = 'insert'); ${WHOLE}`)
+  await expect(second.until(() => false)).rejects.toMatchObject({ error: 'LOG_GAP' })
+  await second.stop()
+})
