@@ -244,6 +244,23 @@ test('a TRUNCATE during a repair leaves no file of before it in the state', asyn
   expect(await sink.read(TABLE)).toEqual([{ id: 2, name: 'behind' }])
 })
 
+test('a TRUNCATE during a repair leaves no delete of before it in the state', async () => {
+  const sink = await sinkOf()
+  await sink.control({ kind: 'backfill', table: TABLE, repair: true, floor: null })
+  await sink.write(batchOf(schema, [row(Op.read, 1, 'before'), row(Op.read, 2, 'before')], 1n))
+  await sink.write(batchOf(schema, [row(Op.update, 1, 'again')], 2n))
+  await sink.prepare()
+  await sink.control({ kind: 'truncate', table: TABLE, order: 3n })
+  await sink.prepare()
+  await sink.crash()
+  await sink.control({ kind: 'schema', schema })
+  await sink.control({ kind: 'backfill', table: TABLE, repair: true, floor: null })
+  await sink.write(batchOf(schema, [row(Op.insert, 3, 'behind')], 4n))
+  await sink.control({ kind: 'settled', table: TABLE, order: 5n, done: true })
+  await sink.prepare()
+  expect(await sink.read(TABLE)).toEqual([{ id: 3, name: 'behind' }])
+})
+
 // Its structure may require columns that the old rows do not have.
 test('a table that is re-created while it is repaired, or parked, loses its old rows at once', async () => {
   for (const kind of ['repaired', 'parked']) {

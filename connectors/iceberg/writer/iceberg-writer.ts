@@ -241,8 +241,9 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     for (const table of this.tables.values()) {
       if (table.repair === null) continue
       const known = before.get(table.table)
-      const touched = epochs.has(table) && table.superseded.size > 0
-      const deletes = touched ? deletesPath : (known?.deletes ?? null)
+      // An epoch writes all rows that are to be deleted again. None: a TRUNCATE took their files.
+      const written = table.superseded.size > 0 ? deletesPath : null
+      const deletes = epochs.has(table) ? written : (known?.deletes ?? null)
       records.push({ table: table.table, files: [...table.repair], deletes })
       changed ||= known === undefined || !sameFiles(known.files, table.repair)
       changed ||= known?.deletes !== deletes
