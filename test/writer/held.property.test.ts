@@ -198,10 +198,17 @@ class Backfill {
   private changed = new Map<number, bigint>()
   private guardedFrom = 0n
   private saved: Progress = { position: 0, lows: new Map() }
+  private readonly repair: boolean
+
+  /** @param repair  the table is read again: its files are held back until the end */
+  constructor(repair = false) {
+    this.repair = repair
+  }
 
   async begin(): Promise<void> {
     await this.sink.control({ kind: 'schema', schema: schema(this.version) })
-    await this.sink.control({ kind: 'backfill', table: TABLE, repair: false, floor: null })
+    const { repair } = this
+    await this.sink.control({ kind: 'backfill', table: TABLE, repair, floor: null })
   }
 
   async step(step: Step): Promise<void> {
@@ -346,8 +353,9 @@ test('rows with missing values come out whole, or their table is parked', async 
     fc.asyncProperty(
       fc.array(step, { minLength: 1, maxLength: 60 }),
       fc.integer({ min: 1, max: 2 }),
-      async (steps, writers) => {
-        const backfill = new Backfill()
+      fc.boolean(),
+      async (steps, writers, repair) => {
+        const backfill = new Backfill(repair)
         await backfill.sink.open(writers)
         await backfill.begin()
         for (const step of steps) await backfill.step(step)
