@@ -2,23 +2,40 @@
 // second instance that got past the lock meets an existing name and stops instead of overwriting.
 // A checkpoint whose copies both fail their checksum is refused unless an older one may stand in.
 
-import { PipelineError } from '../base/errors.ts'
+import { PipelineError, recordOf, type ErrorName, type ErrorRecord } from '../base/errors.ts'
 import type { ObjectStore } from '../object-store.ts'
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from './manifest.ts'
 
 const FOLDER = 'checkpoints'
 const COPIES = ['a', 'b'] as const
+/** What the other copy can stand in for. */
+const BAD_COPY = new Set<ErrorName>(['CHECKPOINT_CORRUPT', 'STORAGE_FAILED'])
 /** Checkpoints that are kept, the newest included, unless the configuration says another number. */
 export const CHECKPOINTS_KEPT = 3
+
+interface Copy {
+  readonly path: string
+  /** `null`: see `error`. */
+  readonly checkpoint: Checkpoint | null
+  /** CHECKPOINT_CORRUPT: the copy is torn. STORAGE_FAILED: nobody knows what it is. */
+  readonly error: PipelineError | null
+}
 
 export class CheckpointStore {
   private readonly state: ObjectStore
   /** Checkpoints that `prune` leaves, 1 or more. */
   readonly kept: number
+  private readonly onBadCopy: (error: ErrorRecord) => void
 
-  constructor(state: ObjectStore, kept: number = CHECKPOINTS_KEPT) {
+  /** @param onBadCopy  told of a copy that the other one stood in for */
+  constructor(
+    state: ObjectStore,
+    kept: number = CHECKPOINTS_KEPT,
+    onBadCopy: (error: ErrorRecord) => void = () => undefined,
+  ) {
     this.state = state
     this.kept = kept
+    this.onBadCopy = onBadCopy
   }
 
   /**
@@ -48,31 +65,27 @@ export class CheckpointStore {
 
   /**
    * The newest checkpoint with a valid copy. Copies that are torn are moved aside, so that their
-   * epoch can be written again: call it only under the instance lock.
+   * epoch can be written again: call it only under the instance lock. A copy that cannot be read
+   * stays where it is: the disk may give it back.
    *
    * A newest checkpoint without a valid copy was never the base of a receipt if its second copy is
    * missing: nothing was acknowledged or committed from it, and the one before it goes on.
    *
    * @returns `null` when there is none
-   * @throws PipelineError CHECKPOINT_CORRUPT when both copies of the newest are damaged
+   * @throws PipelineError CHECKPOINT_CORRUPT when both copies of the newest are damaged ·
+   *         STORAGE_FAILED when no copy of it is valid and one cannot be read
    */
   async loadNewest(): Promise<Checkpoint | null> {
     const epochs = [...(await this.epochs())]
     for (let epoch = epochs.pop(); epoch !== undefined; epoch = epochs.pop()) {
       const copies = await this.readCopies(epoch)
       const valid = copies.find(({ checkpoint }) => checkpoint !== null)?.checkpoint ?? null
-      const torn = copies.filter(({ checkpoint }) => checkpoint === null)
-      const complete = copies.length === COPIES.length
-      if (valid === null && complete) {
-        throw new PipelineError(
-          'CHECKPOINT_CORRUPT',
-          `both copies of checkpoint ${epoch} are damaged`,
-          {
-            detail: 'Nothing was lost in the lake; it stands at its last commit.',
-          },
-        )
+      if (valid === null) refuseUnlessTorn(epoch, copies)
+      for (const { path, error } of copies) {
+        if (error === null) continue
+        if (error.error === 'CHECKPOINT_CORRUPT') await this.moveAside(path)
+        this.onBadCopy(recordOf(error))
       }
-      for (const { path } of torn) await this.moveAside(path)
       if (valid === null) continue
       await this.complete(epoch, valid)
       return valid
@@ -80,13 +93,20 @@ export class CheckpointStore {
     return null
   }
 
-  /** Reads without touching anything: for `status`. */
+  /**
+   * Reads without touching anything: for `status`.
+   *
+   * @throws PipelineError STORAGE_FAILED when nothing is valid and something cannot be read
+   */
   async peekNewest(): Promise<Checkpoint | null> {
+    let failure: PipelineError | null = null
     for (const epoch of [...(await this.epochs())].reverse()) {
-      for (const { checkpoint } of await this.readCopies(epoch)) {
+      for (const { checkpoint, error } of await this.readCopies(epoch)) {
         if (checkpoint !== null) return checkpoint
+        if (error?.error === 'STORAGE_FAILED') failure ??= error
       }
     }
+    if (failure !== null) throw failure
     return null
   }
 
@@ -100,24 +120,19 @@ export class CheckpointStore {
     return epochs.slice(-this.kept)
   }
 
-  private async readCopies(
-    epoch: number,
-  ): Promise<readonly { path: string; checkpoint: Checkpoint | null }[]> {
-    const copies = []
-    for (const copy of COPIES) {
-      const path = pathOf(epoch, copy)
-      if (!(await this.state.exists(path))) continue
-      copies.push({ path, checkpoint: await this.readCopy(path) })
-    }
-    return copies
+  private async readCopies(epoch: number): Promise<readonly Copy[]> {
+    const copies = await Promise.all(COPIES.map((copy) => this.readCopy(pathOf(epoch, copy))))
+    return copies.filter((copy) => copy !== null)
   }
 
-  private async readCopy(path: string): Promise<Checkpoint | null> {
+  /** @returns `null` when there is none */
+  private async readCopy(path: string): Promise<Copy | null> {
     try {
-      return decodeCheckpoint(await this.state.get(path), path)
+      if (!(await this.state.exists(path))) return null
+      return { path, checkpoint: decodeCheckpoint(await this.state.get(path), path), error: null }
     } catch (error) {
-      if (error instanceof PipelineError && error.error === 'CHECKPOINT_CORRUPT') return null
-      throw error
+      if (!(error instanceof PipelineError) || !BAD_COPY.has(error.error)) throw error
+      return { path, checkpoint: null, error }
     }
   }
 
@@ -133,6 +148,16 @@ export class CheckpointStore {
     await this.state.put(`${path}.damaged`, await this.state.get(path))
     await this.state.delete(path)
   }
+}
+
+/** Of the copies of one epoch, none of which is valid. */
+function refuseUnlessTorn(epoch: number, copies: readonly Copy[]): void {
+  const unreadable = copies.find(({ error }) => error?.error === 'STORAGE_FAILED')
+  if (unreadable?.error) throw unreadable.error
+  if (copies.length < COPIES.length) return
+  throw new PipelineError('CHECKPOINT_CORRUPT', `both copies of checkpoint ${epoch} are damaged`, {
+    detail: 'Nothing was lost in the lake; it stands at its last commit.',
+  })
 }
 
 function pathOf(epoch: number, copy: (typeof COPIES)[number]): string {

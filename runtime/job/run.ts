@@ -105,7 +105,9 @@ class PipelineRun {
     this.parts = parts
     this.clock = clock
     this.fence = fence
-    this.store = new CheckpointStore(parts.state, parts.checkpointsKept)
+    this.store = new CheckpointStore(parts.state, parts.checkpointsKept, (error) =>
+      parts.onNotice('warn', 'one copy of a checkpoint is bad, the other is used', error),
+    )
     this.garbage = new StateGarbage(parts.state, this.store)
     this.requests = new RepairRequests(parts.state)
     this.state = new RunState(clock.nowMs())

@@ -1,8 +1,9 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { localStore } from '../../connectors/storage/local.ts'
+import { PipelineError, type ErrorRecord } from '../../runtime/base/errors.ts'
 import {
   CHECKPOINT_FORMAT,
   decodeCheckpoint,
@@ -10,6 +11,7 @@ import {
   type Checkpoint,
 } from '../../runtime/checkpoint/manifest.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
+import type { ObjectStore } from '../../runtime/object-store.ts'
 
 const folders: string[] = []
 
@@ -92,6 +94,48 @@ test('two damaged copies of the newest checkpoint stop, since it may have been a
   await store.save(checkpoint(2))
   for (const copy of ['a', 'b'] as const) await writeFile(path(folder, 2, copy), 'torn')
   await expect(store.loadNewest()).rejects.toMatchObject({ error: 'CHECKPOINT_CORRUPT' })
+})
+
+/** A disk that fails to read paths that end so. */
+function failingDisk(folder: string, suffixes: readonly string[]): ObjectStore {
+  const state = localStore(folder)
+  const get = (name: string): Promise<Uint8Array> => {
+    if (!suffixes.some((suffix) => name.endsWith(suffix))) return state.get(name)
+    return Promise.reject(new PipelineError('STORAGE_FAILED', `cannot read ${name}: EIO`))
+  }
+  return { ...state, get }
+}
+
+test('a copy that the disk cannot read does not matter while the other is valid', async () => {
+  const { folder, store } = await newStore()
+  await store.save(checkpoint(1))
+  const notices: ErrorRecord[] = []
+  for (const copy of ['-a', '-b']) {
+    const disk = failingDisk(folder, [copy])
+    const failing = new CheckpointStore(disk, 3, (record) => notices.push(record))
+    expect((await failing.loadNewest())?.epoch).toBe(1)
+    expect((await failing.peekNewest())?.epoch).toBe(1)
+  }
+  expect(notices.map(({ message }) => message)).toEqual([
+    'cannot read checkpoints/000000000001-a: EIO',
+    'cannot read checkpoints/000000000001-b: EIO',
+  ])
+  // The disk may recover: nothing was moved.
+  expect((await readdir(join(folder, 'checkpoints'))).length).toBe(2)
+})
+
+test('a copy that the disk cannot read may be the valid one, so no older one is used', async () => {
+  const { folder, store } = await newStore()
+  await store.save(checkpoint(1))
+  await store.save(checkpoint(2))
+  const both = new CheckpointStore(failingDisk(folder, ['2-a', '2-b']))
+  await expect(both.loadNewest()).rejects.toMatchObject({ error: 'STORAGE_FAILED' })
+  await writeFile(path(folder, 2, 'a'), 'torn')
+  const other = new CheckpointStore(failingDisk(folder, ['2-b']))
+  await expect(other.loadNewest()).rejects.toMatchObject({ error: 'STORAGE_FAILED' })
+  await rm(path(folder, 2, 'a'))
+  await expect(other.loadNewest()).rejects.toMatchObject({ error: 'STORAGE_FAILED' })
+  expect((await store.loadNewest())?.epoch).toBe(2)
 })
 
 test('a checkpoint is never replaced: the second writer of an epoch is fenced', async () => {
