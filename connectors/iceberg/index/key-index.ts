@@ -452,6 +452,15 @@ export class KeyIndex implements ChangeLog {
     this.manifest = await writeManifest(this.options.store, path, { tables, files })
   }
 
+  /** Calls `visit` with the file of each row, rows of one file often together. Reads everything. */
+  eachFile(visit: (fileId: number) => void): void {
+    for (const segment of this.segments()) {
+      const { stride, words } = segment
+      const entries = segment.merge()
+      for (let at = words; at < entries.length; at += stride) visit(entries[at]! >>> 0)
+    }
+  }
+
   /** Gives up the open epoch and closes the files. */
   async close(): Promise<void> {
     await this.delta?.abort()

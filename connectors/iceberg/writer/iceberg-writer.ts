@@ -17,13 +17,11 @@ import { ReadBack } from './read-back.ts'
 import { TableWriter, type TableEpoch } from './table-writer.ts'
 import { UpsertScratch } from './upsert-rows.ts'
 import type { WriterParts } from './writer-parts.ts'
+import { blockOf, readBlocks, withoutDead, type OlderBlocks } from './file-blocks.ts'
 import {
-  mergeBlocks,
   readPart,
-  suffixOf,
   writePart,
   writerData,
-  type FileBlock,
   type RepairRecord,
   type StatePart,
   type WriterData,
@@ -44,7 +42,6 @@ export async function createIcebergWriter(
   options: IcebergWriterOptions,
 ): Promise<SinkWriter<IcebergCommittable>> {
   const states = options.states.map(writerData)
-  const blocks = mergeBlocks(states)
   const tables = new Map<string, TableWriter>()
   const keyIndex = await KeyIndex.open(
     {
@@ -56,8 +53,9 @@ export async function createIcebergWriter(
     },
     states.map(({ index }) => index),
   )
+  const older = withoutDead(await readBlocks(options.state, states), keyIndex)
   const openFiles = new OpenFiles(options)
-  const { firstFileId: first, count: step, fileSuffix: suffix } = options
+  const { firstFileId, fileSuffix } = options
   const parts: WriterParts = {
     options,
     keyIndex,
@@ -65,13 +63,13 @@ export async function createIcebergWriter(
     scratch: new UpsertScratch(),
     readBack: new ReadBack(options.warehouse),
     pathOf(table, fileId) {
-      const mine = { first, step, until: openFiles.nextFileId, suffix }
-      const found = suffixOf([...blocks, mine], fileId)
+      // Ids grow: those of this start are above all older ones.
+      const suffix = fileId < firstFileId ? blockOf(older.blocks, fileId)?.suffix : fileSuffix
       const target = (options.targetOf ?? targetOf)(table)
-      return found === null ? null : dataFilePath(target, fileId, found)
+      return suffix === undefined ? null : dataFilePath(target, fileId, suffix)
     },
   }
-  const writer = new IcebergWriter(parts, tables, blocks)
+  const writer = new IcebergWriter(parts, tables, older)
   await writer.restoreRepairs(states)
   await writer.restoreHeld(states)
   return writer
@@ -80,8 +78,9 @@ export async function createIcebergWriter(
 class IcebergWriter implements SinkWriter<IcebergCommittable> {
   private readonly parts: WriterParts
   private readonly tables: Map<string, TableWriter>
-  /** Of earlier starts. */
-  private readonly blocks: readonly FileBlock[]
+  private readonly older: OlderBlocks
+  /** Where `older` is, once the first epoch has written it. */
+  private olderPart: StatePart | null = null
   /** Tables that this epoch's elements were about. */
   private readonly touched = new Set<TableWriter>()
   private repairs: { readonly records: readonly RepairRecord[]; readonly part: StatePart | null } =
@@ -96,10 +95,10 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
   }
   private partsWritten = 0
 
-  constructor(parts: WriterParts, tables: Map<string, TableWriter>, blocks: readonly FileBlock[]) {
+  constructor(parts: WriterParts, tables: Map<string, TableWriter>, older: OlderBlocks) {
     this.parts = parts
     this.tables = tables
-    this.blocks = blocks
+    this.older = older
   }
 
   /** Writer n of the checkpoint leaves its repair files to writer n modulo count. */
@@ -187,6 +186,7 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     const committables = committablesOf(epochs, deletes, options.index)
     await this.saveRepairs(epochs, deletes?.path ?? null)
     await this.saveHeld()
+    await this.saveOlder()
     const parked = tables.flatMap(({ table, parked, newlyParked }) =>
       parked !== null && newlyParked ? [{ table, reason: parked }] : [],
     )
@@ -262,6 +262,11 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     this.held = { changes, part }
   }
 
+  private async saveOlder(): Promise<void> {
+    if (this.olderPart !== null || this.older.blocks.length === 0) return
+    this.olderPart = await this.writePart('blocks', this.older)
+  }
+
   private writePart(kind: string, value: unknown): Promise<StatePart> {
     const { state, fileSuffix, index } = this.parts.options
     this.partsWritten++
@@ -270,19 +275,19 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
 
   private state({ data, files }: IndexCheckpoint): WriterState {
     const { options, openFiles } = this.parts
-    const { firstFileId: first, count: step, fileSuffix: suffix } = options
+    const { firstFileId: first, fileSuffix: suffix } = options
     const { nextFileId } = openFiles
-    const mine: FileBlock[] =
-      nextFileId === first ? [] : [{ first, step, until: nextFileId, suffix }]
     const { part, records } = this.repairs
     const state: WriterData = {
-      format: 1,
+      format: 2,
       index: data,
-      blocks: [...this.blocks, ...mine],
+      block: nextFileId === first ? null : { first, until: nextFileId, suffix },
+      older: this.olderPart,
       repairs: part,
       held: this.held.part,
     }
-    const own = [part, this.held.part].flatMap((part) => (part === null ? [] : [part.path]))
+    const parts = [part, this.held.part, this.olderPart]
+    const own = parts.flatMap((part) => (part === null ? [] : [part.path]))
     const deletes = records.flatMap(({ deletes }) => (deletes === null ? [] : [deletes]))
     return { data: state, files: [...files, ...own, ...new Set(deletes)], nextFileId }
   }

@@ -9,10 +9,9 @@ import type { DataFileRecord } from '../committable.ts'
 import type { IndexState } from '../index/manifest.ts'
 import { damaged } from '../index/state-files.ts'
 
-/** Data files with ids first, first + step, ... below `until` have `suffix` in their name. */
+/** Data files with first <= id < until have `suffix` in their name, whichever writer made them. */
 export interface FileBlock {
   readonly first: number
-  readonly step: number
   readonly until: number
   readonly suffix: string
 }
@@ -24,9 +23,12 @@ export interface StatePart {
 }
 
 export interface WriterData {
-  readonly format: 1
+  readonly format: 2
   readonly index: IndexState
-  readonly blocks: readonly FileBlock[]
+  /** Data files of this start; `null`: none yet. */
+  readonly block: FileBlock | null
+  /** JSON of `OlderBlocks`, written once a start; `null`: there are no older files. */
+  readonly older: StatePart | null
   /** JSON of `RepairRecord[]`; `null`: no table is being repaired. */
   readonly repairs: StatePart | null
   /** JSON of `StoredHeldRows[]`; `null`: no partial row waits. */
@@ -44,7 +46,7 @@ export interface RepairRecord {
 /** @throws PipelineError CHECKPOINT_CORRUPT when the state is of another format */
 export function writerData(state: WriterState): WriterData {
   const data = state.data as Partial<WriterData> | null
-  if (data?.format !== 1) {
+  if (data?.format !== 2) {
     throw new PipelineError(
       'CHECKPOINT_CORRUPT',
       'the state of an Iceberg writer is not readable',
@@ -95,23 +97,4 @@ export async function heldDataFiles(
     for (const { files } of records) paths.push(...files.map(({ path }) => path))
   }
   return paths
-}
-
-/** @returns the blocks of all writers, each once */
-export function mergeBlocks(states: readonly WriterData[]): FileBlock[] {
-  const blocks = new Map<string, FileBlock>()
-  for (const block of states.flatMap(({ blocks }) => blocks)) {
-    const key = `${block.first}/${block.step}`
-    const known = blocks.get(key)
-    if (known === undefined || known.until < block.until) blocks.set(key, block)
-  }
-  return [...blocks.values()].sort((left, right) => left.first - right.first)
-}
-
-/** @returns the suffix of a data file's name; `null` when no block has the id */
-export function suffixOf(blocks: readonly FileBlock[], fileId: number): string | null {
-  const found = blocks.find(
-    ({ first, step, until }) => fileId >= first && fileId < until && (fileId - first) % step === 0,
-  )
-  return found?.suffix ?? null
 }
