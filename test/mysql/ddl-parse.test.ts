@@ -60,6 +60,8 @@ function actionsOf(text: string, options = mysql): string[] {
         return `comment ${action.comment}`
       case 'partition-rows':
         return `rows ${action.verb} ${action.with?.name ?? ''}`
+      case 'ignore':
+        return 'ignore'
       case 'no-effect':
         return '-'
     }
@@ -177,6 +179,13 @@ test('every action of ALTER TABLE is read, several in one statement', () => {
     '-',
     'to d2.t2',
   ])
+})
+
+test('IGNORE is kept, wherever it stands among the options', () => {
+  expect(actionsOf('ALTER IGNORE TABLE t DROP a', mariadb)).toEqual(['ignore', 'drop a'])
+  expect(actionsOf('ALTER ONLINE IGNORE TABLE t DROP a', mariadb)).toEqual(['ignore', 'drop a'])
+  expect(actionsOf('ALTER IGNORE ONLINE TABLE t DROP a', mariadb)).toEqual(['ignore', 'drop a'])
+  expect(actionsOf('ALTER ONLINE TABLE t DROP a', mariadb)).toEqual(['drop a'])
 })
 
 test('partition statements that move rows are told from those that do not', () => {

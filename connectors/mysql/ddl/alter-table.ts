@@ -13,13 +13,13 @@ import { readTableOption, type TableOptions } from './create-table.ts'
 import type { AlterAction, Statement } from './statement.ts'
 import type { TokenStream } from './token-stream.ts'
 
-/** Behind ALTER ... TABLE. */
-export function readAlterTable(tokens: TokenStream): Statement {
+/** Behind ALTER ... TABLE. @param ignore  the statement is ALTER IGNORE */
+export function readAlterTable(tokens: TokenStream, ignore: boolean): Statement {
   tokens.ifExists()
   const table = tokens.tableName()
   if (tokens.accept('WAIT')) tokens.next()
   else tokens.accept('NOWAIT')
-  const actions: AlterAction[] = []
+  const actions: AlterAction[] = ignore ? [{ kind: 'ignore' }] : []
   while (!tokens.ended) {
     readAction(tokens, actions)
     // What is left of the clause is not about columns or rows; PARTITION BY has commas of its own.

@@ -6,6 +6,7 @@ import { sameName } from '../decode/column-plan.ts'
 import type { TypeOptions } from '../types.ts'
 import { convertedType, keepsValues } from './conversion.ts'
 import { defaultOf } from './default.ts'
+import { removesRows } from './rewrites.ts'
 import { PRIMARY, type ColumnState, type KeyState, type TableState } from './state.ts'
 import type { AlterAction, ColumnDefinition, ColumnPlace, IndexDefinition } from './statement.ts'
 import type { TableDefinition } from './statement.ts'
@@ -75,7 +76,8 @@ export function alterTable(
   actions: readonly AlterAction[],
   context: DdlContext,
 ): Applied {
-  const draft = new Draft(state, context)
+  const ignore = actions.some(({ kind }) => kind === 'ignore')
+  const draft = new Draft(state, context, ignore)
   for (const action of actions) draft.prepare(action)
   return draft.finish(actions)
 }
@@ -106,9 +108,9 @@ class Draft {
   private columns: ColumnState[] = []
   private keys: KeyState[]
 
-  constructor(state: TableState, context: DdlContext) {
+  constructor(state: TableState, context: DdlContext, ignore: boolean) {
     this.state = state
-    this.context = context
+    this.context = ignore ? { ...context, strict: false } : context
     this.charset = state.charset
     this.comment = state.comment
     this.nextIdentity = state.nextIdentity
@@ -161,6 +163,7 @@ class Draft {
       else if (action.kind === 'change-column') this.move(action.from)
     }
     for (const { column, place } of this.placed) this.place(column, place)
+    if (removesRows(actions)) this.rewritten ??= 'ALTER IGNORE removes rows that did not fit.'
     this.dropIndexes(actions)
     if (this.unclear !== null) return { kind: 'unmappable', reason: this.unclear, state: null }
     const { columns, charset, comment, nextIdentity } = this

@@ -133,11 +133,15 @@ function noteTable(tokens: TokenStream, named: TableName[]): void {
 }
 
 function readAlter(tokens: TokenStream, named: TableName[]): Statement {
-  tokens.acceptOne('ONLINE', 'OFFLINE')
-  tokens.accept('IGNORE')
+  let ignore = false
+  for (;;) {
+    const option = tokens.acceptOne('ONLINE', 'OFFLINE', 'IGNORE')
+    if (option === null) break
+    ignore ||= option === 'IGNORE'
+  }
   if (tokens.accept('TABLE')) {
     noteTable(tokens, named)
-    return readAlterTable(tokens)
+    return readAlterTable(tokens, ignore)
   }
   if (tokens.acceptOne('DATABASE', 'SCHEMA')) {
     const first = tokens.peek()

@@ -37,6 +37,8 @@ export type ColumnPlace =
   | { readonly at: 'after'; readonly column: string }
 
 export type AlterAction =
+  /** ALTER IGNORE of MariaDB: rows that do not fit are cut or removed, in any sql_mode. */
+  | { readonly kind: 'ignore' }
   | {
       readonly kind: 'add-column'
       readonly column: ColumnDefinition
