@@ -16,6 +16,8 @@ export interface DdlContext {
   readonly types: TypeOptions
   /** `QueryEvent.strict`: the server refused conversions that lose something. */
   readonly strict: boolean
+  /** sql_mode has NO_AUTO_VALUE_ON_ZERO; absent: not known. */
+  readonly keepsZero?: boolean
 }
 
 export type Applied =
@@ -171,6 +173,7 @@ class Draft {
     const indexes = actions.flatMap((action) => indexesOf(action))
     const moved = { ...this.state, columns, keys, charset, comment, nextIdentity }
     const state = addIndexes(moved, indexes)
+    for (const column of columns) this.checkKeyPart(column, state)
     if (this.rewritten === null) return { kind: 'changed', state }
     return { kind: 'unmappable', reason: this.rewritten, state }
   }
@@ -227,8 +230,18 @@ class Draft {
   }
 
   private checkValues(from: ColumnState, to: ColumnState): void {
-    const reason = keepsValues(from, to, this.context.strict)
+    const { strict, keepsZero = false } = this.context
+    const reason = keepsValues(from, to, strict, keepsZero)
     if (reason !== null) this.rewritten ??= `Column "${from.name}": ${reason}.`
+  }
+
+  /** A new primary key takes the nulls out of its columns. */
+  private checkKeyPart(column: ColumnState, { columns }: TableState): void {
+    if (this.context.strict || !column.nullable) return
+    const old = this.state.columns.some(({ identity }) => identity === column.identity)
+    const next = columns.find(({ identity }) => identity === column.identity)
+    if (!old || next === undefined || next.nullable) return
+    this.rewritten ??= `Column "${column.name}": nulls became the default.`
   }
 
   private add({ column, place, ifNotExists }: Extract<AlterAction, { kind: 'add-column' }>): void {
@@ -319,7 +332,7 @@ function indexesOf(action: AlterAction): IndexDefinition[] {
 }
 
 function addIndexes(state: TableState, indexes: readonly IndexDefinition[]): TableState {
-  let { columns } = state
+  const { columns } = state
   const keys = [...state.keys]
   for (const index of indexes) {
     const name = index.name ?? generatedName(index, keys)
@@ -329,13 +342,13 @@ function addIndexes(state: TableState, indexes: readonly IndexDefinition[]): Tab
         columns.find((column) => part !== null && sameName(column.name, part))?.identity ?? null,
     )
     keys.push({ name, unique: index.unique, columns: parts })
-    if (name !== PRIMARY) continue
-    // The columns of a primary key are NOT NULL whether it is said or not.
-    columns = columns.map((column) =>
-      parts.includes(column.identity) ? { ...column, nullable: false } : column,
-    )
   }
-  return { ...state, columns, keys }
+  // The columns of a primary key are NOT NULL whether it is said or not.
+  const primary = keys.find(({ name }) => name === PRIMARY)?.columns ?? []
+  const required = columns.map((column) =>
+    primary.includes(column.identity) ? { ...column, nullable: false } : column,
+  )
+  return { ...state, columns: required, keys }
 }
 
 /** The server calls an index after its first column, with _2, _3, ... where that is taken. */

@@ -29,11 +29,7 @@ export function readColumn(name: string, tokens: TokenStream): ColumnDefinition 
     comment: null,
     key: null,
   }
-  if (parts.name === 'serial') {
-    draft.nullable = false
-    draft.autoIncrement = true
-    draft.key = 'unique'
-  }
+  if (parts.name === 'serial') readSerial(draft)
   while (!tokens.ended && !tokens.isSymbol(',') && !tokens.isSymbol(')')) {
     if (tokens.isKeyword('FIRST') || tokens.isKeyword('AFTER')) break
     readAttribute(tokens, draft)
@@ -46,7 +42,7 @@ export function readColumn(name: string, tokens: TokenStream): ColumnDefinition 
     unsigned,
     charset: charset === 'utf8' ? 'utf8mb3' : charset,
   })
-  if (column.key === 'primary') column.nullable = false
+  if (column.key === 'primary' || column.autoIncrement) column.nullable = false
   return { name, type, ...column }
 }
 
@@ -144,6 +140,7 @@ function readAttribute(tokens: TokenStream, draft: Draft): void {
   else if (tokens.accept('NOT', 'NULL')) draft.nullable = false
   else if (tokens.accept('NULL')) draft.nullable = true
   else if (tokens.accept('AUTO_INCREMENT')) draft.autoIncrement = true
+  else if (tokens.accept('SERIAL', 'DEFAULT', 'VALUE')) readSerial(draft)
   else if (tokens.accept('COMMENT')) {
     tokens.acceptSymbol('=')
     const comment = tokens.string()
@@ -164,6 +161,13 @@ function readAttribute(tokens: TokenStream, draft: Draft): void {
     // CHECK (...), ON DELETE CASCADE, INVISIBLE, COMPRESSED and the like: not about the values.
     tokens.skipOne()
   }
+}
+
+/** SERIAL, as a type or behind one: a number that the server gives. */
+function readSerial(draft: Draft): void {
+  draft.nullable = false
+  draft.autoIncrement = true
+  draft.key ??= 'unique'
 }
 
 function readCharset(tokens: TokenStream, draft: Draft): boolean {

@@ -34,11 +34,21 @@ const TEXT_BYTES: Readonly<Record<string, number>> = {
 const UNICODE = new Set(['utf8mb4', 'utf16', 'utf16le', 'utf32'])
 
 /**
- * @param strict  the statement ran in strict mode: what does not fit made it fail
+ * @param strict     the statement ran in strict mode: what does not fit made it fail
+ * @param keepsZero  sql_mode had NO_AUTO_VALUE_ON_ZERO
  * @returns why values may have changed, as the end of a sentence; `null` when they have not
  */
-export function keepsValues(from: ColumnState, to: ColumnState, strict: boolean): string | null {
+export function keepsValues(
+  from: ColumnState,
+  to: ColumnState,
+  strict: boolean,
+  keepsZero = false,
+): string | null {
   if (from.generated !== to.generated) return 'it changed between stored and generated'
+  if (to.autoIncrement && !from.autoIncrement) {
+    if (from.nullable) return 'nulls became new numbers'
+    if (!keepsZero) return 'zeros became new numbers'
+  }
   if (from.nullable && !to.nullable && !strict) return 'nulls became the default'
   if (isDeepStrictEqual(from.type, to.type)) return null
   const before = mapType(from.type, PLAIN).type
