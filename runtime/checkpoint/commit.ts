@@ -68,6 +68,7 @@ export class CommitQueue {
     this.events = events
     this.queue = [...intents]
     this.tables = new Map(lake.map((table) => [table.table, table]))
+    for (const intent of intents) this.noteSchemas(intent)
   }
 
   pending(): readonly Intent<unknown>[] {
@@ -84,14 +85,18 @@ export class CommitQueue {
 
   /** Takes an intent whose checkpoint is durable, and commits it as soon as its turn comes. */
   enqueue(intent: Intent<unknown>): void {
-    for (const { table, schemas } of intent.tables) {
+    this.noteSchemas(intent)
+    if (intent.tables.length === 0) return
+    this.queue.push(intent)
+    this.start()
+  }
+
+  private noteSchemas({ tables }: Intent<unknown>): void {
+    for (const { table, schemas } of tables) {
       const last = schemas.at(-1)
       if (last === undefined) continue
       this.tables.set(table, { ...this.lakeTable(table), schemaVersion: last.version })
     }
-    if (intent.tables.length === 0) return
-    this.queue.push(intent)
-    this.start()
   }
 
   /**
@@ -124,6 +129,21 @@ export class CommitQueue {
    */
   async adopt(table: string, claim: TableClaim): Promise<Adoption> {
     while (this.running !== null) await this.running
+    const adopting = this.adoptNow(table, claim)
+    // An intent that comes meanwhile waits: the committer does one thing at a time.
+    this.running = adopting
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .finally(() => {
+        this.running = null
+        this.start()
+      })
+    return adopting
+  }
+
+  private async adoptNow(table: string, claim: TableClaim): Promise<Adoption> {
     this.cancel(table)
     const { tableUuid } = this.lakeTable(table)
     const adopted = await this.committer.adopt(table, claim)

@@ -198,14 +198,31 @@ export class Coordinator {
       .filter(({ table }) => !parked.has(table))
     const changed = schemas.filter(({ table }) => !parked.has(table))
     const names = new Set([...changed, ...committables].map(({ table }) => table))
+    const current = new Map(source.tables.map(({ schema }) => [schema.table, schema]))
     return [...names].map((table): TableIntent<unknown> => ({
       table,
       snapshotId: randomId63(),
-      schemas: changed.filter((schema) => schema.table === table),
+      schemas: this.schemasFor(
+        changed.filter((schema) => schema.table === table),
+        current.get(table),
+      ),
       tableUuid: null,
       lastIntent: null,
       committables: committables.filter((committable) => committable.table === table),
     }))
+  }
+
+  /**
+   * What was announced in an epoch that parked the table was dropped with its rows: the next epoch
+   * that writes it brings the structure that it has by then.
+   */
+  private schemasFor(
+    announced: readonly TableSchema[],
+    current: TableSchema | undefined,
+  ): readonly TableSchema[] {
+    if (current === undefined) return announced
+    const last = announced.at(-1)?.version ?? this.commits.lakeTable(current.table).schemaVersion
+    return current.version > last ? [...announced, current] : announced
   }
 
   /** An idle pipeline writes nothing: same position, same tables, nothing pending before or now. */

@@ -59,6 +59,10 @@ export function evolve(
   older: OlderRows,
   options: EvolutionOptions,
 ): Evolution {
+  const twice = nameTwice(table)
+  if (twice !== null) {
+    return { kind: 'unmappable', error: 'DDL_UNMAPPABLE', reason: `two columns are "${twice}"` }
+  }
   const carried = older === 'carried'
   const ids = new FieldIds(schema.lastFieldId)
   const changes: string[] = []
@@ -80,8 +84,10 @@ export function evolve(
   }
   const key = keyIndexes(table, fields)
   if (options.keyed && key === null) return withoutKey(table)
-  if (options.keyed && carried && !sameKey(schema, fields, key)) {
-    return { kind: 'unmappable', error: 'KEY_CHANGED', reason: 'the key columns changed' }
+  if (!sameKey(schema, fields, key)) {
+    const reason = 'the key columns changed'
+    if (options.keyed && carried) return { kind: 'unmappable', error: 'KEY_CHANGED', reason }
+    changes.push('another key')
   }
   if (table.comment !== schema.comment) changes.push('comment on table')
   if (changes.length === 0 && sameOrder(schema.fields, fields) && sameIdentities(schema, fields)) {
@@ -92,6 +98,12 @@ export function evolve(
   const comment = table.comment
   const next = { table: name, version: version + 1, fields, key, comment, lastFieldId: ids.last }
   return { kind: 'evolved', schema: next, changes }
+}
+
+/** No server has it: a source that says so has lost track, and no reader would take the table. */
+function nameTwice({ columns }: SourceTable): string | null {
+  const names = columns.map(({ name }) => name)
+  return names.find((name, index) => names.indexOf(name) !== index) ?? null
 }
 
 class FieldIds {

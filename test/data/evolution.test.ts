@@ -126,9 +126,17 @@ test('another key is refused, and allowed when all rows are gone', () => {
   const before = schemaOf(table(id, column('2', 'b', { nullable: false })))
   const after = { ...table(id, column('2', 'b', { nullable: false })), key: ['2'] }
   expect(evolve(before, after, 'carried', options)).toMatchObject({ error: 'KEY_CHANGED' })
-  expect(
-    evolved(before, { ...after, columns: [...after.columns, column('3', 'c')] }, 'gone').key,
-  ).toEqual([1])
+  for (const older of ['gone', 'visible'] as const) {
+    expect(evolved(before, after, older).key).toEqual([1])
+    const more = { ...after, columns: [...after.columns, column('3', 'c')] }
+    expect(evolved(before, more, older).key).toEqual([1])
+  }
+})
+
+test('two columns of one name are refused', () => {
+  const before = schemaOf(table(id, column('2', 'e')))
+  const after = table(id, column('2', 'e'), column('3', 'e'))
+  expect(evolve(before, after, 'carried', options)).toMatchObject({ error: 'DDL_UNMAPPABLE' })
 })
 
 test('a table without a key is refused where rows are told apart by it', () => {
