@@ -1,19 +1,17 @@
-// Undoes what a pipeline has made, under its lock: first on the source, whose disk fills when a
-// slot is forgotten, then in the lake, and the state last, for it says what there is to remove.
+// Undoes what a pipeline has made, under its lock. First everything is looked at: what cannot be
+// opened must be said while nothing is gone. Then the source, whose disk fills when a slot is
+// forgotten, the lake, and the state last, for it says what there is to remove.
 
-import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { sqliteCatalog } from '../../connectors/iceberg/catalog-sqlite.ts'
-import { tablePath } from '../../connectors/iceberg/layout.ts'
-import { targetOf } from '../../connectors/iceberg/writer/options.ts'
 import { systemClock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
-import type { Checkpoint } from '../checkpoint/manifest.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
+import type { Catalog } from '../catalog.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import { acquireLock } from '../job/lock.ts'
 import type { Removal, SourceInspector } from '../source.ts'
+import { openExistingCatalog } from './lake-catalog.ts'
+import { decideLake, removeTable, type LakeDecision } from './lake-removal.ts'
 import { lockPath, openState, stateFolder } from './state-folder.ts'
 
 /** @returns what was removed, and what had to stay */
@@ -26,12 +24,13 @@ export async function dropPipeline(
     const lock = await acquireLock(lockPath(config), systemClock)
     try {
       const checkpoint = await new CheckpointStore(openState(config)).peekNewest()
-      const { removed, refusal } = await dropSource(inspector)
-      if (!keepLake) removed.push(...(await removeLake(config, checkpoint)))
-      await rm(stateFolder(config), { recursive: true, force: true })
-      removed.push({ what: `state ${stateFolder(config)}`, kept: null })
-      if (refusal !== null) throw incomplete(refusal, removed)
-      return removed
+      const catalog = keepLake ? null : await openExistingCatalog(config.sink)
+      try {
+        const lake = catalog === null ? [] : await decideLake(config, catalog, checkpoint)
+        return await removeAll(config, inspector, catalog, lake)
+      } finally {
+        await catalog?.close()
+      }
     } finally {
       lock.release()
     }
@@ -40,54 +39,60 @@ export async function dropPipeline(
   }
 }
 
-/** A slot that only an administrator may drop: the rest goes nevertheless. */
-async function dropSource(
+/** @throws PipelineError with what was removed before, when a step fails */
+async function removeAll(
+  config: PipelineConfig,
   inspector: SourceInspector,
-): Promise<{ removed: Removal[]; refusal: PipelineError | null }> {
+  catalog: Catalog | null,
+  lake: readonly LakeDecision[],
+): Promise<readonly Removal[]> {
+  const removals: Removal[] = []
   try {
-    return { removed: [...(await inspector.drop())], refusal: null }
+    const refusal = await removeSource(inspector, removals)
+    for (const decision of lake) {
+      const { table, kept } = decision
+      if (kept !== null) removals.push({ what: `lake table ${table}`, kept })
+      else if (catalog !== null) removals.push(await removeTable(config, catalog, decision))
+    }
+    await rm(stateFolder(config), { recursive: true, force: true })
+    removals.push({ what: `state ${stateFolder(config)}`, kept: null })
+    if (refusal !== null) throw refusal
+    return removals
+  } catch (error) {
+    throw incomplete(error instanceof PipelineError ? error : ofFiles(error), removals)
+  }
+}
+
+/** @returns the refusal of a slot that only an administrator may drop: the rest goes nevertheless */
+async function removeSource(
+  inspector: SourceInspector,
+  removals: Removal[],
+): Promise<PipelineError | null> {
+  try {
+    removals.push(...(await inspector.drop()))
+    return null
   } catch (error) {
     if (!(error instanceof PipelineError) || error.error !== 'PRIVILEGE_MISSING') throw error
-    return { removed: [], refusal: error }
+    const hint = 'Let an administrator drop the replication slot: the server keeps its log for it.'
+    return new PipelineError(error.error, error.message, { hint, cause: error })
   }
 }
 
-function incomplete(refusal: PipelineError, removed: readonly Removal[]): PipelineError {
-  return new PipelineError('PRIVILEGE_MISSING', `not all was removed: ${refusal.message}`, {
-    detail: removed.map(({ what }) => `removed ${what}`).join('\n'),
-    hint: 'Let an administrator drop the replication slot: the server keeps its log for it.',
-    cause: refusal,
-  })
+/** Something of the lake or the state could not be deleted. */
+function ofFiles(error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error
+  const detail = `The system says: ${error.message}.`
+  return new PipelineError('STORAGE_FAILED', 'files cannot be removed', { detail, cause: error })
 }
 
-/** Only tables that the checkpoint says are ours: others in the same warehouse stay. */
-async function removeLake(
-  { sink }: PipelineConfig,
-  checkpoint: Checkpoint | null,
-): Promise<Removal[]> {
-  const ours = (checkpoint?.lake ?? []).map(({ table }) => table)
-  if (ours.length === 0 || !existsSync(sink.catalog.path)) return []
-  const removed: Removal[] = []
-  const catalog = sqliteCatalog(sink.catalog)
-  try {
-    for (const key of ours) {
-      const table = targetOf(key)
-      const location = await catalog.load(table)
-      // A table of that name in another warehouse is somebody else's.
-      if (location === null || !location.startsWith(`${sink.warehouse.uri}/`)) continue
-      // The name goes first: readers must never find a table without its files.
-      if (!(await catalog.drop(table, location))) throw writtenTo(key)
-      await rm(join(sink.warehouse.path, tablePath(table)), { recursive: true, force: true })
-      removed.push({ what: `lake table ${key}`, kept: null })
-    }
-  } finally {
-    await catalog.close()
-  }
-  return removed
-}
-
-function writtenTo(table: string): PipelineError {
-  return new PipelineError('CATALOG_CONFLICT', `somebody else writes to lake table ${table}`, {
-    hint: 'Stop the other writer, then run `millrace drop FILE` again.',
+function incomplete(error: unknown, removals: readonly Removal[]): unknown {
+  if (!(error instanceof PipelineError) || removals.length === 0) return error
+  const lines = removals.map(({ what, kept }) =>
+    kept === null ? `removed ${what}` : `kept ${what}: ${kept}`,
+  )
+  return new PipelineError(error.error, `not all was removed: ${error.message}`, {
+    detail: [...(error.detail === null ? [] : [error.detail]), ...lines].join('\n'),
+    hint: error.hint,
+    cause: error,
   })
 }

@@ -1,0 +1,111 @@
+// The lake's part of `drop`: which tables are ours is found out before anything is removed anywhere.
+// A name proves nothing: another pipeline, or another tool, may have made the table that ours was
+// refused to write to. What counts is the marker that our own commits leave in its metadata.
+
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LakeFiles } from '../../connectors/iceberg/lake-files.ts'
+import { tablePath } from '../../connectors/iceberg/layout.ts'
+import { markerName, markerOf } from '../../connectors/iceberg/marker.ts'
+import { parseTableMetadata, type TableMetadata } from '../../connectors/iceberg/metadata.ts'
+import { targetOf } from '../../connectors/iceberg/writer/options.ts'
+import { localStore } from '../../connectors/storage/local.ts'
+import { PipelineError } from '../base/errors.ts'
+import type { Catalog, CatalogTable } from '../catalog.ts'
+import type { Checkpoint } from '../checkpoint/manifest.ts'
+import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import type { Removal } from '../source.ts'
+
+/** A table of the lake that the pipeline knows by name, and what is to become of it. */
+export interface LakeDecision {
+  readonly table: string
+  readonly target: CatalogTable
+  readonly location: string
+  /** Why it stays; `null`: it is ours. */
+  readonly kept: string | null
+}
+
+/** Reads only. @returns a decision for each table that is there */
+export async function decideLake(
+  config: PipelineConfig,
+  catalog: Catalog,
+  checkpoint: Checkpoint | null,
+): Promise<readonly LakeDecision[]> {
+  const decisions: LakeDecision[] = []
+  for (const [table, uuid] of knownTables(checkpoint)) {
+    const target = targetOf(table)
+    const location = await catalog.load(target)
+    if (location === null) continue
+    const kept = await reasonToKeep(config, location, uuid)
+    decisions.push({ table, target, location, kept })
+  }
+  return decisions
+}
+
+/**
+ * Removes one table: its name first, for readers must never find a table without its files.
+ *
+ * @throws PipelineError CATALOG_CONFLICT when somebody wrote to it since the decision
+ */
+export async function removeTable(
+  { sink }: PipelineConfig,
+  catalog: Catalog,
+  { table, target, location }: LakeDecision,
+): Promise<Removal> {
+  if (!(await catalog.drop(target, location))) {
+    throw new PipelineError('CATALOG_CONFLICT', `somebody else writes to lake table ${table}`, {
+      hint: 'Stop the other writer, then run `millrace drop FILE` again.',
+    })
+  }
+  await rm(join(sink.warehouse.path, tablePath(target)), { recursive: true, force: true })
+  return { what: `lake table ${table}`, kept: null }
+}
+
+/** By name, with the identity that our last commit saw; `null`: none that the checkpoint knows. */
+function knownTables(checkpoint: Checkpoint | null): Map<string, string | null> {
+  const known = new Map<string, string | null>()
+  if (checkpoint === null) return known
+  // The newest checkpoint may be older than the first commit of a table.
+  for (const { schema } of checkpoint.source.tables) known.set(schema.table, null)
+  for (const { table, tableUuid } of checkpoint.lake) known.set(table, tableUuid)
+  return known
+}
+
+async function reasonToKeep(
+  { name, sink }: PipelineConfig,
+  location: string,
+  uuid: string | null,
+): Promise<string | null> {
+  const store = localStore(sink.warehouse.path)
+  const files = new LakeFiles(store)
+  // Others write a path with percent signs where we write it plain.
+  const path = files.pathBelow(location) ?? files.pathBelow(decoded(location))
+  if (path === null) return `its files are not below ${sink.warehouse.path}`
+  try {
+    const metadata = parseTableMetadata(await store.get(path), location)
+    if (markerOf(metadata, name) === null) return `pipeline "${name}" has never committed to it`
+    if (uuid !== null && uuid !== metadata.tableUuid) {
+      return `it is not the table that pipeline "${name}" wrote to`
+    }
+    const others = otherPipelines(metadata, name)
+    return others.length === 0 ? null : `others commit to it as well: ${others.join(', ')}`
+  } catch (error) {
+    // Damaged metadata names nobody: rather a table too many than one of somebody else's too few.
+    return `whose it is cannot be told: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+function otherPipelines({ properties }: TableMetadata, name: string): string[] {
+  const prefix = markerName('')
+  return Object.keys(properties)
+    .filter((property) => property.startsWith(prefix) && property !== markerName(name))
+    .map((property) => `"${property.slice(prefix.length)}"`)
+}
+
+function decoded(location: string): string {
+  try {
+    return decodeURIComponent(location)
+  } catch {
+    return location
+  }
+}
