@@ -329,7 +329,9 @@ export const errorCodes = {
     action: 'retry',
     exit: 1,
     meaning: 'The catalog does not answer.',
-    hint: 'Millrace goes on reading and retries the commit; check the catalog.',
+    hint:
+      'Check the catalog. A pipeline that runs goes on reading and retries the commit; ' +
+      'one that has ended commits first at its next start.',
   },
   CATALOG_CONFLICT: {
     code: 'MR-5011',

@@ -1,7 +1,6 @@
 // Makes a pipeline's connectors from its configuration, each where its thread needs it.
 
 import { join } from 'node:path'
-import { sqliteCatalog } from '../../connectors/iceberg/catalog-sqlite.ts'
 import { createIcebergCommitter } from '../../connectors/iceberg/committer.ts'
 import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts'
 import { firstFieldId } from '../../connectors/iceberg/fields.ts'
@@ -16,6 +15,7 @@ import type { WriterPlan } from '../job/run.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Committer, SinkWriter } from '../sink.ts'
 import type { Source } from '../source.ts'
+import { openCatalog } from './lake-catalog.ts'
 import { openState, stateFolder } from './state-folder.ts'
 import { mysqlOptions, postgresOptions } from './wiring-source.ts'
 
@@ -76,8 +76,8 @@ export async function openCommitter(
   state: ObjectStore,
   log: Log,
 ): Promise<Committer<unknown>> {
-  const { catalog, mode, warehouse } = config.sink
-  const opened = sqliteCatalog({ uri: catalog.uri, name: catalog.name })
+  const { mode, warehouse } = config.sink
+  const opened = await openCatalog(config.sink)
   // The checkpoint carries committables as it found them; only this sink looks inside.
   const committer: Committer<unknown> = createIcebergCommitter({
     pipeline: config.name,

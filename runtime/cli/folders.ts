@@ -1,17 +1,27 @@
-// Whether the folders of the lake and of the state can be written, found out without writing.
+// Whether the lake and the state can be written, found out without writing.
 
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { Finding } from '../source.ts'
+import { catalogProblem } from './lake-catalog.ts'
 
 export async function checkFolders({ sink, checkpoint }: PipelineConfig): Promise<Finding[]> {
   return [
     await checkFolder('sink.warehouse', sink.warehouse.path),
-    await checkFolder('sink.catalog', dirname(sink.catalog.path)),
+    await checkCatalog(sink.catalog.path),
     await checkFolder('checkpoint.store', checkpoint.store.path),
   ]
+}
+
+async function checkCatalog(path: string): Promise<Finding> {
+  const name = 'sink.catalog'
+  if (!existsSync(path)) return checkFolder(name, dirname(path))
+  const problem = await catalogProblem(path)
+  const detail = problem?.detail == null ? '' : `: ${problem.detail}`
+  const message = problem === null ? `${path} is a catalog` : `${problem.message}${detail}`
+  return { name, ok: problem === null, warning: false, message, fix: null }
 }
 
 /** A folder that is not there yet will be made in the nearest one above it that is. */
