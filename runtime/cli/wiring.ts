@@ -23,6 +23,13 @@ export interface RunOptions {
 /** finished: `once` has read all there was · stopped: as the signal asked. */
 export type ExitReason = 'finished' | 'stopped'
 
+/**
+ * What brings a lake that differs to its source. run: the log has moved on, and nobody reads it;
+ * only what still differs afterwards is lost. wait: a pipeline runs, but has not got there. resync:
+ * nothing else will. history: it was never to have rows from before the first start.
+ */
+export type Repair = 'run' | 'wait' | 'resync' | 'history'
+
 /** One table of `verify`. */
 export interface TableVerdict {
   readonly table: string
@@ -41,6 +48,8 @@ export interface TableVerdict {
   readonly verifiedThrough: string | null
   /** What one must know to judge the verdict: that the lake is behind. */
   readonly note: string | null
+  /** `null`: nothing differs, or `reason` says what to do. */
+  readonly repair: Repair | null
   /** Why the table could not be compared, such as TABLE_PARKED. */
   readonly reason: ErrorRecord | null
 }

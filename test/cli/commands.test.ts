@@ -230,14 +230,25 @@ test('verify exits 5 when a table differs, with the command that repairs it', as
   )
 })
 
-test('verify says that a lake which is behind wants a run first', async () => {
+test('verify advises what repairs, by why the lake differs', async () => {
   const fake = new FakeWiring()
   fake.differing = ['public.users']
-  fake.behind = true
-  const { code, terminal } = await millrace(['verify', file, '--table', 'public.users'], fake)
-  expect(code).toBe(5)
-  expect(terminal.stdout).toContain(
-    `    the lake is behind\n    fix: millrace run ${file} --once, then verify again\n`,
+  const fixOf = async (repair: typeof fake.repair): Promise<string | undefined> => {
+    fake.repair = repair
+    const { code, terminal } = await millrace(['verify', file, '--table', 'public.users'], fake)
+    expect(code).toBe(5)
+    return / {4}fix: (.*)\n/.exec(terminal.stdout)?.[1]
+  }
+  const resync = `millrace resync ${file} --table public.users`
+  expect(await fixOf('resync')).toBe(resync)
+  expect(await fixOf('run')).toBe(
+    `millrace run ${file} --once, then verify again; what differs even then: ${resync}`,
+  )
+  expect(await fixOf('wait')).toBe(
+    `millrace status ${file} shows what it waits for; then verify again`,
+  )
+  expect(await fixOf('history')).toBe(
+    `nothing, where only such rows are missing; ${resync} would copy them as well`,
   )
 })
 

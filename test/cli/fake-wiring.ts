@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { ErrorRecord } from '../../runtime/base/errors.ts'
-import type { RunOptions, Wiring } from '../../runtime/cli/wiring.ts'
+import type { Repair, RunOptions, Wiring } from '../../runtime/cli/wiring.ts'
 import type { RunSnapshot, TableSnapshot } from '../../runtime/job/run-state.ts'
 import type { DiscoveredTable, Finding } from '../../runtime/source.ts'
 
@@ -20,7 +20,7 @@ export class FakeWiring {
   runner: (options: RunOptions) => Promise<'finished' | 'stopped'> = async () => 'finished'
   differing: readonly string[] = []
   parked: readonly string[] = []
-  behind = false
+  repair: Repair = 'resync'
 
   readonly wiring: Wiring = {
     run: async (_config, options) => this.runner(options),
@@ -32,7 +32,8 @@ export class FakeWiring {
         lakeRows: this.differing.includes(table) ? 2 : 3,
         differences: this.differing.includes(table) ? 1 : 0,
         undecided: 0,
-        note: this.behind ? 'the lake is behind' : null,
+        note: null,
+        repair: this.differing.includes(table) ? this.repair : null,
         reason: this.parked.includes(table) ? PARKED : null,
         examples: this.differing.includes(table) ? ['[7] is missing in the lake'] : [],
         verifiedThrough: '0/16B3748',

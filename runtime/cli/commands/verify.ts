@@ -6,7 +6,7 @@ import { loadPipeline } from '../../job/config/load.ts'
 import { type AddCommand, globalOptions, print } from '../context.ts'
 import { printable } from '../failure.ts'
 import { collect, flag } from '../options.ts'
-import type { TableVerdict } from '../wiring.ts'
+import type { Repair, TableVerdict } from '../wiring.ts'
 
 export const addVerify: AddCommand = (program, context) => {
   const { terminal } = context
@@ -49,7 +49,7 @@ function exitCodeOf(error: ErrorName): number {
 
 function verdictJson(verdict: TableVerdict): object {
   const { table, equal, sourceRows, lakeRows, differences, undecided } = verdict
-  const { examples, verifiedThrough, note, reason } = verdict
+  const { examples, verifiedThrough, note, repair, reason } = verdict
   return {
     table,
     equal,
@@ -60,8 +60,21 @@ function verdictJson(verdict: TableVerdict): object {
     examples,
     verified_through: verifiedThrough,
     note,
+    repair,
     reason: reason === null ? null : { code: errorCodes[reason.error].code, ...reason },
   }
+}
+
+const FIXES: Readonly<Record<Repair, (file: string, table: string) => string>> = {
+  // What a lake that is behind lacks may only be on its way: a resync would read it all again.
+  run: (file, table) =>
+    `millrace run ${file} --once, then verify again; ` +
+    `what differs even then: millrace resync ${file} --table ${table}`,
+  wait: (file) => `millrace status ${file} shows what it waits for; then verify again`,
+  resync: (file, table) => `millrace resync ${file} --table ${table}`,
+  history: (file, table) =>
+    `nothing, where only such rows are missing; ` +
+    `millrace resync ${file} --table ${table} would copy them as well`,
 }
 
 function formatVerdict(verdict: TableVerdict, file: string): string {
@@ -75,10 +88,8 @@ function formatVerdict(verdict: TableVerdict, file: string): string {
     equal || sourceRows === lakeRows
       ? `${formatCount(sourceRows)} rows`
       : `${sourceRows} rows in the source, ${lakeRows} in the lake`
-  const { verifiedThrough, undecided, note } = verdict
-  // What a lake that is behind lacks may only be on its way: a resync would read it all again.
-  const command = note === null ? `resync ${file} --table ${table}` : `run ${file} --once`
-  const repair = `    fix: millrace ${command}${note === null ? '' : ', then verify again'}`
+  const { verifiedThrough, undecided, note, repair } = verdict
+  const fixes = repair === null ? [] : [`    fix: ${FIXES[repair](file, table)}`]
   const through = verifiedThrough === null ? '' : `, verified through ${verifiedThrough}`
   const count = differences > examples.length ? [`    ${differences} differ, among them`] : []
   const busy =
@@ -86,7 +97,5 @@ function formatVerdict(verdict: TableVerdict, file: string): string {
   const notes = note === null ? [] : [`    ${note}`]
   const head = `${equal ? '✔' : '✗'} ${table}  ${rows}${through}`
   const lines = examples.map((example) => `    ${example}`)
-  return printable(
-    [head, ...count, ...lines, ...busy, ...notes, ...(equal ? [] : [repair])].join('\n'),
-  )
+  return printable([head, ...count, ...lines, ...busy, ...notes, ...fixes].join('\n'))
 }

@@ -1,18 +1,20 @@
 // `millrace verify`, from a pipeline's configuration to one verdict a table. It only reads, beside
 // the running pipeline or without one.
 
-import { sqliteCatalog } from '../../../connectors/iceberg/catalog-sqlite.ts'
+import { targetOf } from '../../../connectors/iceberg/writer/options.ts'
 import { localStore } from '../../../connectors/storage/local.ts'
 import { present } from '../../base/assert.ts'
 import type { Clock } from '../../base/clock.ts'
 import { PipelineError, recordOf, type ErrorRecord } from '../../base/errors.ts'
+import type { Catalog } from '../../catalog.ts'
 import { CheckpointStore } from '../../checkpoint/store.ts'
 import { formatOrder, type PositionType } from '../../console/status.ts'
 import type { Order, Position } from '../../data/position.ts'
 import type { PipelineConfig } from '../../job/config/pipeline-config.ts'
 import type { SourceInspector } from '../../source.ts'
+import { openExistingCatalog } from '../lake-catalog.ts'
 import { openState } from '../state-folder.ts'
-import type { TableVerdict } from '../wiring.ts'
+import type { Repair, TableVerdict } from '../wiring.ts'
 import { compareRows, type Comparison } from './comparison.ts'
 import { LakeProgress, type Arrival } from './lake-progress.ts'
 import { openReading } from './table-reading.ts'
@@ -41,16 +43,36 @@ export async function verifyPipeline(
   tables: readonly string[] | null,
 ): Promise<readonly TableVerdict[]> {
   const { config, inspector } = parts
-  requireUpsert(config)
-  const catalog = sqliteCatalog(config.sink.catalog)
   try {
-    const lake = { catalog, warehouse: localStore(config.sink.warehouse.path) }
-    const verification = new Verification(parts, lake)
-    return await verification.verdicts(await verification.tables(tables))
+    requireUpsert(config)
+    const checkpoints = new CheckpointStore(openState(config))
+    const catalog = await openCatalogOf(config, checkpoints)
+    try {
+      const lake = { catalog, warehouse: localStore(config.sink.warehouse.path) }
+      const verification = new Verification(parts, lake, checkpoints)
+      return await verification.verdicts(await verification.tables(tables))
+    } finally {
+      await catalog.close()
+    }
   } finally {
-    await catalog.close()
     await inspector.close()
   }
+}
+
+/** A pipeline that has never run has no catalog yet, and looking for one must not make it. */
+async function openCatalogOf(
+  { name, sink }: PipelineConfig,
+  checkpoints: CheckpointStore,
+): Promise<Catalog> {
+  const catalog = await openExistingCatalog(sink)
+  if (catalog !== null) return catalog
+  if ((await checkpoints.epochs()).length === 0) {
+    throw new PipelineError('STATE_MISSING', `pipeline "${name}" has no checkpoint yet`)
+  }
+  throw new PipelineError('CATALOG_UNAVAILABLE', `catalog ${sink.catalog.path} does not exist`, {
+    detail: 'The state folder knows of tables in it.',
+    hint: 'Restore the file, or correct `sink.catalog.uri`; `millrace resync FILE --all` fills anew.',
+  })
 }
 
 function requireUpsert({ sink }: PipelineConfig): void {
@@ -72,14 +94,14 @@ class Verification {
   private readonly positionType: PositionType
   private readonly stopping = new AbortController()
 
-  constructor(parts: VerificationParts, lake: Verification['lake']) {
+  constructor(parts: VerificationParts, lake: Verification['lake'], checkpoints: CheckpointStore) {
     const { config, clock } = parts
     this.parts = parts
     this.lake = lake
     this.positionType = config.source.type === 'postgres' ? 'lsn' : 'binlog'
     this.progress = new LakeProgress({
       pipeline: config.name,
-      checkpoints: new CheckpointStore(openState(config)),
+      checkpoints,
       lake,
       clock,
       isRunning: () => parts.isRunning(),
@@ -146,7 +168,7 @@ class Verification {
           settle: () => this.settle(),
         })
       })
-      return this.verdict(table, comparison, arrivals.at(-1) ?? null)
+      return await this.verdict(table, comparison, arrivals.at(-1) ?? null)
     } catch (error) {
       if (!(error instanceof PipelineError) || SERVER_ERRORS.has(error.error)) throw error
       return notComparable(table, recordOf(error))
@@ -163,36 +185,65 @@ class Verification {
       await clock.sleep(STRUCTURE_MS + 2 * config.checkpoint.intervalMs)
   }
 
-  private verdict(
+  private async verdict(
     table: string,
     comparison: Comparison,
     last: { high: Order; arrival: Arrival; lake: Order } | null,
-  ): TableVerdict {
-    const { differences, undecided } = comparison
+  ): Promise<TableVerdict> {
+    const { differences, undecided, sourceRows, lakeRows } = comparison
     const equal = differences === 0
-    const behind = last?.arrival === 'behind'
-    const note =
-      behind && last !== null
-        ? `the lake has followed the log up to ${this.format(last.lake)} only, and no pipeline moves it on`
-        : null
+    const behind = last?.arrival === 'behind' ? last.lake : null
+    const repair = equal ? null : await this.repairOf(table, comparison, behind !== null)
+    const notes = [
+      ...(behind === null ? [] : [this.behindNote(behind, repair)]),
+      ...(!equal && this.lacksHistory(comparison) ? [NO_HISTORY] : []),
+    ]
     return {
       table,
       equal,
-      sourceRows: comparison.sourceRows,
-      lakeRows: comparison.lakeRows,
+      sourceRows,
+      lakeRows,
       differences,
       undecided,
       examples: comparison.examples,
       verifiedThrough: last === null ? null : this.format(last.high),
-      note,
+      note: notes.length === 0 ? null : notes.join('; '),
+      repair,
       reason: null,
     }
+  }
+
+  private async repairOf(table: string, comparison: Comparison, behind: boolean): Promise<Repair> {
+    // No log brings back a table that somebody took away.
+    if (await this.isGone(table)) return 'resync'
+    // The server's log moves by itself, so being behind says nothing about the rows that differ.
+    if (behind) return (await this.parts.isRunning()) ? 'wait' : 'run'
+    return this.lacksHistory(comparison) ? 'history' : 'resync'
+  }
+
+  private async isGone(table: string): Promise<boolean> {
+    const { lake } = await this.progress.checkpoint()
+    const was = lake.find((entry) => entry.table === table)?.metadataLocation ?? null
+    return was !== null && (await this.lake.catalog.load(targetOf(table))) === null
+  }
+
+  /** Such a pipeline was told to leave the rows out that were there before it. */
+  private lacksHistory({ sourceRows, lakeRows }: Comparison): boolean {
+    return this.parts.config.source.startup === 'latest' && lakeRows < sourceRows
+  }
+
+  private behindNote(lake: Order, repair: Repair | null): string {
+    const who = repair === 'wait' ? 'the pipeline does not move' : 'no pipeline moves it on'
+    return `the lake has followed the log up to ${this.format(lake)} only, and ${who}`
   }
 
   private format(order: Order): string {
     return formatOrder(order, this.positionType)
   }
 }
+
+const NO_HISTORY =
+  'startup: latest copies no history, so rows from before the first start are missing in the lake'
 
 function notComparable(table: string, reason: ErrorRecord): TableVerdict {
   return {
@@ -205,6 +256,7 @@ function notComparable(table: string, reason: ErrorRecord): TableVerdict {
     examples: [],
     verifiedThrough: null,
     note: null,
+    repair: null,
     reason,
   }
 }
