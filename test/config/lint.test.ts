@@ -1,5 +1,8 @@
 // What lint says about files, word for word, with line and column: these lines are what users read.
 
+import { mkdirSync, mkdtempSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { FILE_BYTES_MAX } from '../../runtime/job/config/document.ts'
 import { changed, COMPLETE, lint } from './pipeline-file.ts'
@@ -245,10 +248,70 @@ test('without a URI the parts are asked for by name', () => {
   ])
 })
 
-test('state and warehouse cannot be one folder', () => {
+/** Lint's message about the places of warehouse, catalog and state. */
+function placed(warehouse: string, catalog: string, store: string): string[] {
+  const text = changed(
+    ['file:///lake/warehouse', warehouse],
+    ['sqlite:////lake/catalog.db', `sqlite:///${catalog}`],
+    ['file:///lake/state', store],
+  )
+  return lint(text).map((line) => line.replace(/; what removes .*$/, ''))
+}
+
+test('warehouse, catalog and state may not lie in each other', () => {
   expect(lint(changed(['file:///lake/state', 'file:///lake/warehouse/']))).toEqual([
-    '12:24 MR-1003 pipeline.checkpoint.store and sink.warehouse must be two folders',
+    '12:24 MR-1003 pipeline.checkpoint.store and sink.warehouse must be two places' +
+      '; what removes files of the one must not meet the other',
   ])
+  // The state of pipeline `shop` is /data/shop, which `drop` removes.
+  expect(placed('file:///data/shop/wh', '/cat.db', '/data')).toEqual([
+    '12:24 MR-1003 sink.warehouse lies in pipeline.checkpoint.store',
+  ])
+  expect(placed('/data', '/cat.db', 'file:///data/x/../state')).toEqual([
+    '12:24 MR-1003 pipeline.checkpoint.store lies in sink.warehouse',
+  ])
+  expect(placed('/wh', '/data/shop/cat.db', '/data')).toEqual([
+    '9:30 MR-1003 sink.catalog.uri lies in pipeline.checkpoint.store',
+  ])
+  expect(placed('/wh', '/wh/public/orders', '/data')).toEqual([
+    '9:30 MR-1003 sink.catalog.uri lies in sink.warehouse',
+  ])
+  // Names that only begin alike, and the layout of pyiceberg's manual.
+  expect(placed('/data/wh', '/data/wh.db', '/data/wh-state')).toEqual([])
+  expect(placed('/data/wh', '/data/wh/cat.db', '/data/state')).toEqual([])
+})
+
+test('a link does not hide that one place lies in another', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-places-'))
+  mkdirSync(join(folder, 'state'))
+  symlinkSync(join(folder, 'state'), join(folder, 'link'))
+  expect(placed(join(folder, 'link/wh'), '/cat.db', join(folder, 'state'))).toEqual([
+    '12:24 MR-1003 sink.warehouse lies in pipeline.checkpoint.store',
+  ])
+})
+
+test('a place that readers of the lake cannot spell is refused', () => {
+  const why =
+    ', which readers of the lake take for a part of a URL; choose a path without #, ? and %'
+  expect(placed('/a%b', '/c.db', '/s')).toEqual([
+    `10:14 MR-1003 sink.warehouse: /a%b has a %${why}`,
+  ])
+  expect(placed('file:///a%23b', '/c.db', '/s')).toEqual([
+    `10:14 MR-1003 sink.warehouse: /a#b has a #${why}`,
+  ])
+  expect(placed('"/a?b"', '/c.db', '/s')).toEqual([
+    `10:14 MR-1003 sink.warehouse: /a?b has a ?${why}`,
+  ])
+  expect(placed('/w', '/c%20d.db', '/s')).toEqual([
+    `9:30 MR-1003 sink.catalog.uri: /c%20d.db has a %${why}`,
+  ])
+  // What Node would drop of a URL without a word.
+  for (const url of ['file:///a#b', 'file:///a?b']) {
+    expect(placed(`"${url}"`, '/c.db', '/s')).toEqual([
+      '10:14 MR-1003 sink.warehouse must be a local folder, as file:///var/lib/lake or ./lake',
+    ])
+  }
+  expect(placed('file:///un%20%C3%A9t%C3%A9', '/é t é.db', '/s#1')).toEqual([])
 })
 
 test('a file that would eat the memory is refused by its limits', () => {

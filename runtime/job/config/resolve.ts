@@ -2,19 +2,16 @@
 // that depend on other values. Everything that is wrong is reported; nothing is thrown.
 
 import { createHash } from 'node:crypto'
-import { isAbsolute, resolve as resolvePath } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type ConnectionContext, resolveConnection } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
 import { compilePattern, PatternFault } from './glob.ts'
 import type {
   ConnectionConfig,
-  FolderConfig,
   PipelineConfig,
   SinkConfig,
   SourceConfig,
 } from './pipeline-config.ts'
-import type { Path } from './problems.ts'
+import { resolvePlaces, type Places } from './places.ts'
 import { defaultParallelism, type PipelineInput, type SourceInput } from './schema.ts'
 import { COLUMN_SHAPE, TABLE_SHAPE } from './selector.ts'
 
@@ -28,25 +25,25 @@ export function resolvePipeline(
   checkPatterns(input.source, document)
   const connection = resolveConnection(input.source, context)
   const source = connection && resolveSource(input.source, connection, input.name)
-  const sink = resolveSink(input.sink, context)
-  const path = ['pipeline', 'checkpoint', 'store']
-  const store = resolveFolder(input.pipeline.checkpoint.store, path, folder, document)
-  if (source === null || sink === null || store === null) return null
-  if (store.path === sink.warehouse.path) {
-    const message = 'pipeline.checkpoint.store and sink.warehouse must be two folders'
-    document.report(path, { error: 'CONFIG_VALUE', message })
+  const { sink, pipeline } = input
+  const written = {
+    warehouse: sink.warehouse,
+    catalog: sink.catalog.uri,
+    store: pipeline.checkpoint.store,
   }
+  const places = resolvePlaces(written, folder, document)
+  if (source === null || places === null) return null
   return {
     name: input.name,
     file,
     source,
-    sink,
-    parallelism: input.pipeline.parallelism ?? defaultParallelism(),
-    memoryBytes: input.pipeline.memory ?? null,
+    sink: resolveSink(sink, places),
+    parallelism: pipeline.parallelism ?? defaultParallelism(),
+    memoryBytes: pipeline.memory ?? null,
     checkpoint: {
-      intervalMs: input.pipeline.checkpoint.interval,
-      store,
-      keep: input.pipeline.checkpoint.keep,
+      intervalMs: pipeline.checkpoint.interval,
+      store: places.store,
+      keep: pipeline.checkpoint.keep,
     },
   }
 }
@@ -118,53 +115,17 @@ function checkPatterns(source: SourceInput, document: ConfigDocument): void {
   }
 }
 
-function resolveSink(input: PipelineInput['sink'], context: ConnectionContext): SinkConfig | null {
-  const { document, folder } = context
-  const warehouse = resolveFolder(input.warehouse, ['sink', 'warehouse'], folder, document)
-  const path = resolveSqlite(input.catalog.uri, folder, document)
-  if (warehouse === null || path === null) return null
+function resolveSink(input: PipelineInput['sink'], { warehouse, catalog }: Places): SinkConfig {
   return {
     type: 'iceberg',
-    catalog: { type: 'sql', path, uri: `sqlite:///${path}`, name: input.catalog.name },
+    catalog: {
+      type: 'sql',
+      path: catalog,
+      uri: `sqlite:///${catalog}`,
+      name: input.catalog.name,
+    },
     warehouse,
     mode: input.mode,
     profile: input.profile,
   }
-}
-
-/** `file:///abs`, `/abs`, or a path relative to the pipeline file. */
-function resolveFolder(
-  written: string,
-  path: Path,
-  folder: string,
-  document: ConfigDocument,
-): FolderConfig | null {
-  const absolute = written.startsWith('file:') ? pathOfUrl(written) : resolvePath(folder, written)
-  if (absolute === null || (/^[a-z][a-z0-9+.-]*:/i.test(written) && !written.startsWith('file:'))) {
-    const message = `${path.join('.')} must be a local folder, as file:///var/lib/lake or ./lake`
-    document.report(path, { error: 'CONFIG_VALUE', message })
-    return null
-  }
-  const trimmed = resolvePath(absolute)
-  return { path: trimmed, uri: pathToFileURL(trimmed).href }
-}
-
-function pathOfUrl(written: string): string | null {
-  try {
-    return fileURLToPath(written)
-  } catch {
-    return null
-  }
-}
-
-/** SQLAlchemy's spelling: three slashes before a relative path, four before an absolute one. */
-function resolveSqlite(written: string, folder: string, document: ConfigDocument): string | null {
-  const path = ['sink', 'catalog', 'uri']
-  const location = /^sqlite:\/\/\/([^?#]+)$/.exec(written)?.[1]
-  if (location === undefined || location === ':memory:' || location.endsWith('/')) {
-    const message = 'sink.catalog.uri must be a SQLite file, as sqlite:////var/lib/lake/catalog.db'
-    document.report(path, { error: 'CONFIG_VALUE', message })
-    return null
-  }
-  return isAbsolute(location) ? resolvePath(location) : resolvePath(folder, location)
 }
