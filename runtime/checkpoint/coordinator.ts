@@ -25,6 +25,8 @@ export interface SourceCut {
   readonly checkpoint: SourceCheckpoint
   readonly schemas: readonly TableSchema[]
   readonly counts: readonly SourceCounts[]
+  /** Tables that could not be taken in. */
+  readonly refused: readonly { readonly table: string; readonly reason: ErrorRecord }[]
 }
 
 /** One writer thread. */
@@ -50,6 +52,7 @@ export interface EpochReport {
   readonly bytes: number
   readonly source: SourceCheckpoint
   readonly counts: readonly TableCounts[]
+  readonly refused: SourceCut['refused']
 }
 
 /** A table's part of the sink's committables: all that the coordinator knows of them. */
@@ -130,7 +133,8 @@ export class Coordinator {
       if (intent?.epoch === epoch) this.commits.enqueue(this.withoutParked(intent))
     }
     const durationMs = this.options.clock.elapsedMs() - started
-    return { epoch, durationMs, bytes, source: cut.checkpoint, counts: counts.flat() }
+    const { checkpoint: cutSource, refused } = cut
+    return { epoch, durationMs, bytes, source: cutSource, counts: counts.flat(), refused }
   }
 
   /**

@@ -18,6 +18,8 @@ import type { SourceBarrier } from './messages.ts'
 
 export class Corridor implements SourceContext, HandOverOutput {
   readonly tables = new Map<string, TableRecord>()
+  /** Tables that match the selector and could not be taken in: nothing is known of their columns. */
+  readonly refused = new Map<string, ErrorRecord>()
   /** Rows sent since the start of the process. */
   rowsSent = 0
   /** Running maximum of the commit times: log order is not commit-time order (H12). */
@@ -93,7 +95,10 @@ export class Corridor implements SourceContext, HandOverOutput {
       record.shape = table
       return null
     }
-    const reborn = record.incarnation !== table.incarnation || record.phase === 'dropped'
+    const gone = record.phase === 'dropped'
+    // A start tells the writers nothing of a table that is gone.
+    if (gone) this.control({ kind: 'schema', schema: record.schema })
+    const reborn = record.incarnation !== table.incarnation || gone
     if (reborn) this.truncated(record, order)
     // Modes that keep every row keep those of the table's former life too.
     const older = this.options.keyed ? 'gone' : 'visible'
@@ -114,9 +119,12 @@ export class Corridor implements SourceContext, HandOverOutput {
     if (record !== undefined && takesRows(record)) this.truncated(record, order)
   }
 
-  tableDropped(table: string, _order: Order): void {
+  tableDropped(table: string, order: Order): void {
+    this.refused.delete(table)
     const record = this.tables.get(table)
     if (record === undefined) return
+    // No chunk will come any more: the writers may forget the changes that it would have met.
+    if (inHandOver(record)) this.control({ kind: 'settled', table, order, done: false })
     record.phase = 'dropped'
     record.backfill = null
   }
@@ -127,6 +135,7 @@ export class Corridor implements SourceContext, HandOverOutput {
 
   parkRecord(table: string, reason: ErrorRecord): void {
     const record = this.tables.get(table)
+    if (record === undefined) this.refused.set(table, reason)
     if (record === undefined || record.phase === 'parked') return
     record.phase = 'parked'
     record.reason = reason
@@ -171,7 +180,8 @@ export class Corridor implements SourceContext, HandOverOutput {
     this.sent.clear()
     this.skipped.clear()
     const checkpoint = { position, sourceTimeUs, state, tables }
-    return { kind: 'barrier', epoch, checkpoint, schemas, counts }
+    const refused = [...this.refused].map(([table, reason]) => ({ table, reason }))
+    return { kind: 'barrier', epoch, checkpoint, schemas, counts, refused }
   }
 
   private tableAppeared(table: SourceTable): TableSchema | null {
@@ -203,6 +213,7 @@ export class Corridor implements SourceContext, HandOverOutput {
       waitsFor: null,
     }
     this.tables.set(schema.table, record)
+    this.refused.delete(schema.table)
     this.announce(schema)
     return record
   }

@@ -65,6 +65,13 @@ export interface SourceBarrier {
   /** Schema versions that came since the last barrier, in order. */
   readonly schemas: readonly TableSchema[]
   readonly counts: readonly SourceCounts[]
+  readonly refused: readonly RefusedTable[]
+}
+
+/** A table that matches the selector and could not be taken in. */
+export interface RefusedTable {
+  readonly table: string
+  readonly reason: ErrorRecord
 }
 
 export interface SourceProgress {

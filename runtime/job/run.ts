@@ -301,6 +301,7 @@ class PipelineRun {
         onEpoch: async (report) => {
           this.state.addEpoch(report, clock.nowMs())
           this.announceParked(report.source.tables)
+          for (const { table, reason } of report.refused) this.announceTrouble(table, reason)
           if (report.bytes === 0) return
           const checkpoint = execution.lastCheckpoint()
           if (checkpoint !== null) await this.garbage.collect(checkpoint)
@@ -330,11 +331,15 @@ class PipelineRun {
     for (const { schema, phase, reason } of tables) {
       const { table } = schema
       if (phase !== 'parked') this.parked.delete(table)
-      if (phase !== 'parked' || reason === null || this.parked.has(table)) continue
-      this.parked.set(table, reason)
-      const { code } = errorCodes[reason.error]
-      this.parts.onNotice('error', `table "${table}" is parked`, { code, ...reason })
+      if (phase === 'parked' && reason !== null) this.announceTrouble(table, reason)
     }
+  }
+
+  private announceTrouble(table: string, reason: ErrorRecord): void {
+    if (this.parked.has(table)) return
+    this.parked.set(table, reason)
+    const { code } = errorCodes[reason.error]
+    this.parts.onNotice('error', `table "${table}" is parked`, { code, ...reason })
   }
 
   /** `once` ends well only if every table is in the lake: a scheduler sees nothing but the code. */

@@ -148,14 +148,15 @@ export class SourceTask {
   /**
    * Tables that the checkpoint knows change in the log, unless the log begins anew. Then the source
    * has read them anew too, and its identities of columns need not be those of before (MySQL's are
-   * a count of its own): the repair of the table matches them by name and type.
+   * a count of its own): the repair of the table matches them by name and type. A table that was
+   * gone at the checkpoint and is there now came back while nobody looked, or is selected again:
+   * the source takes it for one that it has told of.
    */
   private join(table: SourceTable, position: Position, fresh: boolean): void {
     const known = this.corridor.tables.get(tableKey(table))
-    const goesOn = known !== undefined && known.phase !== 'dropped'
-    if (!goesOn && (known === undefined || fresh)) {
+    if (known === undefined || known.phase === 'dropped') {
       this.corridor.tableChanged(table, position.order)
-    } else if (fresh && known !== undefined) known.shape = table
+    } else if (fresh) known.shape = table
   }
 
   /** The log that would have told of their end is lost. */
@@ -226,6 +227,7 @@ export class SourceTask {
         rowsEstimated: backfill?.rowsEstimated ?? null,
       }),
     )
+    for (const [table, reason] of this.corridor.refused) tables.push(refusedTable(table, reason))
     this.output.report({
       kind: 'progress',
       rowsSent: this.corridor.rowsSent,
@@ -252,4 +254,9 @@ export class SourceTask {
     const record: ErrorRecord = recordOf(error)
     this.output.report({ kind: 'failed', error: record })
   }
+}
+
+function refusedTable(table: string, reason: ErrorRecord): TableProgress {
+  const unknown = { waitsFor: null, repair: false, rowsDone: null, rowsEstimated: null }
+  return { table, phase: 'parked', reason, ...unknown }
 }

@@ -83,6 +83,7 @@ class Epochs {
       },
       schemas,
       counts: [],
+      refused: [],
     }
   }
 

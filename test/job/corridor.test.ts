@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Element } from '../../runtime/data/element.ts'
 import type { SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
 import { Corridor } from '../../runtime/job/corridor.ts'
@@ -101,4 +102,27 @@ test('no column of an adopted table is required, since its files have none of th
   if (record === undefined) throw new Error('the table is known')
   corridor.rebuild(record, { lastSchemaId: 4, lastColumnId: 9, renumber: true })
   expect(required(corridor)).toEqual([])
+})
+
+test('a table that comes back has its structure told again, before what says that it is empty', () => {
+  const { corridor, sent } = open()
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  corridor.tableDropped('shop.orders', 2n)
+  sent.length = 0
+  corridor.tableChanged({ ...table(column('2', 'v')), incarnation: '2' }, 3n)
+  expect(sent.map(({ kind }) => kind)).toEqual(['schema', 'truncate'])
+})
+
+test('a table that cannot be taken in is told at every barrier until it is there or gone', () => {
+  const { corridor } = open()
+  corridor.begin({ split: 'log', order: 1n, token: '' }, 0n)
+  const error = new PipelineError('TABLE_WITHOUT_KEY', 'it has no key')
+  corridor.park('shop.orders', error)
+  corridor.park('shop.other', error)
+  const refused = (): string[] => corridor.barrier(1, '').refused.map(({ table: name }) => name)
+  expect(refused()).toEqual(['shop.orders', 'shop.other'])
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  expect(refused()).toEqual(['shop.other'])
+  corridor.tableDropped('shop.other', 2n)
+  expect(refused()).toEqual([])
 })

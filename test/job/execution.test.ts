@@ -67,7 +67,7 @@ function scene({ answers = () => true, store, clock = systemClock, onEpoch }: Sc
       const { epoch } = command
       const position = { split: 'log', order: BigInt(epoch), token: '' }
       const checkpoint = { position, sourceTimeUs: 0n, state: 's'.repeat(10_000), tables: [] }
-      tell({ kind: 'barrier', epoch, checkpoint, schemas: [], counts: [] })
+      tell({ kind: 'barrier', epoch, checkpoint, schemas: [], counts: [], refused: [] })
       const state = { data: null, files: [], nextFileId: 1 }
       const prepared = { epoch, committables: [], state, counts: [], parked: [] }
       for (const listener of writerListeners) listener({ kind: 'prepared', prepared })
