@@ -166,7 +166,7 @@ test('every action of ALTER TABLE is read, several in one statement', () => {
     'change i i datetime(3) after h',
     'rename j k',
     'rename index l m',
-    'default n {"kind":"literal","text":"5","hex":false}',
+    'default n {"kind":"literal","text":"5","hex":false,"unquoted":true}',
     'default o {"kind":"none"}',
     '-',
     'convert-charset utf8mb4',

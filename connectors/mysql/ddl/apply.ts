@@ -18,6 +18,8 @@ export interface DdlContext {
   readonly strict: boolean
   /** sql_mode has NO_AUTO_VALUE_ON_ZERO; absent: not known. */
   readonly keepsZero?: boolean
+  /** explicit_defaults_for_timestamp of the session; absent: not known. */
+  readonly explicitTimestamps?: boolean
 }
 
 export type Applied =
@@ -43,7 +45,7 @@ export function createTable(
 ): TableState {
   const charset = definition.charset ?? inherited
   const columns = definition.columns.map((column, index) =>
-    columnState(column, String(index + 1), charset, { kind: 'null' }),
+    columnState(column, String(index + 1), charset),
   )
   const state: TableState = {
     database,
@@ -222,7 +224,8 @@ class Draft {
 
   private changed(column: ColumnState, definition: ColumnDefinition): ColumnState {
     const { identity, existing } = column
-    const next = columnState(definition, identity, this.charset, existing)
+    const defined = columnState(definition, identity, this.charset, this.context)
+    const next = { ...defined, existing }
     // Expressions are not tracked, so this one may be another.
     if (next.generated !== null) this.rewritten ??= `Column "${column.name}" is computed anew.`
     this.checkValues(column, next)
@@ -248,7 +251,7 @@ class Draft {
     const there = this.find(column.name)
     if (ifNotExists && there !== undefined && !this.dropped.has(fold(column.name))) return
     const identity = String(this.nextIdentity++)
-    const state = columnState(column, identity, this.charset, { kind: 'unknown' })
+    const state = columnState(column, identity, this.charset, this.context)
     const existing = defaultOf(state, this.context.types)
     this.placed.push({ column: { ...state, existing }, place })
   }
@@ -297,24 +300,29 @@ function fold(name: string): string {
   return name.toLowerCase()
 }
 
+/** @param session  its `explicitTimestamps` are on for a table that is made: it has no old rows */
 function columnState(
   definition: ColumnDefinition,
   identity: string,
   charset: string,
-  existing: ColumnState['existing'],
+  session: Pick<DdlContext, 'explicitTimestamps'> = { explicitTimestamps: true },
 ): ColumnState {
-  const { name, nullable, default: value, generated, autoIncrement, comment } = definition
+  const { name, default: value, generated, autoIncrement, comment } = definition
   const type = withCharset(definition.type, charset)
+  // Without explicit_defaults_for_timestamp such a column is NOT NULL, and the server fills it.
+  const implied =
+    type.base === 'timestamp' && definition.nullUnsaid && session.explicitTimestamps !== true
+  const filled = implied && (value.kind === 'none' || value.kind === 'null')
   return {
     identity,
     name,
     type,
-    nullable,
-    default: value,
+    nullable: definition.nullable && !(implied && session.explicitTimestamps === false),
+    default: filled ? { kind: 'expression', text: 'explicit_defaults_for_timestamp' } : value,
     generated,
     autoIncrement,
     comment,
-    existing,
+    existing: { kind: 'null' },
   }
 }
 

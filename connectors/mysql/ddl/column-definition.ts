@@ -13,6 +13,7 @@ interface Draft {
   generated: 'stored' | 'virtual' | null
   autoIncrement: boolean
   comment: string | null
+  nullUnsaid: boolean
   key: 'primary' | 'unique' | null
 }
 
@@ -27,6 +28,7 @@ export function readColumn(name: string, tokens: TokenStream): ColumnDefinition 
     generated: null,
     autoIncrement: false,
     comment: null,
+    nullUnsaid: true,
     key: null,
   }
   if (parts.name === 'serial') readSerial(draft)
@@ -137,8 +139,8 @@ function readCount(tokens: TokenStream): number {
 function readAttribute(tokens: TokenStream, draft: Draft): void {
   if (readCharset(tokens, draft) || readValueSource(tokens, draft)) return
   if (tokens.acceptOne('UNSIGNED', 'ZEROFILL')) draft.unsigned = true
-  else if (tokens.accept('NOT', 'NULL')) draft.nullable = false
-  else if (tokens.accept('NULL')) draft.nullable = true
+  else if (tokens.accept('NOT', 'NULL')) sayNull(draft, false)
+  else if (tokens.accept('NULL')) sayNull(draft, true)
   else if (tokens.accept('AUTO_INCREMENT')) draft.autoIncrement = true
   else if (tokens.accept('SERIAL', 'DEFAULT', 'VALUE')) readSerial(draft)
   else if (tokens.accept('COMMENT')) {
@@ -161,6 +163,11 @@ function readAttribute(tokens: TokenStream, draft: Draft): void {
     // CHECK (...), ON DELETE CASCADE, INVISIBLE, COMPRESSED and the like: not about the values.
     tokens.skipOne()
   }
+}
+
+function sayNull(draft: Draft, nullable: boolean): void {
+  draft.nullable = nullable
+  draft.nullUnsaid = false
 }
 
 /** SERIAL, as a type or behind one: a number that the server gives. */
@@ -245,27 +252,39 @@ export function readDefault(tokens: TokenStream): ColumnDefault {
 function readConstant(tokens: TokenStream): ColumnDefault | null {
   const sign = tokens.isSymbol('-') || tokens.isSymbol('+') ? tokens.next().text : ''
   const token = tokens.peek()
-  if (token?.kind === 'number') {
-    return literal(`${sign === '-' ? '-' : ''}${tokens.next().text}`)
-  }
+  if (token?.kind === 'number') return unquoted(`${sign === '-' ? '-' : ''}${tokens.next().text}`)
   if (sign !== '') return null
-  if (token?.kind === 'string') return literal(tokens.string())
+  if (token?.kind === 'string') return quoted(tokens.string())
   if (token?.kind === 'hex') return { kind: 'literal', text: tokens.next().text, hex: true }
-  if (token?.kind === 'bits')
+  if (token?.kind === 'bits') {
     return { kind: 'literal', text: hexOfBits(tokens.next().text), hex: true }
+  }
   if (tokens.accept('NULL')) return { kind: 'null' }
   const truth = tokens.acceptOne('TRUE', 'FALSE')
-  if (truth !== null) return literal(truth === 'TRUE' ? '1' : '0')
-  const introduced = token?.kind === 'word' && /^(_\w+|N|DATE|TIME|TIMESTAMP)$/i.test(token.text)
-  if (introduced && tokens.peek(1)?.kind === 'string') {
-    tokens.next()
-    return literal(tokens.string())
-  }
-  return null
+  if (truth !== null) return unquoted(truth === 'TRUE' ? '1' : '0')
+  return token?.kind === 'word' && tokens.peek(1)?.kind === 'string' ? readIntroduced(tokens) : null
 }
 
-function literal(text: string): ColumnDefault {
+/** Charsets whose first half is ASCII. */
+const ASCII_INTRODUCERS = new Set(['_UTF8MB4', '_UTF8MB3', '_UTF8', '_LATIN1', '_ASCII', '_BINARY'])
+
+/** DATE'...', N'...', or _latin1'...': bytes of the client's charset taken for another. */
+function readIntroduced(tokens: TokenStream): ColumnDefault | null {
+  if (tokens.acceptOne('DATE', 'TIME', 'TIMESTAMP')) return unquoted(tokens.string())
+  if (tokens.accept('N')) return quoted(tokens.string())
+  if (!ASCII_INTRODUCERS.has(tokens.peek()?.keyword ?? '')) return null
+  const text = tokens.peek(1)?.text ?? ''
+  if (!/^[\0-\x7f]*$/.test(text)) return null
+  tokens.next()
+  return quoted(tokens.string())
+}
+
+function quoted(text: string): ColumnDefault {
   return { kind: 'literal', text, hex: false }
+}
+
+function unquoted(text: string): ColumnDefault {
+  return { kind: 'literal', text, hex: false, unquoted: true }
 }
 
 function hexOfBits(bits: string): string {

@@ -19,7 +19,7 @@ const INTEGER_BITS: Readonly<Record<string, number>> = {
 }
 
 /** Bytes that the types without a length of their own may hold. */
-const TEXT_BYTES: Readonly<Record<string, number>> = {
+export const TEXT_BYTES: Readonly<Record<string, number>> = {
   tinytext: 255,
   tinyblob: 255,
   text: 65_535,

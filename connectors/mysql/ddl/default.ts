@@ -8,6 +8,7 @@ import type { ExistingValue } from '../../../runtime/data/schema.ts'
 import type { ColumnType } from '../../../runtime/data/type.ts'
 import { daysOf, NO_DAY } from '../decode/temporal.ts'
 import { mapType, type MysqlType, type TypeOptions } from '../types.ts'
+import { TEXT_BYTES } from './conversion.ts'
 import type { ColumnDefault } from './state.ts'
 
 /** What decides a column's default; a ColumnState or a ColumnDefinition. */
@@ -32,7 +33,7 @@ export function defaultOf(column: DefaultSource, options: TypeOptions): Existing
     case 'none':
       return column.nullable ? { kind: 'null' } : valueOf(implicitDefault(column.type, lake))
     case 'literal':
-      return valueOf(literalOf(column.default.text, column.default.hex, column.type, lake))
+      return valueOf(literalOf(column.default, column.type, lake))
     case 'expression':
       return UNKNOWN
   }
@@ -66,32 +67,33 @@ function implicitDefault(type: MysqlType, lake: ColumnType): Literal | null {
   }
 }
 
+type LiteralDefault = Extract<ColumnDefault, { kind: 'literal' }>
+
 /** @returns `null` when the server would change the value on its way in */
-function literalOf(text: string, hex: boolean, type: MysqlType, lake: ColumnType): Literal | null {
-  if (lake.kind === 'binary') {
-    const bytes = Buffer.from(text, hex ? 'hex' : 'utf8')
-    const width = type.base === 'binary' ? (type.length ?? 1) : bytes.length
-    if (bytes.length > width) return null
-    const padded = new Uint8Array(width)
-    padded.set(bytes)
-    return padded
-  }
-  if (type.base === 'bit') return bitLiteral(text, hex)
-  if (hex) return null
+function literalOf(
+  { text, hex, unquoted = false }: LiteralDefault,
+  type: MysqlType,
+  lake: ColumnType,
+): Literal | null {
+  if (hex) return hexLiteral(text.replace(/^0x/i, ''), type, lake)
   switch (lake.kind) {
     case 'boolean':
       return text === '0' || text === '1' ? text === '1' : null
     case 'int':
     case 'long':
-      return type.base === 'time' ? timeLiteral(text, type.scale) : integer(text)
+      return wholeLiteral(text, unquoted, type)
     case 'decimal':
       return type.base === 'bigint' ? integer(text) : unscaled(text, type)
     case 'float':
-      return finite(Math.fround(Number(text)))
     case 'double':
-      return finite(Number(text))
+      return floating(text, type)
     case 'string':
-      return textLiteral(text, type)
+      return unquoted ? printedText(text, type) : textLiteral(text, type)
+    case 'binary':
+      // Text is stored in the bytes of the client's charset, which are not known here.
+      return /^[\0-\x7f]*$/.test(text) && (!unquoted || printedNumber(text))
+        ? bytesLiteral(Buffer.from(text), type)
+        : null
     case 'date':
       return dateLiteral(text)
     case 'timestamp':
@@ -102,16 +104,54 @@ function literalOf(text: string, hex: boolean, type: MysqlType, lake: ColumnType
   }
 }
 
+function hexLiteral(digits: string, type: MysqlType, lake: ColumnType): Literal | null {
+  if (lake.kind === 'binary') return bytesLiteral(Buffer.from(digits, 'hex'), type)
+  return type.base === 'bit' ? bits(BigInt(`0x${digits === '' ? '0' : digits}`)) : null
+}
+
+function bytesLiteral(bytes: Uint8Array, type: MysqlType): Uint8Array | null {
+  const width = type.base === 'binary' ? (type.length ?? 1) : bytes.length
+  if (bytes.length > width) return null
+  const padded = new Uint8Array(width)
+  padded.set(bytes)
+  return padded
+}
+
 function integer(text: string): bigint | null {
   return /^[+-]?\d+$/.test(text) ? BigInt(text.replace('+', '')) : null
 }
 
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null
+function wholeLiteral(text: string, unquoted: boolean, type: MysqlType): bigint | null {
+  switch (type.base) {
+    case 'time':
+      return timeLiteral(text, type.scale)
+    case 'year':
+      return yearLiteral(text, unquoted)
+    case 'bit':
+      // Quoted digits are bytes there.
+      return unquoted ? bits(integer(text)) : null
+    default:
+      return integer(text)
+  }
 }
 
-function bitLiteral(text: string, hex: boolean): bigint | null {
-  const value = hex ? BigInt(`0x${text === '' ? '0' : text}`) : integer(text)
+/** Years of one or two digits are of this century or the last; 0 is 0000, and '0' is 2000. */
+function yearLiteral(text: string, unquoted: boolean): bigint | null {
+  if (text === '0000' || (unquoted && text === '0')) return 0n
+  return /^\d{4}$/.test(text) && text >= '1901' && text <= '2155' ? BigInt(text) : null
+}
+
+const FLOATING = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+
+/** FLOAT(M,D) rounds to its digits before it rounds to bits; only DOUBLE has a negative zero. */
+function floating(text: string, { base, length }: MysqlType): number | null {
+  const value = base === 'float' ? Math.fround(Number(text)) : Number(text)
+  if (!FLOATING.test(text) || !Number.isFinite(value) || Object.is(value, -0)) return null
+  return length === null || Number.isInteger(value) ? value : null
+}
+
+/** The lake has no unsigned long. */
+function bits(value: bigint | null): bigint | null {
   return value !== null && value >= 0n && value < 2n ** 63n ? value : null
 }
 
@@ -134,10 +174,27 @@ function decimalText(text: string, type: MysqlType): string | null {
   return `${value < 0n ? '-' : ''}${digits.slice(0, point)}${fraction}`
 }
 
+/** A number that both servers print as it is written, when it becomes text. */
+function printedNumber(text: string): boolean {
+  return /^-?(?:0|[1-9]\d{0,17})(?:\.\d{1,18})?$/.test(text) && !/^-0(?:\.0*)?$/.test(text)
+}
+
+function printedText(text: string, type: MysqlType): string | null {
+  if (type.base === 'decimal') return decimalText(text, type)
+  // MariaDB takes a number for the index of a label, and both a JSON number for a document.
+  const becomesText = type.base !== 'enum' && type.base !== 'set' && type.base !== 'json'
+  return becomesText && printedNumber(text) ? textLiteral(text, type) : null
+}
+
 function textLiteral(text: string, type: MysqlType): string | null {
   switch (type.base) {
     case 'decimal':
       return decimalText(text, type)
+    case 'json': {
+      // Other documents are printed with their keys in order, and numbers anew.
+      const document = text.trim()
+      return document === '{}' || document === '[]' ? document : null
+    }
     case 'enum':
       return type.labels.includes(text) ? text : null
     case 'set': {
@@ -146,10 +203,18 @@ function textLiteral(text: string, type: MysqlType): string | null {
       return sorted.length === wanted.length ? sorted.join(',') : null
     }
     case 'char':
-      return text.replace(/ +$/, '')
+      return fitting(text, type)?.replace(/ +$/, '') ?? null
     default:
-      return text
+      return fitting(text, type)
   }
+}
+
+/** Outside of strict mode MySQL cuts blanks that are too many. */
+function fitting(text: string, { base, length }: MysqlType): string | null {
+  const characters = Array.from(text).length
+  const bytes = TEXT_BYTES[base]
+  // No charset has more than four bytes a character.
+  return (bytes === undefined ? characters <= (length ?? 1) : characters * 4 <= bytes) ? text : null
 }
 
 const DATE = /^(\d{4})-(\d{1,2})-(\d{1,2})$/

@@ -8,8 +8,14 @@ import { formatMysqlType, mapType, type MysqlType, type TypeOptions } from '../t
 export type ColumnDefault =
   | { readonly kind: 'none' }
   | { readonly kind: 'null' }
-  /** Text as the server would store it: `'0'`, `'2020-01-01'`, `'abc'`; bytes as `0x...` in hex. */
-  | { readonly kind: 'literal'; readonly text: string; readonly hex: boolean }
+  /** Text as the statement or the server writes it: `0`, `2020-01-01`, `abc`; `hex`: bytes. */
+  | {
+      readonly kind: 'literal'
+      readonly text: string
+      readonly hex: boolean
+      /** A number or DATE'...': what of it becomes text, the server decides. */
+      readonly unquoted?: boolean
+    }
   /** CURRENT_TIMESTAMP, UUID(), ...: another value a row. */
   | { readonly kind: 'expression'; readonly text: string }
 

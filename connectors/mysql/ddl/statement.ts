@@ -19,6 +19,8 @@ export interface ColumnDefinition {
   readonly generated: 'stored' | 'virtual' | null
   readonly autoIncrement: boolean
   readonly comment: string | null
+  /** It says neither NULL nor NOT NULL, which makes some TIMESTAMPs NOT NULL. */
+  readonly nullUnsaid: boolean
   /** The column brings its own key: `... PRIMARY KEY` or `... UNIQUE`. */
   readonly key: 'primary' | 'unique' | null
 }
