@@ -58,12 +58,32 @@ export class RepairRequests {
     const known = new Set([...this.served, ...this.settled].map(({ path }) => path))
     const fresh = (await readRequests(this.state)).filter(({ path }) => !known.has(path))
     if (fresh.some(({ tables }) => tables === null)) return { all: true, tables: [] }
-    this.served.push(...fresh)
-    const tables: Repair[] = []
-    for (const table of fresh.flatMap((request) => request.tables ?? [])) {
-      tables.push({ table, adoption: await this.adoption(table, last, commits, claim) })
+    const repairs: Repair[] = []
+    for (const request of fresh) {
+      try {
+        repairs.push(...(await this.repairsOf(request, last, commits, claim)))
+      } catch (error) {
+        // A catalog that is down: the request stays, and so do the repairs before it.
+        if (repairs.length === 0) throw error
+        break
+      }
+      // Only now: a request counts as served when the source is told of it.
+      this.served.push(request)
     }
-    return { all: false, tables }
+    return { all: false, tables: repairs }
+  }
+
+  private async repairsOf(
+    { tables }: PendingRequest,
+    last: Checkpoint | null,
+    commits: CommitQueue,
+    claim: TableClaim,
+  ): Promise<readonly Repair[]> {
+    const repairs: Repair[] = []
+    for (const table of tables ?? []) {
+      repairs.push({ table, adoption: await this.adoption(table, last, commits, claim) })
+    }
+    return repairs
   }
 
   /** After a checkpoint is durable. */
