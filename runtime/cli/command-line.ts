@@ -1,6 +1,7 @@
 // The process: arguments in, exit code out.
 
 import { printFailure } from './failure.ts'
+import { isOn } from './options.ts'
 import { runCommandLine } from './program.ts'
 import { processTerminal } from './terminal.ts'
 import { connectedWiring } from './wiring-connected.ts'
@@ -12,7 +13,7 @@ export async function runProcess(): Promise<never> {
     process.exit(error.code === 'EPIPE' ? 0 : 1)
   })
   process.on('uncaughtException', (error) => {
-    const verbose = (process.env['MILLRACE_DEBUG'] ?? '') !== ''
+    const verbose = isOn('MILLRACE_DEBUG', process.env)
     process.exit(printFailure(error, processTerminal, { json: false, verbose }))
   })
   const code = await runCommandLine(process.argv.slice(2), processTerminal, connectedWiring)

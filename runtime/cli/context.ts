@@ -9,6 +9,8 @@ export interface CommandContext {
   readonly wiring: Wiring
   /** Ends the command with a code that is neither 0 nor that of an error. */
   readonly setExitCode: (code: number) => void
+  /** Names the pipeline in the log line that a failure leaves. */
+  readonly setPipeline: (name: string) => void
 }
 
 export interface GlobalOptions {
@@ -25,13 +27,13 @@ export function globalOptions(command: Command): GlobalOptions {
   return { json: json === true, verbose: verbose === true }
 }
 
-/** Prints for programs, or calls `human`. */
+/** Prints one line for programs, or calls `human`. */
 export function print(
   context: CommandContext,
   command: Command,
   value: unknown,
   human: () => string,
 ): void {
-  const text = globalOptions(command).json ? JSON.stringify(value, null, 2) : human()
+  const text = globalOptions(command).json ? JSON.stringify(value) : human()
   if (text !== '') context.terminal.out(text)
 }

@@ -1,7 +1,8 @@
 // How an error is shown: its code and what happened, the facts, and the command that repairs it.
 // A stack only for those who ask for it: it says nothing to whoever runs a pipeline.
 
-import { errorCodes, PipelineError, recordOf } from '../base/errors.ts'
+import { errorCodes, type ErrorName, PipelineError, recordOf } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface FailureFormat {
@@ -12,26 +13,53 @@ export interface FailureFormat {
   readonly file?: string | null
 }
 
+interface Failure {
+  readonly code: string
+  readonly name: ErrorName
+  readonly message: string
+  readonly detail: string | null
+  readonly hint: string
+  readonly exit: number
+  /** Missing unless it is asked for. */
+  readonly stack?: string
+}
+
 /** Prints an error. @returns the exit code for it */
 export function printFailure(error: unknown, terminal: Terminal, format: FailureFormat): number {
-  const record = recordOf(error)
-  // An INTERNAL error of another thread comes as one of ours, with its stack as detail.
-  const known = error instanceof PipelineError && record.error !== 'INTERNAL'
-  const { code, exit } = errorCodes[record.error]
-  const hint = format.file == null ? record.hint : record.hint.replace(/\bFILE\b/g, format.file)
-  // The stack of an error that is not ours is its detail; it is shown where stacks are.
-  const detail = known ? record.detail : null
-  const stack = format.verbose ? (known ? stackOf(error) : (record.detail ?? stackOf(error))) : null
+  const failure = failureOf(error, format)
+  const { code, message, detail, hint, exit, stack } = failure
   if (format.json) {
-    const { message } = record
-    const shown = { code, name: record.error, message, detail, hint, exit }
-    terminal.out(JSON.stringify({ error: stack === null ? shown : { ...shown, stack } }, null, 2))
+    terminal.out(JSON.stringify({ error: failure }))
     return exit
   }
-  terminal.err(formatFailure(code, record.message, detail, hint))
-  if (stack !== null) terminal.err(indent(stack))
-  else if (!known) terminal.err('  more   : set MILLRACE_DEBUG=1 to see where it happened')
+  terminal.err(formatFailure(code, message, detail, hint))
+  if (stack !== undefined) terminal.err(indent(stack))
+  else if (!isOurs(error)) terminal.err('  more   : set MILLRACE_DEBUG=1 to see where it happened')
   return exit
+}
+
+/** The same as a line of a log. */
+export function logFailure(error: unknown, log: Log, format: FailureFormat): number {
+  const { message, name, ...facts } = failureOf(error, format)
+  log.error(message, { ...facts, error: name })
+  return facts.exit
+}
+
+function failureOf(error: unknown, { verbose, file }: FailureFormat): Failure {
+  const record = recordOf(error)
+  const known = isOurs(error)
+  const { code, exit } = errorCodes[record.error]
+  const hint = file == null ? record.hint : record.hint.replace(/\bFILE\b/g, file)
+  // The stack of an error that is not ours is its detail; it is shown where stacks are.
+  const detail = known ? record.detail : null
+  const failure = { code, name: record.error, message: record.message, detail, hint, exit }
+  if (!verbose) return failure
+  return { ...failure, stack: known ? stackOf(error) : (record.detail ?? stackOf(error)) }
+}
+
+/** An INTERNAL error of another thread comes as one of ours, with its stack as detail. */
+function isOurs(error: unknown): boolean {
+  return error instanceof PipelineError && error.error !== 'INTERNAL'
 }
 
 /**

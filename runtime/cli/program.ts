@@ -2,6 +2,8 @@
 
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, type Option } from 'commander'
+import { PipelineError } from '../base/errors.ts'
+import { createLog, type Log } from '../base/log.ts'
 import { addCheck } from './commands/check.ts'
 import { addDiscover } from './commands/discover.ts'
 import { addDrop } from './commands/drop.ts'
@@ -14,8 +16,8 @@ import { addSchema } from './commands/schema.ts'
 import { addStatus } from './commands/status.ts'
 import { addVerify } from './commands/verify.ts'
 import type { AddCommand, CommandContext } from './context.ts'
-import { printFailure } from './failure.ts'
-import { flag } from './options.ts'
+import { logFailure, printFailure } from './failure.ts'
+import { flag, isOn, readSwitches } from './options.ts'
 import type { Terminal } from './terminal.ts'
 import type { Wiring } from './wiring.ts'
 
@@ -54,27 +56,55 @@ export async function runCommandLine(
   wiring: Wiring,
 ): Promise<number> {
   let exitCode = 0
-  const setExitCode = (code: number): void => {
-    exitCode = code
+  let pipeline: string | null = null
+  const context: CommandContext = {
+    terminal,
+    wiring,
+    setExitCode: (code) => (exitCode = code),
+    setPipeline: (name) => (pipeline = name),
   }
-  const program = buildProgram({ terminal, wiring, setExitCode })
+  // Asked of the arguments themselves: those that cannot be read have no options.
+  const json = args.includes('--json') || isOn('MILLRACE_JSON', terminal.env)
+  const program = buildProgram(context, json)
   try {
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
-    const { json, verbose } = program.opts<{ json?: boolean; verbose?: boolean }>()
-    const file = fileOf(program, args)
-    const debug = (terminal.env['MILLRACE_DEBUG'] ?? '') !== ''
-    return printFailure(error, terminal, {
-      json: json === true,
-      verbose: verbose === true || debug,
-      file,
-    })
+    if (error instanceof CommanderError) return reportUsage(error, terminal, json)
+    const verbose = program.opts<{ verbose?: boolean }>().verbose === true
+    const debug = isOn('MILLRACE_DEBUG', terminal.env)
+    const command = commandOf(program, args)
+    const format = { json, verbose: verbose || debug, file: fileOf(command) }
+    const logs = command?.name() === 'run' && (json || !terminal.interactive)
+    const exit = logs ? logFailure(error, failureLog(terminal, pipeline), format) : null
+    // Who reads JSON lines has read it now; people find it on standard error as well.
+    return exit !== null && json ? exit : printFailure(error, terminal, format)
   }
 }
 
-function buildProgram(context: CommandContext): Command {
+function failureLog(terminal: Terminal, pipeline: string | null): Log {
+  return createLog({
+    level: 'error',
+    facts: pipeline === null ? {} : { pipeline },
+    write: (line) => terminal.draw(line),
+    clock: terminal.clock,
+  })
+}
+
+/** Commander has said it to people already. */
+function reportUsage(error: CommanderError, terminal: Terminal, json: boolean): number {
+  if (error.exitCode === 0) return 0
+  if (json) {
+    const help = error.code === 'commander.help'
+    const message = help ? 'a command is missing' : error.message.replace(/^error: /, '')
+    const hint = 'Run `millrace --help`, or the command with `--help`.'
+    const usage = new PipelineError('CONFIG_VALUE', message.replaceAll('\n', ' '), { hint })
+    printFailure(usage, terminal, { json, verbose: false })
+  }
+  return EXIT_USAGE
+}
+
+function buildProgram(context: CommandContext, json: boolean): Command {
   const { terminal } = context
   const program = new Command('millrace')
   program
@@ -90,7 +120,10 @@ function buildProgram(context: CommandContext): Command {
     .showSuggestionAfterError()
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
-      writeErr: (text) => terminal.err(text.trimEnd()),
+      writeErr: (text) => (json ? undefined : terminal.err(text.trimEnd())),
+    })
+    .hook('preAction', (_program, command) => {
+      for (const one of [program, command]) readSwitches(one, terminal.env)
     })
   for (const add of COMMANDS) add(program, context)
   return program
@@ -105,9 +138,12 @@ function describeOption({ description, argChoices, defaultValue }: Option): stri
   return notes.length === 0 ? description : `${description} (${notes.join('; ')})`
 }
 
+function commandOf(program: Command, args: readonly string[]): Command | undefined {
+  return program.commands.find((candidate) => args.includes(candidate.name()))
+}
+
 /** The pipeline file that the command was given, if it takes one. */
-function fileOf(program: Command, args: readonly string[]): string | null {
-  const command = program.commands.find((candidate) => args.includes(candidate.name()))
+function fileOf(command: Command | undefined): string | null {
   return command?.registeredArguments[0]?.name() === 'file' ? (command.args[0] ?? null) : null
 }
 

@@ -364,3 +364,81 @@ test('a wrong command line exits 2, help and version exit 0', async () => {
     expect((await millrace(args)).code, args.join(' ')).toBe(0)
   }
 })
+
+test('a switch in the environment is on or off by what the variable says', async () => {
+  const fake = new FakeWiring()
+  const keepLakeWith = async (value: string, ...args: string[]): Promise<unknown> => {
+    const terminal = new FakeTerminal({ env: { MILLRACE_KEEP_LAKE: value } })
+    const { code } = await millrace(['drop', file, ...args], fake, terminal)
+    return code === 0 ? fake.calls.at(-1)?.[1] : terminal.stderr
+  }
+  for (const on of ['1', 'true', 'YES']) expect(await keepLakeWith(on)).toEqual({ keepLake: true })
+  for (const off of ['0', 'false', 'No', '']) {
+    expect(await keepLakeWith(off)).toEqual({ keepLake: false })
+    expect(await keepLakeWith(off, '--keep-lake')).toEqual({ keepLake: true })
+  }
+  expect(await keepLakeWith('maybe')).toMatch(
+    /^MR-1003 MILLRACE_KEEP_LAKE is neither yes nor no\n {2}It is "maybe"\./,
+  )
+  const off = new FakeTerminal({ env: { MILLRACE_JSON: '0', MILLRACE_VERSION: '7' } })
+  expect((await millrace(['explain', 'LOG_GAP'], fake, off)).terminal.stdout).toMatch(/^MR-3012 /)
+  const on = new FakeTerminal({ env: { MILLRACE_JSON: 'true' } })
+  expect(
+    JSON.parse((await millrace(['explain', 'LOG_GAP'], fake, on)).terminal.stdout),
+  ).toMatchObject({ code: 'MR-3012' })
+})
+
+test('a run that fails leaves a log line with its code, unless somebody looks at it', async () => {
+  const fake = new FakeWiring()
+  fake.runner = async () => {
+    throw new PipelineError('LOG_GAP', 'the log no longer reaches back', { detail: 'Far back.' })
+  }
+  const line = {
+    level: 'error',
+    pipeline: 'shop',
+    code: 'MR-3012',
+    error: 'LOG_GAP',
+    detail: 'Far back.',
+    exit: 4,
+    msg: 'the log no longer reaches back',
+  }
+  const journal = await millrace(['run', file], fake)
+  expect(journal.terminal.lines().at(-1)).toMatchObject(line)
+  expect(journal.terminal.lines().at(-1)?.['hint']).toContain(`millrace resync ${file} --all`)
+  expect(journal.terminal.stderr).toMatch(/^MR-3012 /)
+  const json = await millrace(['run', file, '--json'], fake)
+  expect(json.terminal.lines()).toHaveLength(1)
+  expect(json.terminal.lines()[0]).toMatchObject(line)
+  expect(json.terminal.stderr).toBe('')
+  const screen = new FakeTerminal({ interactive: true })
+  await millrace(['run', file], fake, screen)
+  expect(screen.stdout).not.toContain('MR-3012')
+  expect(screen.stderr).toMatch(/^MR-3012 /)
+  // Before there is a pipeline there is a line too.
+  const missing = await millrace(['run', '/nowhere.yaml'], fake)
+  expect(missing.terminal.lines()).toMatchObject([{ level: 'error', code: 'MR-1001' }])
+})
+
+test('what --json prints is one line, errors of usage included', async () => {
+  const fake = new FakeWiring()
+  fake.tables = [ORDERS]
+  for (const args of [
+    ['discover', file],
+    ['check', file],
+    ['discover', '/nowhere.yaml'],
+  ]) {
+    const { terminal } = await millrace([...args, '--json'], fake)
+    expect(terminal.lines(), args.join(' ')).toHaveLength(1)
+  }
+  const usage = async (...args: string[]): Promise<unknown> => {
+    const { code, terminal } = await millrace([...args, '--json'], fake)
+    expect([code, terminal.stderr]).toEqual([2, ''])
+    return terminal.lines()
+  }
+  const error = { code: 'MR-1003', name: 'CONFIG_VALUE', exit: 2 }
+  expect(await usage('run', file, '--onec')).toMatchObject([
+    { error: { ...error, message: "unknown option '--onec' (Did you mean --once?)" } },
+  ])
+  expect(await usage('bogus')).toMatchObject([{ error }])
+  expect(await usage()).toMatchObject([{ error: { ...error, message: 'a command is missing' } }])
+})

@@ -54,9 +54,10 @@ test('lint exits 0 or 2', () => {
 
 test('run refuses a wrong file with the exit code of its error, and no stack', () => {
   const bad = writeFile(changed(['type: sql', 'type: rest']), 'rest.yaml')
-  expect(millrace('run', bad)).toEqual({
+  const { stdout, ...ended } = millrace('run', bad)
+  expect(JSON.parse(stdout)).toMatchObject({ level: 'error', code: 'MR-1005', exit: 2 })
+  expect(ended).toEqual({
     code: 2,
-    stdout: '',
     stderr:
       `MR-1005 ${bad}:9:20 sink.catalog.type: rest is not supported: this version takes sql\n` +
       '  fix    : Remove the key or take a value that the message names.\n',

@@ -39,6 +39,7 @@ export const addRun: AddCommand = (program, context) => {
     )
     .action(async (file: string, flags: RunFlags, command) => {
       const config = loadPipeline(file, context.terminal.env)
+      context.setPipeline(config.name)
       await new RunCommand(context, config, flags, globalOptions(command)).run()
     })
 }
