@@ -139,8 +139,7 @@ function decodeOurs({ table, types }: Fixture, bytes: Uint8Array): number {
   const lookup = (oid: number): PgType | null => known.get(oid) ?? null
   const options = { columnsExclude: () => false, columnsAsText: () => false }
   const source = { options, lookup, generated: false, published: null } as unknown
-  const facts = { loosened: new Set<number>(), files: null }
-  const shape = shapeOfCatalog(table, facts, source as Parameters<typeof shapeOfCatalog>[2])
+  const shape = shapeOfCatalog(table, null, source as Parameters<typeof shapeOfCatalog>[2])
   let rows = 0
   const take = (batch: { rows: number } | null): void => {
     rows += batch?.rows ?? 0

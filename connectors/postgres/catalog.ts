@@ -3,6 +3,7 @@
 
 import { assert } from '../../runtime/base/assert.ts'
 import type { Row } from './control.ts'
+import { filesOf, LEAVES_SQL, leavesSql, type Leaf } from './leaves.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
 import type { PgType, TypeLookup } from './types.ts'
 
@@ -24,8 +25,11 @@ export interface CatalogColumn {
   readonly dropped: boolean
   /** '' plain, s stored and v virtual generated columns. */
   readonly generated: string
-  /** Text of the value that rows older than the column have; `null`: null or no such rows. */
-  readonly missing: string | null
+  /**
+   * Texts of the values that rows older than the column have; []: null, or no such rows. Several
+   * where partitions disagree.
+   */
+  readonly missing: readonly string[]
   readonly comment: string | null
   /** Transaction that last changed the column's declaration. */
   readonly changedBy: string
@@ -43,10 +47,13 @@ export interface CatalogTable {
   readonly identity: string
   /**
    * Names the files of the rows: changes when they are rewritten or truncated. Of a partitioned
-   * table: `oid:file` of each leaf, with a c behind it when it was created as a partition, an a
-   * when it was attached (then the partition is younger than the table's row type).
+   * table: `oid:file` of each leaf.
    */
   readonly files: string
+  /** Of a partitioned table. */
+  readonly leaves: readonly Leaf[]
+  /** Every transaction before this one had ended when the table was read. */
+  readonly readAt: number
   readonly comment: string | null
   /** By attnum, dropped ones included. */
   readonly columns: readonly CatalogColumn[]
@@ -68,12 +75,7 @@ export interface CatalogReading {
 const TABLE_SQL = `
 SELECT c.oid::text AS oid, n.nspname AS namespace, c.relname AS name, c.relkind AS kind,
   c.relispartition AS partition, c.relreplident AS identity,
-  CASE c.relkind WHEN 'r' THEN c.relfilenode::text ELSE (
-    SELECT coalesce(string_agg(concat(l.oid, ':', l.relfilenode,
-        CASE WHEN h.xmin = y.xmin THEN 'c' ELSE 'a' END), ',' ORDER BY l.oid), '')
-    FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
-      JOIN pg_inherits h ON h.inhrelid = l.oid JOIN pg_type y ON y.oid = l.reltype
-    WHERE t.isleaf) END AS files,
+  c.relfilenode::text AS file, CASE c.relkind WHEN 'p' THEN ${LEAVES_SQL} END AS leaves,
   obj_description(c.oid, 'pg_class') AS comment,
   (SELECT json_agg(json_build_object('attnum', a.attnum, 'name', a.attname,
       'type', a.atttypid::int8, 'modifier', a.atttypmod, 'notNull', a.attnotnull,
@@ -107,9 +109,9 @@ SELECT md5(string_agg(concat_ws(' ', c.oid, c.xmin, c.relnamespace, c.relname, c
     WHERE i.indrelid = c.oid),
   (SELECT string_agg(d.xmin || '', ',' ORDER BY d.objsubid) FROM pg_description d
     WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid),
-  (SELECT md5(string_agg(l.oid || ':' || l.relfilenode, ',' ORDER BY l.oid))
-    FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
-    WHERE c.relkind = 'p' AND t.isleaf)), '|' ORDER BY c.oid)) AS fingerprint
+  CASE c.relkind WHEN 'p' THEN
+    ${leavesSql("md5(string_agg(l.oid || ':' || l.relfilenode, ',' ORDER BY l.oid))")} END),
+  '|' ORDER BY c.oid)) AS fingerprint
 FROM pg_class c WHERE c.oid = ANY($1::oid[])`
 
 export interface ListedTable {
@@ -137,10 +139,8 @@ export async function fingerprint(ask: Ask, oids: readonly number[]): Promise<st
 export async function readTables(ask: Ask, oids: readonly number[]): Promise<CatalogReading> {
   const rows = await ask(TABLE_SQL, [oids])
   const [first] = rows.length > 0 ? rows : await ask(SNAPSHOT_SQL)
-  return {
-    tables: rows.map(tableOf),
-    snapshot: parseSnapshot(String(first?.['snapshot'])),
-  }
+  const snapshot = parseSnapshot(String(first?.['snapshot']))
+  return { tables: rows.map((row) => tableOf(row, snapshot)), snapshot }
 }
 
 interface IndexRow {
@@ -150,9 +150,12 @@ interface IndexRow {
   readonly count: number
 }
 
-function tableOf(row: Row): CatalogTable {
+type ColumnRow = Omit<CatalogColumn, 'missing'> & { readonly missing: string | null }
+
+function tableOf(row: Row, { xmin }: Snapshot): CatalogTable {
   const kind = row['kind']
   assert(kind === 'r' || kind === 'p', 'the query asks for these kinds only')
+  const leaves = (row['leaves'] ?? []) as readonly Leaf[]
   return {
     oid: Number(row['oid']),
     namespace: String(row['namespace']),
@@ -160,11 +163,25 @@ function tableOf(row: Row): CatalogTable {
     kind,
     isPartition: row['partition'] === true,
     identity: String(row['identity']),
-    files: String(row['files']),
+    files: kind === 'p' ? filesOf(leaves) : String(row['file']),
+    leaves,
+    readAt: xmin,
     comment: typeof row['comment'] === 'string' ? row['comment'] : null,
-    columns: (row['columns'] ?? []) as readonly CatalogColumn[],
+    columns: ((row['columns'] ?? []) as readonly ColumnRow[]).map((column) => ({
+      ...column,
+      missing: kind === 'p' ? missingOf(column.name, leaves) : missingIn([column.missing]),
+    })),
     indexes: ((row['indexes'] ?? []) as readonly IndexRow[]).map(indexOf),
   }
+}
+
+/** A root has no rows: what older ones hold stands at its leaves, whose columns have its names. */
+function missingOf(column: string, leaves: readonly Leaf[]): readonly string[] {
+  return missingIn(leaves.map(({ missing }) => missing[column]))
+}
+
+function missingIn(values: readonly (string | null | undefined)[]): readonly string[] {
+  return [...new Set(values)].filter((value) => typeof value === 'string')
 }
 
 function indexOf({ primary, identity, key, count }: IndexRow): CatalogIndex {

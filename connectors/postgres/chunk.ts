@@ -107,7 +107,7 @@ function requireSameShape(registry: TableRegistry, known: KnownTable, table: Cat
   const key = tableKey(known.shape.source)
   let shape: TableShape
   try {
-    shape = registry.shapeNow(table, { loosened: known.loosened, files: known.reading.files })
+    shape = registry.shapeNow(table, known)
   } catch (cause) {
     throw moved(key, 'a column has another type', cause)
   }

@@ -3,6 +3,7 @@
 import type { Ask } from './catalog.ts'
 import { columnOf, tableSql, textSql } from './chunk-sql.ts'
 import { quoteName } from './connect.ts'
+import { leavesSql } from './leaves.ts'
 import type { TableShape } from './shape.ts'
 import type { TypeLookup } from './types.ts'
 
@@ -11,13 +12,11 @@ const PIECE_ROWS_MIN = 10_000
 /** Rows of the sample for each piece; more would only make pieces more equal. */
 const SAMPLE_ROWS = 100
 
+const LEAF_ROWS = 'sum(CASE WHEN l.reltuples >= 0 THEN l.reltuples END)'
+
 const ESTIMATE_SQL = `
-SELECT c.oid::text AS oid, (
-  SELECT coalesce(sum(CASE WHEN l.reltuples >= 0 THEN l.reltuples END), -1)::float8
-  FROM pg_class l
-  WHERE CASE c.relkind WHEN 'p' THEN
-      l.oid IN (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf)
-    ELSE l.oid = c.oid END) AS rows
+SELECT c.oid::text AS oid, coalesce(CASE c.relkind WHEN 'p' THEN ${leavesSql(LEAF_ROWS)}
+  ELSE c.reltuples END, -1)::float8 AS rows
 FROM pg_class c WHERE c.oid = ANY($1::oid[])`
 
 /** @returns rows by oid, of those tables that have been analyzed */

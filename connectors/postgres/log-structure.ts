@@ -10,13 +10,14 @@ import type { LogParser } from './decode/log-parser.ts'
 import type { LogReaderParts } from './log.ts'
 import { LogTable } from './log-table.ts'
 import { orderOfLsn } from './lsn.ts'
+import { laterTruncates } from './partitions.ts'
 import { matchColumns, type Relation } from './relation.ts'
 import { isInLog, shapeOfRelation, signatureOf } from './shape.ts'
-import type { TableFacts, TableShape } from './shape.ts'
+import type { TableShape } from './shape.ts'
 import type { KnownTable } from './state.ts'
 import type { Snapshot } from './snapshot.ts'
 import { nextXid, type Reading } from './structure.ts'
-import { factsOf, silentChange } from './tables.ts'
+import { silentChange } from './tables.ts'
 
 /**
  * A catalog that does not show what the log shows is asked again: the commit is not visible yet.
@@ -24,6 +25,8 @@ import { factsOf, silentChange } from './tables.ts'
 const CATALOG_RETRY_MS = 20
 /** Retries between two warnings. */
 const WARN_EVERY = 500
+/** TRUNCATEs of one table that are remembered between two readings; only the last one counts. */
+const TRUNCATES_MAX = 64
 
 /** What a Relation message turned out to be. */
 export type Prepared =
@@ -142,22 +145,23 @@ export class LogStructure {
     if (known !== null && before === null) {
       this.context.tableDropped(tableKey(known.shape.source), order)
     }
-    const loosened = before?.loosened ?? new Set<number>()
     try {
-      const shape = registry.shapeNow(table, factsOf(before))
+      const shape = registry.shapeNow(table, before)
       const joined = reading.joined.has(table.oid)
-      const read = registry.knownOf(table, shape, loosened, reading.xid)
+      const read = registry.knownOf(table, shape, before, reading.xid)
       const gap = before === null ? null : membershipGap(before, read, joined)
       // A transaction that was open when the table joined, or came back, may have written rows that
       // no event will carry: its chunks wait until none before `xid` is running (H4).
       const stayed = before !== null && !joined && gap === null
-      const now = stayed ? { ...read, joinedAt: before.joinedAt } : read
+      const joinedAt = stayed ? before.joinedAt : read.joinedAt
+      const truncatedBy = before === null ? [] : laterTruncates(before, reading.snapshot)
+      const now = { ...read, joinedAt, truncatedBy }
       registry.set(now)
       if (before === null) {
         this.context.tableChanged(shape.source, order)
         return
       }
-      const silent = gap ?? silentChange(before, now)
+      const silent = gap ?? silentChange(before, now, table, reading.kept)
       if (silent !== null) this.context.park(key, silent)
       // Also of a table that was just parked: a resync starts from the structure it was told last.
       if (silent !== null || signatureOf(before.shape) !== signatureOf(shape)) {
@@ -251,20 +255,20 @@ export class LogStructure {
     before: KnownTable | null,
   ): Promise<Prepared> {
     const { registry, ask } = this.parts
-    const facts = factsOf(before)
     const source = registry.shapeSource(relation.oid)
     try {
-      const shape = shapeOfRelation(relation, attnums, table, before?.shape ?? null, facts, source)
+      const shape = shapeOfRelation(relation, attnums, table, before, source)
       const joinedAt = before === null ? await nextXid(ask) : before.joinedAt
-      const latest = registry.knownOf(table, shape, facts.loosened, joinedAt)
+      const latest = registry.knownOf(table, shape, before, joinedAt)
       // Whether the table has left and come back since is for the next poll to find, by this.
       const memberSince = before?.memberSince ?? latest.memberSince
       const read = { ...latest, memberSince }
       // A catalog that is ahead of the log has files of a change that is still to come in the log:
-      // taken down now, nothing would show then that the change wrote all rows anew.
-      const ahead = before !== null && this.isAhead(shape, table, facts)
-      const now = ahead ? { ...read, reading: before.reading } : read
-      const silent = before === null ? null : silentChange(before, now)
+      // taken down now, nothing would show then that the change wrote all rows anew. New files of a
+      // partition may come from a TRUNCATE that the log is still to show: a poll knows that.
+      const waits = before !== null && (table.kind === 'p' || this.isAhead(shape, table, before))
+      const now = waits ? { ...read, reading: before.reading } : read
+      const silent = before === null ? null : silentChange(before, now, table, new Set())
       return { kind: 'known', table: now, before, silent }
     } catch (error) {
       return { kind: 'refused', key: tableKey(relation), error: asPipelineError(error) }
@@ -272,9 +276,9 @@ export class LogStructure {
   }
 
   /** True when the catalog shows the table in another shape than the log does here. */
-  private isAhead(shape: TableShape, table: CatalogTable, facts: TableFacts): boolean {
+  private isAhead(shape: TableShape, table: CatalogTable, before: KnownTable): boolean {
     try {
-      return signatureOf(this.parts.registry.shapeNow(table, facts)) !== signatureOf(shape)
+      return signatureOf(this.parts.registry.shapeNow(table, before)) !== signatureOf(shape)
     } catch (error) {
       // A type that the lake cannot hold came with the change.
       if (error instanceof PipelineError) return true
@@ -293,6 +297,16 @@ export class LogStructure {
   /** Remembers what the catalog said, without a change. */
   keep(prepared: Prepared): void {
     if (prepared.kind === 'known') this.parts.registry.set(prepared.table)
+  }
+
+  /** The log empties a table: of a partitioned one, leaves get new files by it. */
+  truncated({ key, shape }: LogTable, xid: number, order: Order): void {
+    const { registry } = this.parts
+    this.context.tableTruncated(key, order)
+    const known = registry.withOid(shape.oid)
+    if (known === null || shape.kind !== 'p') return
+    const truncatedBy = [...known.truncatedBy, xid].slice(-TRUNCATES_MAX)
+    registry.set({ ...known, truncatedBy })
   }
 
   /** A new session announces every table anew. */
@@ -396,13 +410,15 @@ function goneTable(relation: Relation, before: KnownTable | null): CatalogTable 
     isPartition: false,
     identity: relation.identity,
     files: before.reading.files,
+    leaves: [],
+    readAt: before.reading.readAt,
     comment: source.comment,
     columns: columns.map((column) => ({
       ...column,
       notNull: source.columns.some((c) => c.identity === String(column.attnum) && !c.nullable),
       dropped: false,
       generated: '',
-      missing: null,
+      missing: [],
       comment: source.columns.find((c) => c.identity === String(column.attnum))?.comment ?? null,
       changedBy: before.reading.columns.find((c) => c.attnum === column.attnum)?.changedBy ?? '',
     })),

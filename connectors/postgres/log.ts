@@ -173,7 +173,7 @@ export class LogReader {
       case Stop.truncate:
         yield* this.flush()
         for (const table of parser.truncated) {
-          this.context.tableTruncated(table.key, this.order())
+          structure.truncated(table, parser.stamp.xid, this.order())
         }
         break
       case Stop.turn:

@@ -31,7 +31,7 @@ import { shapeOfCatalog } from './shape.ts'
 import type { SavedState } from './state.ts'
 import { connectLog, identifySystem, timelineEnd, type SystemIdentity } from './stream.ts'
 import { nextXid } from './structure.ts'
-import { factsOf, NO_MEMBER, TableRegistry } from './tables.ts'
+import { NO_MEMBER, TableRegistry } from './tables.ts'
 
 /** How long a slot may still be held by a connection of our own that died. */
 const SLOT_WAIT_MS = 30_000
@@ -172,7 +172,7 @@ function requireReadable(
   for (const table of captured) {
     const reason = unpublishable(table, options.keyed)
     if (reason !== null) throw reason
-    shapeOfCatalog(table, factsOf(null), source)
+    shapeOfCatalog(table, null, source)
   }
 }
 
@@ -292,7 +292,7 @@ function admit(
       unusableMembership(registry.publication, table)
     try {
       if (reason !== null) throw reason
-      registry.set(registry.knownOf(table, registry.shapeNow(table, factsOf(null)), new Set(), xid))
+      registry.set(registry.knownOf(table, registry.shapeNow(table, null), null, xid))
     } catch (error) {
       if (first || !(error instanceof PipelineError)) throw error
     }

@@ -47,13 +47,19 @@ export async function readPublication(
     version >= 150_000
       ? 'r.prattrs::text AS columns, r.prqual IS NOT NULL AS filter'
       : 'NULL AS columns, false AS filter'
+  const inSchema =
+    version >= 150_000
+      ? `EXISTS (SELECT FROM pg_publication_namespace s
+           WHERE s.pnpubid = p.oid AND s.pnnspid = c.relnamespace)`
+      : 'false'
+  // The view pg_publication_tables would wait for a lock on each table.
   const members = await ask(
     `SELECT c.oid::text AS oid, ${detail}, coalesce(r.oid::text, '') AS since
-     FROM pg_publication_tables t JOIN pg_namespace n ON n.nspname = t.schemaname
-       JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename
-       LEFT JOIN pg_publication_rel r ON r.prrelid = c.oid AND r.prpubid = $2::oid
-     WHERE t.pubname = $1`,
-    [name, row['oid']],
+     FROM pg_publication p CROSS JOIN pg_class c
+       LEFT JOIN pg_publication_rel r ON r.prrelid = c.oid AND r.prpubid = p.oid
+     WHERE p.oid = $1::oid AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+       AND NOT c.relispartition AND (r.oid IS NOT NULL OR p.puballtables OR ${inSchema})`,
+    [row['oid']],
   )
   return {
     oid: String(row['oid']),

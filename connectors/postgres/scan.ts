@@ -16,11 +16,7 @@ import { placeOf } from './lsn.ts'
 import { isCaptured, type PostgresOptions } from './options.ts'
 import { readPublication, type Publication } from './publication.ts'
 import { readServerFacts } from './server.ts'
-import type { TableFacts } from './shape.ts'
 import { TableRegistry } from './tables.ts'
-
-/** The table as the catalog has it now; the log's side of it is not asked. */
-const NO_FACTS: TableFacts = { loosened: new Set(), files: null }
 
 /** Before the first start there is none, and every column is carried. */
 const NO_PUBLICATION: Publication = {
@@ -51,8 +47,8 @@ export async function openScan(
   await loadTypes(types, ask, tables)
   const publication = await readPublication(ask, options.publication, facts.version)
   const registry = new TableRegistry(options, types, publication ?? NO_PUBLICATION)
-  const shape = registry.shapeNow(table, NO_FACTS)
-  registry.set(registry.knownOf(table, shape, NO_FACTS.loosened, 0))
+  const shape = registry.shapeNow(table, null)
+  registry.set(registry.knownOf(table, shape, null, 0))
   const parts = {
     registry,
     sourceEpoch: placeOf(near).sourceEpoch,

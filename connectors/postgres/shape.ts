@@ -7,9 +7,11 @@ import { tableKey, type ExistingValue, type SourceColumn } from '../../runtime/d
 import type { SourceTable } from '../../runtime/data/schema.ts'
 import { formatType } from '../../runtime/data/type.ts'
 import type { CatalogColumn, CatalogTable } from './catalog.ts'
+import { hasOtherFiles } from './leaves.ts'
 import { literalOf } from './literal.ts'
 import type { PostgresOptions } from './options.ts'
 import type { Relation } from './relation.ts'
+import type { KnownTable } from './state.ts'
 import { mapType, typeName, type TypeLookup, type WireType } from './types.ts'
 
 /** A column as the wire has it; excluded columns are in a tuple too. */
@@ -32,14 +34,6 @@ export interface TableShape {
   readonly keyColumns: Int32Array
 }
 
-/** What is remembered of a table beside its shape. */
-export interface TableFacts {
-  /** Columns whose rows have held null although the catalog says NOT NULL: it is ahead, or lies. */
-  readonly loosened: ReadonlySet<number>
-  /** Files at the last reading; `null`: the table has just been met. */
-  readonly files: string | null
-}
-
 export interface ShapeSource {
   readonly options: PostgresOptions
   readonly lookup: TypeLookup
@@ -58,33 +52,33 @@ export function isInLog(column: CatalogColumn, { generated, published }: ShapeSo
 /**
  * The shape of a table as the catalog has it.
  *
+ * @param before  what was known of it; `null`: the table has just been met
  * @throws PipelineError TYPE_UNSUPPORTED
  */
 export function shapeOfCatalog(
   table: CatalogTable,
-  facts: TableFacts,
+  before: KnownTable | null,
   source: ShapeSource,
 ): TableShape {
   const columns = table.columns
     .filter((column) => !column.dropped && isInLog(column, source))
     .map(({ attnum, name, type, modifier }) => ({ attnum, name, type, modifier }))
   const key = keyOf(table)
-  return buildShape({ ...table, columns, key }, table, facts, source)
+  return buildShape({ ...table, columns, key }, table, before, source)
 }
 
 /**
  * The shape of a table as a Relation message has it.
  *
  * @param attnums  of the relation's columns
- * @param before  the shape at the last place of the log; `null`: the table has just been met
+ * @param before  what was known at the last place of the log; `null`: it has just been met
  * @throws PipelineError TYPE_UNSUPPORTED
  */
 export function shapeOfRelation(
   relation: Relation,
   attnums: readonly number[],
   table: CatalogTable,
-  before: TableShape | null,
-  facts: TableFacts,
+  before: KnownTable | null,
   source: ShapeSource,
 ): TableShape {
   const columns = relation.columns.map((column, index) => ({
@@ -96,10 +90,10 @@ export function shapeOfRelation(
   const flagged = relation.columns.flatMap(({ key }, index) =>
     key ? [columns[index]?.attnum ?? 0] : [],
   )
-  const key = relationKey(relation.identity, flagged, table, before)
+  const key = relationKey(relation.identity, flagged, table, before?.shape ?? null)
   const { oid, namespace, name } = relation
   const { kind, comment } = table
-  return buildShape({ oid, namespace, name, kind, comment, columns, key }, table, facts, source)
+  return buildShape({ oid, namespace, name, kind, comment, columns, key }, table, before, source)
 }
 
 /**
@@ -147,7 +141,7 @@ interface ShapeInput {
 function buildShape(
   { oid, namespace, name, kind, comment, columns, key }: ShapeInput,
   table: CatalogTable,
-  facts: TableFacts,
+  before: KnownTable | null,
   source: ShapeSource,
 ): TableShape {
   const { options, lookup } = source
@@ -168,10 +162,10 @@ function buildShape(
       identity: String(attnum),
       name: column.name,
       type: mapping.type,
-      nullable: !(now?.notNull ?? false) || facts.loosened.has(attnum),
+      nullable: !(now?.notNull ?? false) || before?.loosened.has(attnum) === true,
       comment: now?.comment ?? null,
       sourceType,
-      existing: existingValue(now, mapping.type, mapping.wire, facts.files, table.files),
+      existing: existingValue(now, mapping.type, mapping.wire, before, table),
     })
   }
   const present = key !== null && key.every((attnum) => wires.has(attnum)) ? key : null
@@ -202,16 +196,21 @@ function existingValue(
   column: CatalogColumn | undefined,
   type: SourceColumn['type'],
   wire: WireType,
-  filesBefore: string | null,
-  filesNow: string,
+  before: KnownTable | null,
+  table: CatalogTable,
 ): ExistingValue {
   if (column === undefined || column.dropped) return { kind: 'null' }
-  if (column.missing !== null) {
-    const value = literalOf(column.missing, type, wire)
+  const [missing, other] = column.missing
+  if (missing !== undefined) {
+    const value = other === undefined ? literalOf(missing, type, wire) : null
     return value === null ? { kind: 'unknown' } : { kind: 'value', value }
   }
-  if (filesBefore === null || filesBefore === filesNow) return { kind: 'null' }
+  if (before === null || !wasRewritten(before.reading.files, table)) return { kind: 'null' }
   return { kind: 'unknown' }
+}
+
+function wasRewritten(files: string, table: CatalogTable): boolean {
+  return table.kind === 'p' ? hasOtherFiles(files, table.leaves) : files !== table.files
 }
 
 function unsupported(

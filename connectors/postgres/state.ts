@@ -21,6 +21,11 @@ export interface KnownTable {
   readonly reading: TableReading
   /** Its place in the publication's member list (`Membership.since`). */
   readonly memberSince: string
+  /**
+   * Of a partitioned table: transactions, by their lower 32 bits, that have emptied it in the log
+   * since the reading.
+   */
+  readonly truncatedBy: readonly number[]
   /** Its chunks may open once no transaction before this one is running (H4); 0: at once. */
   readonly joinedAt: number
 }
@@ -29,6 +34,8 @@ export interface KnownTable {
 export interface TableReading {
   /** `CatalogTable.files`. */
   readonly files: string
+  /** `CatalogTable.readAt`. */
+  readonly readAt: number
   readonly columns: readonly ColumnReading[]
 }
 
@@ -72,6 +79,7 @@ interface TableRecord {
   readonly loosened: readonly number[]
   readonly reading: TableReading
   readonly memberSince: string
+  readonly truncatedBy: readonly number[]
   readonly joinedAt: number
 }
 
@@ -94,6 +102,7 @@ function printTable(table: KnownTable): string {
     loosened: [...table.loosened],
     reading: table.reading,
     memberSince: table.memberSince,
+    truncatedBy: table.truncatedBy,
     joinedAt: table.joinedAt,
   }
   const text = JSON.stringify(record)
@@ -125,7 +134,7 @@ export function decodeState(bytes: Uint8Array): SavedState {
 }
 
 function tableOf(record: TableRecord): KnownTable {
-  const { oid, kind, columns, source, reading, memberSince, joinedAt } = record
+  const { oid, kind, columns, source, reading, memberSince, truncatedBy, joinedAt } = record
   return {
     shape: {
       oid,
@@ -138,6 +147,7 @@ function tableOf(record: TableRecord): KnownTable {
     loosened: new Set(record.loosened),
     reading,
     memberSince,
+    truncatedBy,
     joinedAt,
   }
 }

@@ -14,6 +14,7 @@ import {
 } from './catalog.ts'
 import { visibleEnd } from './log-end.ts'
 import type { Lsn } from './lsn.ts'
+import { readKept } from './partitions.ts'
 import {
   addTablesSql,
   readPublication,
@@ -39,6 +40,8 @@ export interface Reading {
   readonly refused: ReadonlyMap<string, PipelineError>
   /** Oids of tables that joined the publication for this reading. */
   readonly joined: ReadonlySet<number>
+  /** Oids of leaves with other files than before that have kept rows. */
+  readonly kept: ReadonlySet<number>
   readonly publication: Publication
   /** A transaction id that was still to be given when `publication` was read. */
   readonly xid: number
@@ -110,6 +113,7 @@ export class StructurePoll {
     )
     const refused = new Map<string, PipelineError>()
     const joined = new Set<number>()
+    const kept: number[] = []
     let publication = before
     let xid = snapshot.xmax
     for (const table of captured) {
@@ -119,8 +123,10 @@ export class StructurePoll {
         refused.set(tableKey(table), reason)
         continue
       }
+      const known = registry.withOid(table.oid)
+      if (known !== null) kept.push(...(await readKept(ask, known, table)))
       const isMember = publication.members.has(table.oid)
-      if (isMember && registry.withOid(table.oid) !== null) continue
+      if (isMember && known !== null) continue
       try {
         if (!isMember) await ask(addTablesSql(registry.options.publication, [table]))
         joined.add(table.oid)
@@ -136,7 +142,8 @@ export class StructurePoll {
       xid = await nextXid(ask)
     }
     const readable = captured.filter((table) => !refused.has(tableKey(table)))
-    return { lsn, snapshot, tables: readable, refused, joined, publication, xid }
+    const found = { refused, joined, kept: new Set(kept) }
+    return { lsn, snapshot, tables: readable, ...found, publication, xid }
   }
 
   private requirePublication(now: Publication | null): asserts now is Publication {

@@ -7,9 +7,10 @@ import { sameType } from '../../runtime/data/type.ts'
 import { widens } from '../../runtime/data/evolution.ts'
 import type { CatalogTable, TypeCatalog } from './catalog.ts'
 import { isCaptured, type PostgresOptions } from './options.ts'
+import { partitionChange } from './partitions.ts'
 import type { Publication } from './publication.ts'
-import { shapeOfCatalog, type ShapeSource, type TableFacts, type TableShape } from './shape.ts'
-import type { ColumnReading, KnownTable, TableReading } from './state.ts'
+import { shapeOfCatalog, type ShapeSource, type TableShape } from './shape.ts'
+import type { ColumnReading, KnownTable } from './state.ts'
 import { mapType } from './types.ts'
 
 export class TableRegistry {
@@ -62,20 +63,23 @@ export class TableRegistry {
   }
 
   /** The shape as the catalog has it. @throws PipelineError TYPE_UNSUPPORTED */
-  shapeNow(table: CatalogTable, facts: TableFacts): TableShape {
-    return shapeOfCatalog(table, facts, this.shapeSource(table.oid))
+  shapeNow(table: CatalogTable, before: KnownTable | null): TableShape {
+    return shapeOfCatalog(table, before, this.shapeSource(table.oid))
   }
 
   /** What is to be remembered of a table after a reading of the catalog. */
   knownOf(
     table: CatalogTable,
     shape: TableShape,
-    loosened: ReadonlySet<number>,
+    before: KnownTable | null,
     joinedAt: number,
   ): KnownTable {
-    const reading = { files: table.files, columns: this.columnReadings(table) }
+    const { files, readAt } = table
+    const reading = { files, readAt, columns: this.columnReadings(table) }
     const memberSince = this.publication.members.get(table.oid)?.since ?? ''
-    return { shape, loosened, reading, memberSince, joinedAt }
+    const loosened = before?.loosened ?? new Set()
+    const truncatedBy = before?.truncatedBy ?? []
+    return { shape, loosened, reading, memberSince, truncatedBy, joinedAt }
   }
 
   private columnReadings(table: CatalogTable): readonly ColumnReading[] {
@@ -83,20 +87,13 @@ export class TableRegistry {
       .filter(({ dropped }) => !dropped)
       .map(({ attnum, name, notNull, changedBy, missing, type, modifier }) => {
         const mapping = mapType(type, modifier, this.types.lookup, false)
-        return { attnum, name, notNull, changedBy, missing: missing !== null, type: mapping.type }
+        return { attnum, name, notNull, changedBy, missing: missing.length > 0, type: mapping.type }
       })
   }
 }
 
 /** `memberSince` of a table that is known to have been out of the publication. */
 export const NO_MEMBER = 'out'
-
-const NO_FACTS: TableFacts = { loosened: new Set(), files: null }
-
-/** What a new shape has to know of the table before; `null`: it has just been met. */
-export function factsOf(before: KnownTable | null): TableFacts {
-  return before === null ? NO_FACTS : { loosened: before.loosened, files: before.reading.files }
-}
 
 /**
  * Whether values may have changed since the last reading without a trace in the log.
@@ -109,11 +106,23 @@ export function factsOf(before: KnownTable | null): TableFacts {
  *
  * A wider type of another column explains the new files. Then only a column that was declared anew
  * without any visible reason is suspicious.
+ *
+ * @param table  the reading of the catalog that `now` was made of
+ * @param kept  leaves with other files that have kept rows (`readKept`)
  */
-export function silentChange(before: KnownTable, now: KnownTable): PipelineError | null {
+export function silentChange(
+  before: KnownTable,
+  now: KnownTable,
+  table: CatalogTable,
+  kept: ReadonlySet<number>,
+): PipelineError | null {
   if (before.reading.files === now.reading.files) return null
   const name = tableKey(now.shape.source)
-  if (now.shape.kind === 'p') return partitionChange(before.reading, now.reading, name)
+  if (table.kind === 'p') {
+    const change = partitionChange(before, table, kept)
+    // Leaves that came or were emptied say nothing of how the others' rows were written.
+    if (change !== null || !table.leaves.some(({ oid }) => kept.has(oid))) return change
+  }
   const pairs = before.reading.columns.flatMap((column) => {
     const after = now.reading.columns.find(({ attnum }) => attnum === column.attnum)
     return after === undefined ? [] : [{ column, after }]
@@ -137,34 +146,4 @@ export function silentChange(before: KnownTable, now: KnownTable): PipelineError
 function isWidened(before: ColumnReading, after: ColumnReading): boolean {
   if (before.type === null || after.type === null) return false
   return !sameType(before.type, after.type) && widens(before.type, after.type)
-}
-
-/** Partitions that came with rows, left with rows, or were emptied: the root's log is silent. */
-function partitionChange(
-  before: TableReading,
-  now: TableReading,
-  name: string,
-): PipelineError | null {
-  const after = leafFiles(now.files)
-  for (const [oid, file] of leafFiles(before.files)) {
-    const other = after.get(oid)
-    if (other === file) continue
-    const what = other === undefined ? 'was dropped or detached' : 'was rewritten or truncated'
-    return new PipelineError('DDL_UNMAPPABLE', `a partition of table "${name}" ${what}`, {
-      detail: 'The log of a partitioned table does not show what became of the rows.',
-    })
-  }
-  for (const [oid, file] of after) {
-    if (file.endsWith('a') && !leafFiles(before.files).has(oid)) {
-      return new PipelineError('DDL_UNMAPPABLE', `a partition was attached to table "${name}"`, {
-        detail: 'The log does not show the rows that the partition may have brought with it.',
-      })
-    }
-  }
-  return null
-}
-
-function leafFiles(files: string): Map<string, string> {
-  const pairs = files === '' ? [] : files.split(',').map((leaf) => leaf.split(':'))
-  return new Map(pairs.map(([oid = '', file = '']) => [oid, file]))
 }

@@ -53,7 +53,7 @@ function catalog(columns: readonly Column[]): CatalogColumn[] {
     notNull: false,
     dropped: droppedBy !== null,
     generated: '',
-    missing: null,
+    missing: [],
     comment: null,
     changedBy: String(droppedBy ?? 0),
   }))
