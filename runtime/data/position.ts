@@ -31,6 +31,11 @@ export function orderOf(sourceEpoch: number, file: number, offset: bigint): Orde
   return (BigInt(sourceEpoch) << 96n) | (BigInt(file) << 64n) | offset
 }
 
+/** @returns the source epoch of an order: another one is another server, or a log begun anew */
+export function sourceEpochOf(order: Order): number {
+  return Number(order >> 96n)
+}
+
 /** The parts of an order: the upper bits, constant in a batch, and the lower 64. */
 export function splitOrder(order: Order): { high: bigint; low: bigint } {
   return { high: order >> 64n, low: order & 0xffff_ffff_ffff_ffffn }

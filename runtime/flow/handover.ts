@@ -21,7 +21,7 @@ import type { Clock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
 import type { Control } from '../data/element.ts'
 import type { ChangeBatch } from '../data/batch.ts'
-import type { Order, Position } from '../data/position.ts'
+import { sourceEpochOf, type Order, type Position } from '../data/position.ts'
 import type { ChunkPart, ChunkRead, Source } from '../source.ts'
 import {
   inHandOver,
@@ -109,11 +109,24 @@ export class HandOver {
   resume(record: TableRecord): void {
     const { backfill, phase, schema } = record
     if (backfill === null) return
+    if (this.isOfAnotherServer(record)) {
+      this.begin(record, true)
+      return
+    }
     const whole = schema.key === null && backfill.rowsDone > 0
     const again = phase !== 'catching-up' && (whole || this.options.appends === true)
     if (again) record.backfill = newBackfill(backfill.repair)
     this.announce(record)
     if (again) this.empty(record)
+  }
+
+  /**
+   * The log goes on at another server, which need not have all that the chunks have shown (H7): rows
+   * that only the old one had would stay for ever. A repair removes what it does not confirm.
+   */
+  private isOfAnotherServer({ backfill }: TableRecord): boolean {
+    const now = sourceEpochOf(this.output.processed().order)
+    return backfill !== null && backfill.sourceEpoch !== null && backfill.sourceEpoch !== now
   }
 
   /** Takes back what the writers have of a table; they must know that its backfill has begun. */
@@ -127,6 +140,7 @@ export class HandOver {
   advance(): void {
     const processed = this.output.processed()
     for (const record of this.tables.values()) {
+      if (inHandOver(record) && this.isOfAnotherServer(record)) this.begin(record, true)
       const { backfill, phase, schema } = record
       if (phase !== 'catching-up' || backfill === null || processed.order < backfill.high) continue
       record.phase = 'streaming'
@@ -322,6 +336,7 @@ export class HandOver {
   private async emit(task: Task, read: ChunkRead, signal: AbortSignal): Promise<void> {
     const { record, backfill, range } = task
     await this.reached(read.low, signal)
+    backfill.sourceEpoch ??= sourceEpochOf(read.low)
     // A table without a key comes in one chunk of any size, which cannot wait in memory.
     const waits = this.options.appends === true && record.schema.key !== null
     const held: ChunkPart[] = []

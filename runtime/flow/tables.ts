@@ -35,6 +35,8 @@ export interface Backfill {
   high: Order
   rowsDone: number
   rowsEstimated: number | null
+  /** Of the server that the rows were read from, or that the log told of; `null`: none was read. */
+  sourceEpoch: number | null
 }
 
 export interface TableRecord {
@@ -53,7 +55,7 @@ export interface TableRecord {
 }
 
 export function newBackfill(repair: boolean): Backfill {
-  return { repair, ranges: null, high: 0n, rowsDone: 0, rowsEstimated: null }
+  return { repair, ranges: null, high: 0n, rowsDone: 0, rowsEstimated: null, sourceEpoch: null }
 }
 
 /** True while chunks of the table are in flight or still to come. */

@@ -116,7 +116,14 @@ async function attempt(
 
 /** What the first checkpoint of all would say. */
 function begun(record: TableRecord): TableRecord {
-  const backfill = { repair: false, ranges: null, high: 0n, rowsDone: 0, rowsEstimated: null }
+  const backfill = {
+    repair: false,
+    ranges: null,
+    high: 0n,
+    rowsDone: 0,
+    rowsEstimated: null,
+    sourceEpoch: null,
+  }
   return { ...structuredClone(record), phase: 'waiting', backfill }
 }
 

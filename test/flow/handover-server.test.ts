@@ -1,0 +1,90 @@
+// H7: the log goes on at another server before a table has been handed over. What the chunks have
+// shown need not exist there, so the table is read again, and what is not confirmed goes.
+
+import { expect, test } from 'vitest'
+import type { Clock } from '../../runtime/base/clock.ts'
+import type { Element } from '../../runtime/data/element.ts'
+import { orderOf } from '../../runtime/data/position.ts'
+import { HandOver } from '../../runtime/flow/handover.ts'
+import { newBackfill, type Backfill, type TableRecord } from '../../runtime/flow/tables.ts'
+import { Corridor } from '../../runtime/job/corridor.ts'
+import { position, schema, SimulatedSource } from './simulated-source.ts'
+
+const turn = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+const clock: Clock = {
+  nowMs: () => 0,
+  nowUs: () => 0n,
+  elapsedMs: () => 0,
+  sleep: turn,
+  after: (_ms, task) => {
+    const handle = setImmediate(task)
+    return () => clearImmediate(handle)
+  },
+  every: () => () => undefined,
+}
+
+interface Scene {
+  handOver: HandOver
+  corridor: Corridor
+  record: TableRecord
+  sent: Element[]
+}
+
+function scene(backfill: Backfill | null): Scene {
+  const sent: Element[] = []
+  const output = { send: (element: Element) => sent.push(element), ready: () => undefined }
+  const corridor = new Corridor([output], { keyed: true, firstFieldId: 1 })
+  const source = new SimulatedSource(new Map([[1, 1]]), turn)
+  const options = { parallelism: 1, chunkRows: 5, clock }
+  const handOver = new HandOver(source, corridor.tables, corridor, options)
+  const phase = backfill === null ? 'streaming' : 'backfilling'
+  const none = { floor: null, reason: null, shape: null, waitsFor: null }
+  corridor.restore({ schema, incarnation: '1', phase, backfill, ...none })
+  const record = corridor.tables.get(schema.table)
+  if (record === undefined) throw new Error('the table was just put there')
+  return { handOver, corridor, record, sent }
+}
+
+const begins = (sent: readonly Element[]): unknown[] =>
+  sent.flatMap((element) => (element.kind === 'backfill' ? [element.repair] : []))
+
+test('a restart at another server reads again what the old one has shown', () => {
+  const read = { ...newBackfill(false), rowsDone: 7, high: orderOf(0, 3, 50n), sourceEpoch: 0 }
+  const { handOver, corridor, record, sent } = scene(read)
+  corridor.begin(position(orderOf(1, 1, 0n)), 0n)
+  handOver.resume(record)
+  expect(record).toMatchObject({ phase: 'waiting', backfill: { repair: true, rowsDone: 0 } })
+  expect(begins(sent)).toEqual([true])
+})
+
+test('a restart at the same server goes on, and so does one that had shown nothing', () => {
+  const same = { ...newBackfill(false), rowsDone: 7, sourceEpoch: 0 }
+  const nothing = newBackfill(false)
+  for (const [backfill, epoch] of [
+    [same, 0],
+    [nothing, 1],
+  ] as const) {
+    const { handOver, corridor, record, sent } = scene(backfill)
+    corridor.begin(position(orderOf(epoch, 1, 0n)), 0n)
+    handOver.resume(record)
+    expect(record).toMatchObject({ phase: 'backfilling', backfill })
+    expect(begins(sent)).toEqual([false])
+  }
+})
+
+test('a table whose chunks are all of the old server is not handed over at the new one', async () => {
+  const { handOver, corridor, record, sent } = scene(null)
+  corridor.begin(position(5n), 0n)
+  handOver.begin(record, false)
+  const ending = new AbortController()
+  const running = handOver.run(ending.signal)
+  while (record.phase !== 'catching-up') await turn()
+  ending.abort()
+  await running
+  const next = position(orderOf(1, 1, 0n))
+  corridor.advance({ kind: 'progress', position: next, sourceTimeUs: 0n })
+  handOver.advance()
+  expect(record).toMatchObject({ phase: 'waiting', backfill: { repair: true } })
+  expect(begins(sent)).toEqual([false, true])
+})
