@@ -284,6 +284,8 @@ function bad(): PipelineError {
 
 /**
  * Digits in front of the point up to which, and zeros behind it down to which, no exponent is used.
+ * A number with a fraction behind more digits keeps its point: the form with an exponent is not
+ * shorter.
  */
 const FIXED_DIGITS_MAX = 15
 
@@ -295,12 +297,13 @@ export function formatDouble(value: number): string {
   const digits = mantissa.replace('.', '')
   // The value is 0.DIGITS * 10^point.
   const point = Number(exponent) + 1
-  if (point > FIXED_DIGITS_MAX || point <= -FIXED_DIGITS_MAX) {
+  const whole = digits.length <= point
+  if ((point > FIXED_DIGITS_MAX && whole) || point <= -FIXED_DIGITS_MAX) {
     const fraction = digits.length > 1 ? `.${digits.slice(1)}` : ''
     return `${sign}${digits[0]}${fraction}e${point - 1}`
   }
   if (point <= 0) return `${sign}0.${'0'.repeat(-point)}${digits}`
-  if (digits.length <= point) return `${sign}${digits}${'0'.repeat(point - digits.length)}.0`
+  if (whole) return `${sign}${digits}${'0'.repeat(point - digits.length)}.0`
   return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`
 }
 
