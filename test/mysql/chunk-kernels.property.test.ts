@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { literalOf } from '../../connectors/mysql/chunk/key.ts'
 import { daysOfDate, isCalendarDate, rowKernels } from '../../connectors/mysql/chunk/row-kernels.ts'
+import { daysOf, NO_DAY } from '../../connectors/mysql/decode/temporal.ts'
 import { LogPlace } from '../../connectors/mysql/log/place.ts'
 import { makeType } from '../../connectors/mysql/types.ts'
 import { PacketReader } from '../../connectors/mysql/wire/packets.ts'
@@ -56,7 +57,7 @@ test('decimal text of up to 38 digits becomes its unscaled integer', () => {
   )
 })
 
-test('instants of years 0 to 9999 are exact microseconds, and days are those of the calendar', () => {
+test('instants of years 1 to 9999 are exact microseconds, and days are those of the calendar', () => {
   const values = new BigInt64Array(2)
   const pairs = new Int32Array(values.buffer)
   const date = fc.date({
@@ -88,12 +89,16 @@ test('instants of years 0 to 9999 are exact microseconds, and days are those of 
   )
   for (const [year, month, day] of [
     [0, 0, 0],
+    // The servers take it, also in strict mode; the log's calendar begins with the year 1.
+    [0, 1, 1],
+    [0, 2, 29],
     [2023, 2, 29],
     [2010, 0, 15],
     [1900, 2, 29],
     [2024, 4, 31],
   ] as const) {
     expect(isCalendarDate(year, month, day)).toBe(false)
+    expect(daysOf(year, month, day)).toBe(NO_DAY)
   }
 })
 

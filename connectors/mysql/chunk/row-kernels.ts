@@ -14,9 +14,9 @@ export function daysOfDate(year: number, month: number, day: number): number {
   return era * 146_097 + dayOfEra - 719_468
 }
 
-/** True for dates that the calendar has; the server also keeps 0000-00-00 and 2023-02-31. */
+/** True for dates of the calendar; the server also has 0000-00-00, 0000-01-01 and 2023-02-31. */
 export function isCalendarDate(year: number, month: number, day: number): boolean {
-  if (month < 1 || month > 12 || day < 1) return false
+  if (year < 1 || month < 1 || month > 12 || day < 1) return false
   if (month === 2) {
     const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
     return day <= (leap ? 29 : 28)
