@@ -72,7 +72,7 @@ export class TableScans {
     const structureOf = (table: string): TableState | null => states.get(table) ?? null
     const backfill =
       this.backfills.get(sourceEpoch) ??
-      new Backfill(options, { facts, sourceEpoch, control, structureOf })
+      new Backfill(options, { facts, sourceEpoch, control, witness: null, structureOf })
     this.backfills.set(sourceEpoch, backfill)
     return backfill
   }

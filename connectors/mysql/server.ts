@@ -100,6 +100,7 @@ const LOG_VARIABLES = [
   'binlog_row_value_options',
   'binlog_do_db',
   'binlog_ignore_db',
+  'binlog_optimize_thread_scheduling',
 ]
 
 /** Versions from which the log carries column names, and the oldest that MariaDB and MySQL mend. */
@@ -122,7 +123,9 @@ export async function logFindings(
     settingFinding(facts, 'binlog_format', is('binlog_format'), 'ROW'),
     rowMetadataFinding(facts, is('binlog_row_metadata')),
     rowImageFinding(facts, is('binlog_row_image')),
-    ...(facts.mariadb ? [] : [...gtidFindings(facts, is), partialJsonFinding(facts, is)]),
+    ...(facts.mariadb
+      ? [groupCommitFinding(is('binlog_optimize_thread_scheduling'))]
+      : [...gtidFindings(facts, is), partialJsonFinding(facts, is)]),
     retentionFinding(facts, variables),
     ...filterFindings(variables),
   ]
@@ -205,6 +208,17 @@ function partialJsonFinding(facts: ServerFacts, is: (name: string) => string): F
     ? 'updates of JSON come as whole documents'
     : `${name} is ${is(name)}: updates of JSON come as differences`
   return finding(name, ok, message, setSql(facts, name, ''))
+}
+
+/**
+ * Where every transaction of a group commits by itself, the server names the end of the group as
+ * soon as its first one is visible.
+ */
+function groupCommitFinding(value: string): Finding {
+  const name = 'binlog_optimize_thread_scheduling'
+  const ok = value !== 'OFF' && value !== '0'
+  const message = ok ? 'commits become visible by group' : `${name} is ${value}, not ON`
+  return finding(name, ok, message, `-- my.cnf: remove ${name}, then restart the server`)
 }
 
 function retentionFinding(facts: ServerFacts, variables: ReadonlyMap<string, string>): Finding {

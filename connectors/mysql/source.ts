@@ -105,6 +105,7 @@ class MysqlSource implements Source {
       facts,
       sourceEpoch,
       control,
+      witness: () => this.reader,
       structureOf: (table) => tracker.structureOf(table),
     })
     options.log.info('the log is open', { version: facts.versionText, file: token.file, serverId })

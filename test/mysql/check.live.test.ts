@@ -120,3 +120,15 @@ for (const kind of ['mysql', 'mariadb'] as const) {
     },
   )
 }
+
+test.skipIf(!(await available('mariadb')))(
+  'mariadb: a server whose commits of a group become visible one by one is refused',
+  async () => {
+    const server = await startMariadb({ settings: { 'binlog-optimize-thread-scheduling': 'OFF' } })
+    servers.push(server)
+    await queryMysql(server.uri(), 'CREATE DATABASE d; CREATE TABLE d.t (id int PRIMARY KEY)')
+    expect(failures(await check(optionsFor(server, 'd')))).toEqual([
+      'binlog_optimize_thread_scheduling',
+    ])
+  },
+)

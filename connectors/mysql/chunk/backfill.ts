@@ -1,37 +1,30 @@
-// The backfill side of the source: opens chunks whose LOW and HIGH are known, and cuts tables.
-//
-// The log's end is no LOW: both servers write a commit to the log before readers see it, and a row
-// of such a commit would be in neither the chunk nor the replay (27 % of reads under plain load).
-//   MySQL    waits on the chunk's connection until everything that the log reader has processed is
-//            committed there: the snapshot that follows holds at least that. LOW = processed.
-//   MariaDB  names the very place of the log that a consistent snapshot stands at. LOW = HIGH.
+// The backfill side of the source: opens chunks whose LOW and HIGH are known (see snapshot.ts), and
+// cuts tables.
 
 import { PipelineError } from '../../../runtime/base/errors.ts'
-import { orderOf, type Position } from '../../../runtime/data/position.ts'
+import type { Position } from '../../../runtime/data/position.ts'
 import { tableKey, type TableSchema } from '../../../runtime/data/schema.ts'
 import { sameType } from '../../../runtime/data/type.ts'
 import type { Chunk, ChunkRead } from '../../../runtime/source.ts'
 import { keyOf, type ColumnState, type TableState } from '../ddl/state.ts'
 import type { MysqlOptions } from '../options.ts'
-import { fileNumber, parseToken } from '../position.ts'
-import { readLogEnd, textOf, type ServerFacts } from '../server.ts'
+import { textOf, type ServerFacts } from '../server.ts'
 import { mapType, type MysqlType, type TypeOptions } from '../types.ts'
 import type { ControlConnection } from '../wire/connect.ts'
-import type { WireClient } from '../wire/client.ts'
 import { ChunkConnections } from './connections.ts'
 import type { KeyPart } from './key.ts'
-import { ChunkReader, WHOLE_TABLE, type Snapshot } from './read.ts'
+import { ChunkReader, WHOLE_TABLE } from './read.ts'
 import { chunkSelect, type ChunkTable } from './select.ts'
+import { Snapshots, type LogWitness } from './snapshot.ts'
 import { splitTable } from './split.ts'
-
-/** How long a chunk waits for its server to have what the log reader has. */
-const VISIBLE_WAIT_S = 60
 
 /** What the chunks need of the log reader and of the server that it reads. */
 export interface BackfillServer {
   readonly facts: ServerFacts
   readonly sourceEpoch: number
   readonly control: ControlConnection
+  /** `null`: nobody reads the log. It gives `null` as long as reading has not begun. */
+  readonly witness: (() => LogWitness | null) | null
   /** The structure that the log has now; `null`: not captured or gone. */
   structureOf(table: string): TableState | null
 }
@@ -40,11 +33,13 @@ export class Backfill {
   private readonly options: MysqlOptions
   private readonly server: BackfillServer
   private readonly connections: ChunkConnections
+  private readonly snapshots: Snapshots
 
   constructor(options: MysqlOptions, server: BackfillServer) {
     this.options = options
     this.server = server
     this.connections = new ChunkConnections(options)
+    this.snapshots = new Snapshots({ ...server, clock: options.clock })
   }
 
   async open(
@@ -60,7 +55,7 @@ export class Backfill {
     const bounds = chunk.after === WHOLE_TABLE ? { ...chunk, after: null } : chunk
     const lease = await this.connections.lease()
     try {
-      const snapshot = await this.openSnapshot(lease.client, processed)
+      const snapshot = await this.snapshots.open(lease.client, processed, signal)
       const sql = chunkSelect(table, schema, bounds, limit)
       return new ChunkReader(lease, snapshot, { schema, types, key: table.key, sql, limit }, signal)
     } catch (error) {
@@ -106,50 +101,6 @@ export class Backfill {
     if (state === null) throw moved(schema, 'is no longer tracked')
     return state
   }
-
-  private async openSnapshot(client: WireClient, processed: Position): Promise<Snapshot> {
-    const { facts, sourceEpoch, control } = this.server
-    if (facts.mariadb) return openNamedSnapshot(client, sourceEpoch)
-    await waitForProcessed(client, processed)
-    await client.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
-    return {
-      low: processed.order,
-      timeUs: await serverTimeUs(client),
-      high: async () => {
-        const { file, offset } = await readLogEnd(control, facts)
-        return orderOf(sourceEpoch, fileNumber(file), offset)
-      },
-    }
-  }
-}
-
-async function openNamedSnapshot(client: WireClient, sourceEpoch: number): Promise<Snapshot> {
-  await client.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
-  const rows = await client.query("SHOW STATUS LIKE 'binlog_snapshot_%'")
-  const status = new Map(rows.map(([name, value]) => [name?.toLowerCase(), value ?? '']))
-  const file = status.get('binlog_snapshot_file') ?? ''
-  if (file === '') {
-    throw new PipelineError('SERVER_UNSUITABLE', 'the server names no place for its snapshots')
-  }
-  const offset = BigInt(status.get('binlog_snapshot_position') ?? '0')
-  const low = orderOf(sourceEpoch, fileNumber(file), offset)
-  return { low, timeUs: await serverTimeUs(client), high: async () => low }
-}
-
-async function waitForProcessed(client: WireClient, processed: Position): Promise<void> {
-  const { gtids } = parseToken(processed.token)
-  if (gtids === '') return
-  const sql = `SELECT WAIT_FOR_EXECUTED_GTID_SET('${gtids}', ${VISIBLE_WAIT_S})`
-  const [row] = await client.query(sql)
-  if (row?.[0] !== '0') {
-    throw new PipelineError('CONNECT_FAILED', 'the server does not catch up with its own log')
-  }
-}
-
-async function serverTimeUs(client: WireClient): Promise<bigint> {
-  const sql = 'SELECT CAST(UNIX_TIMESTAMP(UTC_TIMESTAMP(6)) * 1000000 AS UNSIGNED)'
-  const [row] = await client.query(sql)
-  return BigInt(row?.[0] ?? '0')
 }
 
 /** Clock of the server, us since 1970; the session of control connections is in UTC. */

@@ -146,6 +146,6 @@ export class ChunkReader implements ChunkRead {
 /** The bound of tables without a key: nothing can be resumed behind it. */
 export const WHOLE_TABLE = ''
 
-function aborted(): PipelineError {
+export function aborted(): PipelineError {
   return new PipelineError('CONNECT_FAILED', 'the chunk was given up')
 }

@@ -6,6 +6,7 @@ import { orderOf } from '../../../runtime/data/position.ts'
 import type { BinlogEvent } from '../decode/events.ts'
 import { EventFlag } from '../decode/events.ts'
 import { fileNumber, positionOf, type LogToken } from '../position.ts'
+import { TransactionEnds } from './ends.ts'
 
 const WRAP = 0x1_0000_0000
 
@@ -23,6 +24,7 @@ export class LogPlace {
   /** Behind the last transaction. */
   private settledFile: string
   private settledOffset: number
+  readonly ends = new TransactionEnds()
 
   constructor(token: LogToken, floor: Order) {
     this.server = token.server
@@ -91,6 +93,17 @@ export class LogPlace {
   settle(): void {
     this.settledFile = this.file
     this.settledOffset = this.offset
+  }
+
+  /** As `settle`, behind a transaction. */
+  end(): void {
+    this.settle()
+    this.ends.add(this.fileIndex, this.offset)
+  }
+
+  /** Everything before it has been read. */
+  settledOrder(): Order {
+    return orderOf(this.epoch, fileNumber(this.settledFile), BigInt(this.settledOffset))
   }
 
   /** @param gtids  all that is processed */

@@ -9,6 +9,7 @@
 import { PipelineError } from '../../../runtime/base/errors.ts'
 import type { SourceElement } from '../../../runtime/data/element.ts'
 import type { Order } from '../../../runtime/data/position.ts'
+import type { LogWitness } from '../chunk/snapshot.ts'
 import { parseStatement } from '../ddl/parse.ts'
 import { EventReader } from '../decode/event-reader.ts'
 import { EventType, type BinlogEvent, type GtidEvent } from '../decode/events.ts'
@@ -74,7 +75,7 @@ const TYPE_OFFSET = 4
 const SIZE_OFFSET = 9
 const END_OFFSET = 13
 
-export class LogReader {
+export class LogReader implements LogWitness {
   private readonly parts: LogReaderParts
   private readonly events = new EventReader()
   private readonly rows: RowWriter
@@ -106,6 +107,14 @@ export class LogReader {
   requestProgress(): void {
     this.requested = true
     this.parts.dump.client.reader.wake()
+  }
+
+  readTo(): Order {
+    return this.parts.place.settledOrder()
+  }
+
+  endsAt(place: Order): boolean {
+    return this.parts.place.ends.has(place)
   }
 
   async *read(signal: AbortSignal): AsyncGenerator<SourceElement> {
@@ -466,7 +475,7 @@ export class LogReader {
   private end(group: Group): void {
     const { processed, place, output } = this.parts
     processed.add(group.gtid)
-    place.settle()
+    place.end()
     const { commitTimeUs } = group
     if (commitTimeUs > this.maxTimeUs) this.maxTimeUs = commitTimeUs
     this.group = null

@@ -10,7 +10,7 @@ import { readLogEnd, textOf, type ServerFacts } from '../server.ts'
 import type { ControlConnection } from '../wire/connect.ts'
 
 /**
- * The end of the log, such that everything before it is committed and visible.
+ * The end of the log. What is before it may not be visible yet: chunks see to that themselves.
  *
  * MySQL: the file is read first and the set after it. Transactions that are in the file already but
  * not in the set will come by the log, so the order is that of the file's start: the offset that
@@ -20,29 +20,22 @@ export async function logEndToken(
   control: ControlConnection,
   facts: ServerFacts,
 ): Promise<LogToken> {
-  if (facts.mariadb) return snapshotToken(control, facts)
+  if (facts.mariadb) return mariadbEndToken(control, facts)
   const { file } = await readLogEnd(control, facts)
   const gtids = textOf(await control.query('SELECT @@global.gtid_executed AS gtids'), 'gtids')
   const server = facts.identity
   return { gtids: GtidSet.parse(gtids).toString(), server, file, offset: 0, epoch: 0 }
 }
 
-/** MariaDB says where in the log a consistent snapshot stands, exactly. */
-async function snapshotToken(control: ControlConnection, facts: ServerFacts): Promise<LogToken> {
-  await control.query('START TRANSACTION WITH CONSISTENT SNAPSHOT')
-  try {
-    const rows = await control.query("SHOW STATUS LIKE 'binlog_snapshot_%'")
-    const status = new Map(
-      rows.map((row) => [String(row['Variable_name']).toLowerCase(), String(row['Value'])]),
-    )
-    const file = status.get('binlog_snapshot_file') ?? ''
-    const offset = Number(status.get('binlog_snapshot_position') ?? '0')
-    const found = await control.query('SELECT BINLOG_GTID_POS(?, ?) AS gtids', [file, offset])
-    const gtids = MariadbPosition.parse(textOf(found, 'gtids')).toString()
-    return { gtids, server: facts.identity, file, offset, epoch: 0 }
-  } finally {
-    await control.query('COMMIT')
+/** MariaDB knows which transactions stand before a place of the log. */
+async function mariadbEndToken(control: ControlConnection, facts: ServerFacts): Promise<LogToken> {
+  const { file, offset } = await readLogEnd(control, facts)
+  const rows = await control.query('SELECT BINLOG_GTID_POS(?, ?) AS gtids', [file, Number(offset)])
+  if (rows[0]?.['gtids'] === null) {
+    throw new PipelineError('CONNECT_FAILED', `the server does not find place ${offset} of ${file}`)
   }
+  const gtids = MariadbPosition.parse(textOf(rows, 'gtids')).toString()
+  return { gtids, server: facts.identity, file, offset: Number(offset), epoch: 0 }
 }
 
 /**

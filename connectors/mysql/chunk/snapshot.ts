@@ -1,0 +1,208 @@
+// Opens the transaction of a chunk, with a LOW that it certainly covers.
+//
+// The log's end is no LOW: both servers write a commit to the log before readers see it, and a row
+// of such a commit would be in neither the chunk nor the replay (27 % of reads under plain load).
+//   MySQL    waits on the chunk's connection until everything that the log reader has processed is
+//            committed there: the snapshot that follows holds at least that. LOW = processed.
+//   MariaDB  names the place of its last commit, `binlog_snapshot_position`. LOW = that place, read
+//            before the snapshot opens; what commits in between comes by the log as well.
+//
+// MariaDB's name is true only where a transaction ends. A rotation puts the beginning of the new
+// file there while the commits that caused it are still on their way to the engine (4 % of the reads
+// with small files), and so does the checkpoint event behind it. And the name belongs to no session:
+// asked for inside of a consistent snapshot it should be that snapshot's own, but the variable is
+// one for all, and whoever else asks at that moment changes it. So a place counts when the log
+// reader has seen a transaction end exactly there. On an idle log, which stays behind a rotation for
+// hours, it counts when it has not moved for a while.
+
+import type { Clock } from '../../../runtime/base/clock.ts'
+import { PipelineError } from '../../../runtime/base/errors.ts'
+import { orderOf, type Order, type Position } from '../../../runtime/data/position.ts'
+import { fileNumber, parseToken } from '../position.ts'
+import { readLogEnd, type ServerFacts } from '../server.ts'
+import type { WireClient } from '../wire/client.ts'
+import type { ControlConnection } from '../wire/connect.ts'
+import { aborted, type Snapshot } from './read.ts'
+
+/** How long a chunk waits for its server to have what the log reader has. */
+const VISIBLE_WAIT_S = 60
+
+/** How often the server and the log reader are asked how far they are. */
+const POLL_MS = 10
+
+/** A commit is in the log for so long before the engine has it, at the very most. */
+const QUIET_MS = 250
+
+/** The log reader may be far behind; whether a place is in the log at all is asked so often. */
+const DOUBT_MS = 1000
+
+/** What only the reader of the log knows. */
+export interface LogWitness {
+  /** Everything before it has been read. */
+  readTo(): Order
+  /** A transaction of those that were read last ended exactly there. */
+  endsAt(place: Order): boolean
+  requestProgress(): void
+}
+
+export interface SnapshotServer {
+  readonly facts: ServerFacts
+  readonly sourceEpoch: number
+  readonly control: ControlConnection
+  readonly clock: Clock
+  /** `null`: nobody reads the log. It gives `null` as long as reading has not begun. */
+  readonly witness: (() => LogWitness | null) | null
+}
+
+export class Snapshots {
+  private readonly server: SnapshotServer
+  /** A name for which it is known up to where everything is committed. */
+  private settled: { readonly named: Order; readonly place: Order } = { named: -1n, place: 0n }
+
+  constructor(server: SnapshotServer) {
+    this.server = server
+  }
+
+  /**
+   * @param processed  position of the log reader, or any other of its log: LOW is not before it
+   * @throws PipelineError CONNECT_FAILED
+   */
+  async open(client: WireClient, processed: Position, signal: AbortSignal): Promise<Snapshot> {
+    const { facts, sourceEpoch, control } = this.server
+    const low = facts.mariadb
+      ? await this.committedFrom(processed.order, signal)
+      : await processedOn(client, processed)
+    await client.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
+    return {
+      low,
+      timeUs: await serverTimeUs(client),
+      high: async () => {
+        const { file, offset } = await readLogEnd(control, facts)
+        return orderOf(sourceEpoch, fileNumber(file), offset)
+      },
+    }
+  }
+
+  /** @returns a place, not before `from`, such that all transactions before it are committed */
+  private async committedFrom(from: Order, signal: AbortSignal): Promise<Order> {
+    const { clock } = this.server
+    let startMs = clock.elapsedMs()
+    for (;;) {
+      if (signal.aborted) throw aborted()
+      const named = await this.lastCommit()
+      if (named >= from) {
+        const place = await this.settledAt(named, signal)
+        if (place !== null) return place
+        startMs = clock.elapsedMs()
+      } else if (clock.elapsedMs() - startMs > VISIBLE_WAIT_S * 1000) throw behind()
+      await this.pause(signal)
+    }
+  }
+
+  /** @returns the place that the name stands for; `null` when it may be ahead of the commits */
+  private async settledAt(named: Order, signal: AbortSignal): Promise<Order | null> {
+    if (named === this.settled.named) return this.settled.place
+    const { witness } = this.server
+    if (witness === null) return (await this.isOld(named, signal)) ? named : null
+    const log = await this.readBy(witness, named, signal)
+    const place = log?.endsAt(named) === true ? named : await this.quietEnd(named, signal)
+    if (place !== null) this.settled = { named, place }
+    return place
+  }
+
+  /** Waits until the log has been read to `place`. @returns null when the log is not that long */
+  private async readBy(
+    witness: () => LogWitness | null,
+    place: Order,
+    signal: AbortSignal,
+  ): Promise<LogWitness | null> {
+    const { clock } = this.server
+    let doubtedMs = clock.elapsedMs()
+    for (;;) {
+      const log = witness()
+      if (log !== null && log.readTo() >= place) return log
+      if (signal.aborted) throw aborted()
+      log?.requestProgress()
+      await this.pause(signal)
+      if (clock.elapsedMs() - doubtedMs < DOUBT_MS) continue
+      if ((await this.logEnd()) < place) return null
+      doubtedMs = clock.elapsedMs()
+    }
+  }
+
+  /**
+   * The end of a log in which nothing has been written or committed for a while. The name may even
+   * lie behind it: where DDL fills a file, its offset in there stays, under the next file's name.
+   */
+  private async quietEnd(named: Order, signal: AbortSignal): Promise<Order | null> {
+    const { clock } = this.server
+    const startMs = clock.elapsedMs()
+    const end = await this.logEnd()
+    while (clock.elapsedMs() - startMs < QUIET_MS) {
+      await this.pause(signal)
+      if ((await this.lastCommit()) !== named) return null
+    }
+    const quiet = !(await this.waitsForReplicas()) && (await this.logEnd()) === end
+    return quiet ? end : null
+  }
+
+  /** Without a reader of the log: what was committed then is in the engine by now. */
+  private async isOld(named: Order, signal: AbortSignal): Promise<boolean> {
+    const waiting = await this.waitsForReplicas()
+    await this.server.clock.sleep(QUIET_MS, signal).catch(() => undefined)
+    return !waiting && (await this.lastCommit()) >= named && (await this.logEnd()) >= named
+  }
+
+  private async lastCommit(): Promise<Order> {
+    const status = await this.status('binlog_snapshot_%')
+    const file = status.get('binlog_snapshot_file') ?? ''
+    if (file === '') {
+      throw new PipelineError('SERVER_UNSUITABLE', 'the server names no place for its snapshots')
+    }
+    const offset = BigInt(status.get('binlog_snapshot_position') ?? '0')
+    return orderOf(this.server.sourceEpoch, fileNumber(file), offset)
+  }
+
+  /** Semi-synchronous commits stand in the log, unseen, until a replica has them. */
+  private async waitsForReplicas(): Promise<boolean> {
+    const status = await this.status('rpl_semi_sync_master_wait_sessions')
+    return Number(status.get('rpl_semi_sync_master_wait_sessions') ?? '0') > 0
+  }
+
+  private async status(pattern: string): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.server.control.query(`SHOW GLOBAL STATUS LIKE '${pattern}'`)
+    return new Map(
+      rows.map((row) => [String(row['Variable_name']).toLowerCase(), String(row['Value'])]),
+    )
+  }
+
+  private async logEnd(): Promise<Order> {
+    const { control, facts, sourceEpoch } = this.server
+    const { file, offset } = await readLogEnd(control, facts)
+    return orderOf(sourceEpoch, fileNumber(file), offset)
+  }
+
+  private async pause(signal: AbortSignal): Promise<void> {
+    await this.server.clock.sleep(POLL_MS, signal).catch(() => undefined)
+  }
+}
+
+/** Waits until the chunk's server has committed what was processed. @returns its order */
+async function processedOn(client: WireClient, processed: Position): Promise<Order> {
+  const { gtids } = parseToken(processed.token)
+  if (gtids === '') return processed.order
+  const sql = `SELECT WAIT_FOR_EXECUTED_GTID_SET('${gtids}', ${VISIBLE_WAIT_S})`
+  const [row] = await client.query(sql)
+  if (row?.[0] !== '0') throw behind()
+  return processed.order
+}
+
+function behind(): PipelineError {
+  return new PipelineError('CONNECT_FAILED', 'the server does not catch up with its own log')
+}
+
+async function serverTimeUs(client: WireClient): Promise<bigint> {
+  const sql = 'SELECT CAST(UNIX_TIMESTAMP(UTC_TIMESTAMP(6)) * 1000000 AS UNSIGNED)'
+  const [row] = await client.query(sql)
+  return BigInt(row?.[0] ?? '0')
+}
