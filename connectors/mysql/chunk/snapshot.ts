@@ -8,12 +8,12 @@
 //            before the snapshot opens; what commits in between comes by the log as well.
 //
 // MariaDB's name is true only where a transaction ends. A rotation puts the beginning of the new
-// file there while the commits that caused it are still on their way to the engine (4 % of the reads
-// with small files), and so does the checkpoint event behind it. And the name belongs to no session:
-// asked for inside of a consistent snapshot it should be that snapshot's own, but the variable is
+// file there while the commits that caused it are still on their way to the engine (4 % of reads
+// with small files), and so does the checkpoint event behind it. And the name belongs to no
+// session: inside of a consistent snapshot it should be that snapshot's own, but the variable is
 // one for all, and whoever else asks at that moment changes it. So a place counts when the log
-// reader has seen a transaction end exactly there. On an idle log, which stays behind a rotation for
-// hours, it counts when it has not moved for a while.
+// reader has seen a transaction end exactly there. On an idle log, which stays behind a rotation
+// for hours, it counts when it has not moved for a while.
 
 import type { Clock } from '../../../runtime/base/clock.ts'
 import { PipelineError } from '../../../runtime/base/errors.ts'

@@ -1,5 +1,5 @@
-// Where the newest transactions of the log end: what MariaDB calls its last commit is true only where
-// a transaction ends, and only the reader of the log knows that (see chunk/snapshot.ts).
+// Where the newest transactions of the log end: what MariaDB calls its last commit is true only
+// where a transaction ends, and only the reader of the log knows that (see chunk/snapshot.ts).
 
 import { splitOrder, type Order } from '../../../runtime/data/position.ts'
 
