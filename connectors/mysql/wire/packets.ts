@@ -72,8 +72,8 @@ export class PacketReader {
    * Steps to the next packet if all of it has been received.
    *
    * @returns false when more bytes are needed: `await fill()` and call again
-   * @throws PipelineError LOG_CORRUPT · CONNECT_FAILED when the connection ended and all that it
-   *         had sent was read
+   * @throws PipelineError LOG_CORRUPT · CONNECT_FAILED when the connection ended and every packet
+   *         that it had sent whole was read
    */
   next(): boolean {
     if (this.peeked) {
@@ -82,7 +82,8 @@ export class PacketReader {
     }
     const length = this.take()
     if (length < 0) {
-      if (this.failure !== null && this.queue.length === 0) throw this.failure
+      // What is queued is the beginning of a packet whose end will not come any more.
+      if (this.failure !== null) throw this.failure
       return false
     }
     if (length === PAYLOAD_BYTES_MAX || this.large !== null) return this.continueLarge(length)
