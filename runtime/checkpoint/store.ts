@@ -41,9 +41,14 @@ export class CheckpointStore {
   /**
    * Durable in two copies when it resolves.
    *
-   * @throws PipelineError FENCED when the epoch has a checkpoint already
+   * @throws PipelineError FENCED when the epoch, or a later one, has a checkpoint already: whoever
+   *         took over may have deleted that of this epoch meanwhile
    */
   async save(checkpoint: Checkpoint): Promise<number> {
+    const newest = (await this.epochs()).at(-1) ?? 0
+    if (newest > checkpoint.epoch) {
+      throw new PipelineError('FENCED', `checkpoint ${newest} was written by another instance`)
+    }
     const bytes = encodeCheckpoint(checkpoint)
     for (const copy of COPIES) {
       if (!(await this.state.putIfAbsent(pathOf(checkpoint.epoch, copy), bytes))) {

@@ -12,6 +12,7 @@ import type { ObjectStore } from '../object-store.ts'
 import type { Committer, TableClaim, WriterState } from '../sink.ts'
 import { Execution, mayRetry, type ExecutionEnd } from './execution.ts'
 import { StateGarbage } from './garbage.ts'
+import { LateCommitter } from './late-committer.ts'
 import { acquireLock } from './lock.ts'
 import type { Repairs, SourceTaskOptions } from './messages.ts'
 import type { SourceCommand, SourceReport, WriterCommand, WriterReport } from './messages.ts'
@@ -199,12 +200,15 @@ class PipelineRun {
 
   private async attempt(last: Checkpoint | null): Promise<ExecutionEnd> {
     this.state.attempt++
-    const committer = await this.parts.createCommitter()
+    const committer = new LateCommitter(async () => this.parts.createCommitter())
     const commits = this.openCommits(committer, last)
     try {
+      // At the very first start nothing piles up at the source yet, and its owner is watching.
+      if (last === null) await committer.open()
       const repairs = await this.requests.takeAtStart(last, commits, this.claim(last))
       // A catalog that is down must not keep us from reading; the log would pile up at the source.
-      if (await this.finishCommits(commits, COMMITS_AT_START_MS)) await this.sweep(last, committer)
+      const committed = await this.finishCommits(commits, COMMITS_AT_START_MS)
+      const swept = await this.sweep(committed ? last : null, committer)
       const execution = this.openExecution(commits, last, repairs)
       this.execution = execution
       this.state.phase = 'running'
@@ -216,7 +220,7 @@ class PipelineRun {
           detail: 'They are durable in the state folder; the next start commits them first.',
         })
       }
-      await this.parts.state.put(CLEAN_END, new Uint8Array(0))
+      if (swept) await this.parts.state.put(CLEAN_END, new Uint8Array(0))
       if (end === 'finished') this.refuseParked()
       return end
     } finally {
@@ -226,14 +230,26 @@ class PipelineRun {
     }
   }
 
-  /** Files that a crash left are looked for after a crash only: it takes reading all manifests. */
-  private async sweep(last: Checkpoint | null, committer: Committer<unknown>): Promise<void> {
+  /**
+   * Files that a crash left are looked for after a crash only: it takes reading all manifests.
+   *
+   * @param last  `null`: it cannot be told now which files are needed, so a later start looks
+   * @returns true when no crash has left files
+   */
+  private async sweep(last: Checkpoint | null, committer: Committer<unknown>): Promise<boolean> {
     const { state } = this.parts
     const clean = await state.exists(CLEAN_END)
     await state.delete(CLEAN_END)
-    if (clean || last === null) return
+    if (clean || last === null) return clean
     const tables = last.source.tables.map(({ schema }) => schema.table)
-    await committer.sweep(tables, new Set(await this.parts.heldFiles(last)))
+    try {
+      await committer.sweep(tables, new Set(await this.parts.heldFiles(last)))
+      return true
+    } catch (error) {
+      if (!mayRetry(error)) throw error
+      this.parts.onNotice('warn', 'files of a crash are looked for later', recordOf(error))
+      return false
+    }
   }
 
   /** @returns true when nothing is pending; throws what cannot be committed for good */
@@ -271,6 +287,8 @@ class PipelineRun {
   private readonly divergedEarly = new Map<string, ErrorRecord>()
 
   private diverged(table: string, reason: ErrorRecord): void {
+    // No epoch may follow that says so: `once` ends with the commits of its last one.
+    this.announceTrouble(table, reason)
     if (this.execution === null) this.divergedEarly.set(table, reason)
     else this.execution.parkTable(table, reason)
   }

@@ -162,3 +162,11 @@ test('as many checkpoints are kept as the configuration says, the newest ones', 
     expect(await store.epochs()).toEqual([3, 4, 5, 6, 7].slice(-kept))
   }
 })
+
+test('an instance that was away for longer than checkpoints are kept is fenced too', async () => {
+  const { store } = await newStore()
+  for (let epoch = 1; epoch <= 8; epoch++) await store.save(checkpoint(epoch))
+  expect(await store.prune()).toEqual([6, 7, 8])
+  await expect(store.save(checkpoint(3))).rejects.toMatchObject({ error: 'FENCED' })
+  expect(await store.epochs()).toEqual([6, 7, 8])
+})

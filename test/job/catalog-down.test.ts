@@ -1,0 +1,178 @@
+// A catalog that is down when the pipeline starts delays what is visible, and nothing else.
+
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { localStore } from '../../connectors/storage/local.ts'
+import { type Clock, systemClock } from '../../runtime/base/clock.ts'
+import { PipelineError, recordOf } from '../../runtime/base/errors.ts'
+import { CHECKPOINT_FORMAT, type Checkpoint } from '../../runtime/checkpoint/manifest.ts'
+import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
+import { LateCommitter } from '../../runtime/job/late-committer.ts'
+import type { SourceCommand, SourceReport, WriterReport } from '../../runtime/job/messages.ts'
+import { runPipeline, type PipelineControl, type PipelineParts } from '../../runtime/job/run.ts'
+import type { Committer } from '../../runtime/sink.ts'
+
+const folders: string[] = []
+
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true })
+})
+
+const position = { split: 'log', order: 1n, token: '' }
+
+const EPOCH_1: Checkpoint = {
+  format: CHECKPOINT_FORMAT,
+  pipeline: 'shop',
+  timeline: 1,
+  epoch: 1,
+  fence: '000000000000001',
+  source: { position, sourceTimeUs: 0n, state: '', tables: [] },
+  writers: [],
+  nextFileId: 1,
+  intents: [],
+  lake: [],
+  held: {},
+  parked: [],
+  savedAtMs: 0,
+}
+
+function catalog(sweeps: string[]): Committer<unknown> {
+  return {
+    commit: async () => [],
+    adopt: async () => null,
+    sweep: async () => sweeps.push('sweep'),
+    close: async () => undefined,
+  }
+}
+
+/** Nobody waits for seconds here. */
+const clock: Clock = {
+  ...systemClock,
+  after: (ms, task) => systemClock.after(Math.min(ms, 50), task),
+}
+
+interface Scene {
+  folder: string
+  /** Throws while the catalog is down. */
+  open: () => Promise<Committer<unknown>>
+  onStart: (control: PipelineControl) => void
+}
+
+/** A run whose source does nothing but say that it has started. */
+async function run({ folder, open, onStart }: Scene): Promise<string> {
+  let control: PipelineControl | null = null
+  let tell: (report: SourceReport) => void = () => undefined
+  let tellWriter: (report: WriterReport) => void = () => undefined
+  const source = (command: SourceCommand): void => {
+    if (command.kind === 'start' && control !== null) onStart(control)
+    if (command.kind === 'stop') tell({ kind: 'stopped' })
+    if (command.kind !== 'barrier') return
+    const { epoch } = command
+    const checkpoint = { position, sourceTimeUs: 0n, state: '', tables: [] }
+    tell({ kind: 'barrier', epoch, checkpoint, schemas: [], counts: [], refused: [] })
+    const state = { data: null, files: [], nextFileId: 1 }
+    const prepared = { epoch, committables: [], state, counts: [], parked: [] }
+    tellWriter({ kind: 'prepared', prepared })
+  }
+  const parts: PipelineParts = {
+    name: 'shop',
+    state: localStore(folder),
+    lockPath: join(folder, 'lock.db'),
+    parallelism: 1,
+    intervalMs: 60_000,
+    checkpointsKept: 3,
+    clock,
+    task: {
+      startup: 'initial',
+      once: false,
+      backfillParallelism: 1,
+      chunkRows: 1,
+      keyed: true,
+      appends: false,
+      firstFieldId: 1,
+    },
+    createCommitter: open,
+    spawnSource: () => ({
+      send: source,
+      onReport: (listener) => (tell = listener),
+      terminate: async () => undefined,
+    }),
+    spawnWriter: () => ({
+      send: () => undefined,
+      onReport: (listener) => {
+        tellWriter = listener
+        queueMicrotask(() => listener({ kind: 'ready' }))
+      },
+      terminate: async () => undefined,
+    }),
+    heldFiles: async () => [],
+    onSnapshot: () => undefined,
+    onNotice: () => undefined,
+  }
+  try {
+    return await runPipeline(parts, (given) => (control = given))
+  } catch (error) {
+    return recordOf(error).error
+  }
+}
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-catalog-down-'))
+  folders.push(folder)
+  return folder
+}
+
+async function down(): Promise<never> {
+  throw new PipelineError('CATALOG_UNAVAILABLE', 'the catalog is down')
+}
+
+test('a pipeline that has run before reads while its catalog is down', async () => {
+  const folder = newFolder()
+  await new CheckpointStore(localStore(folder)).save(EPOCH_1)
+  let started = 0
+  const end = await run({
+    folder,
+    open: down,
+    onStart: (control) => {
+      started++
+      control.stop()
+    },
+  })
+  expect({ end, started }).toEqual({ end: 'stopped', started: 1 })
+})
+
+test('at the very first start a catalog that is down is an error', async () => {
+  const open = down
+  const end = await run({ folder: newFolder(), open, onStart: (control) => control.stop() })
+  expect(end).toBe('CATALOG_UNAVAILABLE')
+})
+
+test('a catalog that could not be opened is tried again by the next call', async () => {
+  const sweeps: string[] = []
+  const answers = [down, async () => catalog(sweeps)]
+  const committer = new LateCommitter(async () => (answers.shift() ?? down)())
+  await expect(committer.adopt('t', { timeline: 1, epoch: 1, fence: '1' })).rejects.toThrow('down')
+  expect(await committer.adopt('t', { timeline: 1, epoch: 1, fence: '1' })).toBeNull()
+  await committer.close()
+})
+
+test('files that a crash left are swept by the first start that can, and by one only', async () => {
+  const folder = newFolder()
+  const state = localStore(folder)
+  const store = new CheckpointStore(state)
+  const sweeps: string[] = []
+  const up = async (): Promise<Committer<unknown>> => catalog(sweeps)
+  const stop = (control: PipelineControl): void => control.stop()
+  const pending = { ...EPOCH_1, tables: [] }
+  // A crash, then a start that cannot commit, and ends well.
+  await store.save({ ...EPOCH_1, epoch: 2, intents: [pending] as never })
+  expect(await run({ folder, open: down, onStart: stop })).toBe('stopped')
+  expect(sweeps).toEqual([])
+  expect(await run({ folder, open: up, onStart: stop })).toBe('stopped')
+  expect(sweeps).toEqual(['sweep'])
+  expect(await run({ folder, open: up, onStart: stop })).toBe('stopped')
+  expect(sweeps).toEqual(['sweep'])
+})
