@@ -78,8 +78,8 @@ class RunCommand {
 
   async run(): Promise<void> {
     const { log } = this.#display
-    for (const { code, message, file, line } of this.#config.warnings) {
-      log.warn(message, { code, file, line })
+    for (const { code, message, file, line, severity } of this.#config.warnings) {
+      log[severity === 'info' ? 'info' : 'warn'](message, { code, file, line })
     }
     const shutdown = this.#listenForShutdown()
     const served = await this.#serve()

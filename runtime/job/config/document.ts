@@ -42,7 +42,7 @@ export class ConfigDocument {
 
   /** Notes a problem at the value of `path`, or at the nearest value above it that is there. */
   report(path: Path, problem: Problem): void {
-    if (problem.severity !== 'warning') this.#faulty.add(key(path))
+    if ((problem.severity ?? 'error') === 'error') this.#faulty.add(key(path))
     let at = path
     let place = this.#places.get(key(at))
     const exact = place !== undefined
@@ -103,6 +103,40 @@ export class ConfigDocument {
     return true
   }
 
+  /**
+   * Moves a value to where the schema has it; messages still point to where it stands in the file.
+   *
+   * @returns false when there is a value already, or the blocks above are none: nothing is moved
+   */
+  move(from: Path, to: Path): boolean {
+    const source = this.#blockAt(from.slice(0, -1), false)
+    const target = this.#blockAt(to.slice(0, -1), true)
+    const [name, next] = [String(from.at(-1)), String(to.at(-1))]
+    if (source === null || target === null || next in target) return false
+    target[next] = source[name]
+    delete source[name]
+    const inside = `${key(from).slice(0, -1)},`
+    for (const [at, place] of [...this.#places]) {
+      if (at !== key(from) && !at.startsWith(inside)) continue
+      const path = JSON.parse(at) as (string | number)[]
+      this.#places.delete(at)
+      this.#places.set(key([...to, ...path.slice(from.length)]), place)
+    }
+    return true
+  }
+
+  /** @param make  blocks that are not there are added; `null`: something else is there */
+  #blockAt(path: Path, make: boolean): Record<string, unknown> | null {
+    let at = this.value as Record<string, unknown>
+    for (const step of path) {
+      if (make && at[step] === undefined) at[step] = Object.create(null)
+      const inner = at[step]
+      if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return null
+      at = inner as Record<string, unknown>
+    }
+    return at
+  }
+
   #note(offset: number, problem: Problem): void {
     const { line, col } = this.#lines.linePos(offset)
     const place = { file: this.file, line: Math.max(line, 1), column: Math.max(col, 1) }
@@ -122,7 +156,9 @@ export class ConfigDocument {
       uniqueKeys: true,
       stringKeys: false,
     })
-    for (const fault of [...document.errors, ...document.warnings]) this.#noteSyntax(text, fault)
+    for (const fault of firstOf([...document.errors, ...document.warnings])) {
+      this.#noteSyntax(text, fault)
+    }
     if (this.hasSyntaxError()) return undefined
     if (document.contents === null) {
       this.#note(0, { error: 'CONFIG_FILE', message: 'the file is empty' })
@@ -213,6 +249,13 @@ export class ConfigDocument {
   #remember(path: Path, keyOffset: number, valueOffset: number): void {
     this.#places.set(key(path), { keyOffset, valueOffset, fromEnvironment: false, plain: false })
   }
+}
+
+/** Behind the first place that cannot be read, the parser guesses. */
+function firstOf(faults: readonly YAMLError[]): readonly YAMLError[] {
+  const inOrder = faults.toSorted((left, right) => left.pos[0] - right.pos[0])
+  const first = inOrder.findIndex(({ code }) => code !== 'DUPLICATE_KEY')
+  return first < 0 ? inOrder : inOrder.slice(0, first + 1)
 }
 
 function key(path: Path): string {

@@ -2,6 +2,8 @@
 // slashes. Case is exact, as the databases' own catalogs have it. Globs match in time linear in the
 // name for each star; no pattern can hang the process as a regular expression could.
 
+import { translateFlink } from './flink-patterns.ts'
+
 /** Tests the parts of a name, as many as the pattern was compiled for. */
 export type NameMatcher = (parts: readonly string[]) => boolean
 
@@ -35,7 +37,10 @@ export function compilePattern(
   const parts = splitGlob(pattern)
   if (parts instanceof PatternFault) return parts
   if (parts.length !== shape.length || parts.some((part) => part.length === 0)) {
-    return new PatternFault(`is not of the form ${shape.join('.')}`, completed(parts, shape))
+    return new PatternFault(
+      `is not of the form ${shape.join('.')}`,
+      completed(pattern, parts, shape),
+    )
   }
   return (names) =>
     parts.every((part, index) => matchGlob(part, Array.from(names[index] ?? '', codePoint)))
@@ -55,6 +60,12 @@ function compileRegex(pattern: string): NameMatcher | PatternFault {
   return (names) => regex.test(names.join('.'))
 }
 
+/** @returns the expression that the pattern most likely stands for; `null`: it is none */
+function asRegex(pattern: string): string | null {
+  const expression = translateFlink(pattern)
+  return compileRegex(expression) instanceof PatternFault ? null : expression
+}
+
 /** Wildcards of other tools: to take them as letters would match nothing, silently. */
 const FOREIGN = '[]{}|()'
 
@@ -68,21 +79,28 @@ function splitGlob(pattern: string): Glob[] | PatternFault {
       const escaped = characters[++index]
       if (escaped === undefined) return new PatternFault('ends with a backslash')
       if (escaped === '.' && part.length === 0) {
-        const plain = pattern.replaceAll('.\\.', '.').replaceAll('\\.', '.')
-        return new PatternFault('is written as Flink CDC does', plain)
+        return new PatternFault('is written as Flink CDC does', translateFlink(pattern))
       }
       part.push(codePoint(escaped))
     } else if (character === '.') parts.push([])
     else if (character === '*') part.push(STAR)
     else if (character === '?') part.push(ANY)
     else if (FOREIGN.includes(character)) {
-      return new PatternFault(`has ${character}, which needs a regular expression between slashes`)
+      const fault = `has ${character}, which needs a regular expression between slashes`
+      return new PatternFault(fault, asRegex(pattern))
     } else part.push(codePoint(character))
   }
   return parts
 }
 
-function completed(parts: readonly Glob[], shape: readonly string[]): string | null {
+function completed(
+  pattern: string,
+  parts: readonly Glob[],
+  shape: readonly string[],
+): string | null {
+  // A database before the schema, as other tools have it: a pipeline reads one.
+  const rest = pattern.slice(pattern.indexOf('.') + 1)
+  if (parts.length === shape.length + 1 && !pattern.includes('\\')) return rest
   if (parts.length !== 1 || parts[0]?.length !== 1 || parts[0][0] !== STAR) return null
   return shape.map(() => '*').join('.')
 }

@@ -40,6 +40,11 @@ function reportUnknownKey(document: ConfigDocument, path: Path, name: string): v
   }
   const known = keysAt(document.value, path)
   const elsewhere = keyPaths().find((candidate) => candidate.path.split('.').at(-1) === name)
+  if (elsewhere?.path === name) {
+    const message = `key "${name}" stands at the top of the file, not in ${formatPath(path)}`
+    document.report(inner, { error: 'CONFIG_UNKNOWN_KEY', message, atKey: true })
+    return
+  }
   const suggestion = nearestName(name, known) ?? elsewhere?.path ?? null
   const message = `unknown key "${printable(name)}" in ${formatPath(path)}`
   document.report(inner, { error: 'CONFIG_UNKNOWN_KEY', message, suggestion, atKey: true })
@@ -60,12 +65,31 @@ function reportUnion(
     document.silence(path.slice(0, -1))
     return
   }
+  if (reportChoice(document, path)) return
   // The branch that got furthest: its faults are inside the value, not the value's kind.
   const inside = issue.errors
     .filter((branch) => branch.every((inner) => !isWrongKind(inner)))
     .sort((left, right) => left.length - right.length)[0]
-  if (inside === undefined) reportValue(document, path, issue.message, issue)
-  else for (const inner of inside) reportIssue(document, inner, path)
+  const written = Object.keys(Object(valueAt(document.value, path)) as object)
+  if (inside === undefined || written.length === 0) {
+    reportValue(document, path, issue.message, issue)
+    return
+  }
+  // A misspelled key is missing under its right name, too.
+  const misspelled = inside.filter(({ code }) => code === 'unrecognized_keys')
+  const faults = misspelled.length > 0 ? misspelled : inside
+  for (const inner of faults) reportIssue(document, inner, path)
+}
+
+/** Keys of several branches, each of which would do alone. */
+function reportChoice(document: ConfigDocument, path: Path): boolean {
+  const value = valueAt(document.value, path)
+  const names = typeof value === 'object' && value !== null ? Object.keys(value) : []
+  const known = keysAt(document.value, path)
+  if (names.length < 2 || !names.every((name) => known.includes(name))) return false
+  const message = `${formatPath(path)} takes one of ${names.join(' and ')}, not both`
+  document.report(path, { error: 'CONFIG_VALUE', message })
+  return true
 }
 
 function isWrongKind(issue: Issue): boolean {
@@ -85,9 +109,15 @@ function reportValue(
     document.report(path, { error: 'CONFIG_VALUE', message: `${name} is missing: ${wanted}` })
     return
   }
+  const choices = issue.code === 'invalid_value' ? issue.values : []
+  if (typeof value === 'string' && choices.some((choice) => String(choice) === value)) {
+    const message = `${name} must be ${wanted}, without quotes: it is a number, not text`
+    document.report(path, { error: 'CONFIG_VALUE', message })
+    return
+  }
   const near =
-    issue.code === 'invalid_value' && typeof value === 'string'
-      ? nearestName(value, issue.values.map(String))
+    choices.length > 0 && typeof value === 'string'
+      ? nearestName(value, choices.map(String))
       : suggestion
   const message = `${name} must be ${wanted}, not ${describe(value, path)}`
   document.report(path, { error: 'CONFIG_VALUE', message, suggestion: near })
@@ -138,7 +168,7 @@ interface JsonSchema {
 }
 
 /** Keys that the block at `path` may have, given the `type` that it says. */
-function keysAt(value: unknown, path: Path): string[] {
+export function keysAt(value: unknown, path: Path): string[] {
   let schemas: JsonSchema[] = [pipelineJsonSchema()]
   let at = value
   for (const step of [...path, null]) {

@@ -97,6 +97,15 @@ const LATER_VALUES: readonly {
   { key: 'pipeline.checkpoint.store', values: REMOTE, now: 'a local folder' },
 ]
 
+/** Keys of the block at `path` that a later version will have. */
+export function laterKeysAt(path: Path): string[] {
+  const prefix = path.length === 0 ? '' : `${path.join('.')}.`
+  return Object.keys(LATER_KEYS).flatMap((name) => {
+    const rest = name.startsWith(prefix) ? name.slice(prefix.length) : ''
+    return rest === '' || rest.includes('.') ? [] : [rest]
+  })
+}
+
 /** Reports what later versions have, and takes those keys out of `value`. */
 export function reportLater(document: ConfigDocument): void {
   const keys: Path[] = Object.keys(LATER_KEYS).map((name) => name.split('.'))

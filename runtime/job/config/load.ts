@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve as resolvePath } from 'node:path'
 import { PipelineError } from '../../base/errors.ts'
+import { readAliases } from './aliases.ts'
 import { ConfigDocument } from './document.ts'
 import { reportIssues } from './issues.ts'
 import { reportLater } from './later.ts'
@@ -80,6 +81,7 @@ function interpret(
   missingSecret: 'error' | 'warning',
 ): Omit<PipelineConfig, 'warnings'> | null {
   if (document.value === undefined || document.hasSyntaxError()) return null
+  readAliases(document)
   reportLater(document)
   let parsed = pipelineSchema.safeParse(document.value)
   const wrong = parsed.success ? [] : parsed.error.issues

@@ -20,9 +20,13 @@ export function nearestName(name: string, known: readonly string[]): string | nu
   return best
 }
 
-/** Other tools write `source-table` or `sourceTable`; ours is `source_table`. */
 function fold(name: string): string {
-  const snake = name.slice(0, NAME_LENGTH_MAX).replace(/([a-z])([A-Z])/g, '$1_$2')
+  return snakeCase(name.slice(0, NAME_LENGTH_MAX))
+}
+
+/** Other tools write `source-table`, `source.table` or `sourceTable`; ours is `source_table`. */
+export function snakeCase(name: string): string {
+  const snake = name.replace(/([a-z0-9])([A-Z])/g, '$1_$2')
   return snake.replace(/[-. ]/g, '_').toLowerCase()
 }
 

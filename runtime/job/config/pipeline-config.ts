@@ -93,6 +93,6 @@ export interface PipelineConfig {
     readonly store: FolderConfig
     readonly keep: number
   }
-  /** What `lint` warns of; the pipeline runs nevertheless. */
+  /** What `lint` says that is no error: warnings, and spellings of other tools. */
   readonly warnings: readonly LintMessage[]
 }

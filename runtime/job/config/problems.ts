@@ -2,6 +2,12 @@
 
 import { type ErrorName, errorCodes } from '../../base/errors.ts'
 
+/**
+ * A warning does not keep the pipeline from running. info: another tool's spelling, which means the
+ * same.
+ */
+export type Severity = 'error' | 'warning' | 'info'
+
 export interface LintMessage {
   /** As the caller named the file. */
   readonly file: string
@@ -11,8 +17,7 @@ export interface LintMessage {
   readonly column: number
   readonly error: ErrorName
   readonly code: string
-  /** A warning does not keep the pipeline from running. */
-  readonly severity: 'error' | 'warning'
+  readonly severity: Severity
   /** Lowercase, without a full stop. */
   readonly message: string
   /** The nearest name, or a value that would do. */
@@ -26,7 +31,8 @@ export interface Problem {
   readonly error: ErrorName
   readonly message: string
   readonly suggestion?: string | null
-  readonly severity?: 'error' | 'warning'
+  /** Default: error. */
+  readonly severity?: Severity
   /** Points to the key instead of its value. */
   readonly atKey?: boolean
 }
@@ -37,7 +43,7 @@ export type Report = (path: Path, problem: Problem) => void
 /** @returns `file:line:column CODE message (did you mean "...")` */
 export function formatLintMessage(message: LintMessage): string {
   const { file, line, column, code, severity, suggestion } = message
-  const warning = severity === 'warning' ? 'warning: ' : ''
+  const warning = severity === 'error' ? '' : `${severity}: `
   const hint = suggestion === null ? '' : ` (did you mean "${suggestion}"?)`
   return `${file}:${line}:${column} ${code} ${warning}${message.message}${hint}`
 }
