@@ -34,7 +34,10 @@ import { listTables, readCharsets, structuresAt } from './structure.ts'
 import { TableTracker } from './tables.ts'
 import { openControl, type ControlConnection } from './wire/connect.ts'
 import { orderOf } from '../../runtime/data/position.ts'
-import { readPrepared, type EarlyXa } from './xa.ts'
+import { readPrepared, waitForDecided, type EarlyXa } from './xa.ts'
+
+/** An XA COMMIT is in the log for so long before the engine has it, at the very most. */
+const DECIDED_WAIT_MS = 2000
 
 export function createMysqlSource(options: MysqlOptions): Source {
   return new MysqlSource(options)
@@ -153,7 +156,18 @@ class MysqlSource implements Source {
     const token = await resumeToken(control, facts, after)
     const tracker = new TableTracker(this.options, facts, control, token.epoch, state.tables)
     await tracker.joinNew(await listTables(control, this.options))
+    if (facts.mariadb) await this.waitForXa(control, state)
     return { token, tracker, xa: state.xa }
+  }
+
+  /**
+   * A decision may have been read before the restart while the engine does not have it yet. Which
+   * ones is forgotten, so all that are listed and not known to be prepared get a while.
+   */
+  private async waitForXa(control: ControlConnection, state: SavedState): Promise<void> {
+    const known = new Set([...state.prepared.map(([xid]) => xid), ...state.xa.preparedBefore])
+    const decided = (xid: string): boolean => !known.has(xid)
+    await waitForDecided(control, this.options, decided, DECIDED_WAIT_MS, null)
   }
 
   read(after: Position, context: SourceContext, signal: AbortSignal): AsyncIterable<SourceElement> {

@@ -16,6 +16,35 @@ export interface EarlyXa {
   readonly decidedBefore: Order
 }
 
+const POLL_MS = 20
+
+/**
+ * Waits until the server no longer lists those transactions that the log has decided: it lists a
+ * transaction until its engine has it.
+ *
+ * @returns those that were still listed after `waitMs`
+ */
+export async function waitForDecided(
+  control: ControlConnection,
+  options: MysqlOptions,
+  decided: (xid: string) => boolean,
+  waitMs: number,
+  signal: AbortSignal | null,
+): Promise<readonly string[]> {
+  const { clock } = options
+  const startMs = clock.elapsedMs()
+  // Only the first list counts: others come after it, and under load that never ends.
+  let waiting: readonly string[] | null = null
+  for (;;) {
+    const listed = await readPrepared(control, true, options)
+    const before: readonly string[] = waiting ?? listed
+    waiting = before.filter((xid) => listed.includes(xid) && decided(xid))
+    const over = clock.elapsedMs() - startMs > waitMs || signal?.aborted === true
+    if (waiting.length === 0 || over) return waiting
+    await clock.sleep(POLL_MS, signal ?? undefined).catch(() => undefined)
+  }
+}
+
 /**
  * @returns their ids as the log spells them, `X'..',X'..',n`; [] when the user may not see them:
  *          a decision about one of them then stops the reader, so nothing is lost silently

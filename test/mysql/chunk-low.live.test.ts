@@ -108,6 +108,50 @@ test.skipIf(missing)(
   },
 )
 
+test.skipIf(missing)('mariadb: no row of an XA transaction is stale under load', async () => {
+  const server = await mariadb()
+  const stale = await staleTables(
+    server,
+    'xa',
+    (i, sql) => `XA START 'x${i}'; ${sql}; XA END 'x${i}'; XA PREPARE 'x${i}'|XA COMMIT 'x${i}'`,
+  )
+  expect(stale).toEqual([])
+})
+
+test.skipIf(missing)(
+  'mariadb: an XA COMMIT that is in the log before the engine has it is not lost to a chunk',
+  async () => {
+    const server = await mariadb()
+    await queryMysql(
+      server.uri(),
+      `CREATE DATABASE late; CREATE TABLE late.t (id int PRIMARY KEY, v int);
+       INSERT INTO late.t VALUES (1, 0);
+       CREATE TABLE late.words (id int PRIMARY KEY, v text, FULLTEXT (v))`,
+    )
+    const tables = (database: string, table: string): boolean =>
+      database === 'late' && table === 't'
+    const running = await RunningSource.start(optionsFor(server, 'late', { tables }))
+    await withMysql(server.uri('late'), async (connection) => {
+      // The engine puts the words into their index when it commits, before anybody sees a row.
+      await connection.query(
+        `XA START 'late'; UPDATE t SET v = 1; INSERT INTO words SELECT seq,
+           REPEAT(CONCAT('word', seq, ' other', seq, ' '), 20) FROM seq_1_to_10000;
+         XA END 'late'; XA PREPARE 'late'`,
+      )
+      const before = (await running.source.head()).order
+      const commit = connection.query("XA COMMIT 'late'")
+      while ((await running.source.head()).order === before) await running.catchUp()
+      const [seen] = await queryMysql(server.uri('late'), 'SELECT v FROM t')
+      expect(seen?.['v']).toBe(0)
+      await running.backfill('late.t')
+      await commit
+    })
+    await running.catchUp()
+    expect(running.lake.dump('late.t').rows).toEqual(['["1","1"]'])
+    await running.stop()
+  },
+)
+
 test.skipIf(missing)(
   'mariadb: a commit that waits for its replica behind a rotation is not lost to a chunk',
   async () => {

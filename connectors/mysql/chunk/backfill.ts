@@ -39,7 +39,7 @@ export class Backfill {
     this.options = options
     this.server = server
     this.connections = new ChunkConnections(options)
-    this.snapshots = new Snapshots({ ...server, clock: options.clock })
+    this.snapshots = new Snapshots({ ...server, options })
   }
 
   async open(

@@ -14,14 +14,20 @@
 // one for all, and whoever else asks at that moment changes it. So a place counts when the log
 // reader has seen a transaction end exactly there. On an idle log, which stays behind a rotation
 // for hours, it counts when it has not moved for a while.
+//
+// XA COMMIT of MariaDB is no part of that order: it is written to the log and named as the last
+// commit, and only then the engine is told. Until then XA RECOVER lists the transaction, so the
+// snapshot waits for those that are listed although the log has decided them. One that is not
+// listed yet is decided later, behind LOW.
 
-import type { Clock } from '../../../runtime/base/clock.ts'
 import { PipelineError } from '../../../runtime/base/errors.ts'
 import { orderOf, type Order, type Position } from '../../../runtime/data/position.ts'
+import type { MysqlOptions } from '../options.ts'
 import { fileNumber, parseToken } from '../position.ts'
 import { readLogEnd, type ServerFacts } from '../server.ts'
 import type { WireClient } from '../wire/client.ts'
 import type { ControlConnection } from '../wire/connect.ts'
+import { waitForDecided } from '../xa.ts'
 import { aborted, type Snapshot } from './read.ts'
 
 /** How long a chunk waits for its server to have what the log reader has. */
@@ -42,6 +48,8 @@ export interface LogWitness {
   readTo(): Order
   /** A transaction of those that were read last ended exactly there. */
   endsAt(place: Order): boolean
+  /** The last that the log said of this XA transaction is COMMIT or ROLLBACK. */
+  hasDecided(xid: string): boolean
   requestProgress(): void
 }
 
@@ -49,7 +57,7 @@ export interface SnapshotServer {
   readonly facts: ServerFacts
   readonly sourceEpoch: number
   readonly control: ControlConnection
-  readonly clock: Clock
+  readonly options: MysqlOptions
   /** `null`: nobody reads the log. It gives `null` as long as reading has not begun. */
   readonly witness: (() => LogWitness | null) | null
 }
@@ -85,14 +93,17 @@ export class Snapshots {
 
   /** @returns a place, not before `from`, such that all transactions before it are committed */
   private async committedFrom(from: Order, signal: AbortSignal): Promise<Order> {
-    const { clock } = this.server
+    const { clock } = this.server.options
     let startMs = clock.elapsedMs()
     for (;;) {
       if (signal.aborted) throw aborted()
       const named = await this.lastCommit()
       if (named >= from) {
         const place = await this.settledAt(named, signal)
-        if (place !== null) return place
+        if (place !== null) {
+          await this.waitForXa(signal)
+          return place
+        }
         startMs = clock.elapsedMs()
       } else if (clock.elapsedMs() - startMs > VISIBLE_WAIT_S * 1000) throw behind()
       await this.pause(signal)
@@ -116,7 +127,7 @@ export class Snapshots {
     place: Order,
     signal: AbortSignal,
   ): Promise<LogWitness | null> {
-    const { clock } = this.server
+    const { clock } = this.server.options
     let doubtedMs = clock.elapsedMs()
     for (;;) {
       const log = witness()
@@ -135,7 +146,7 @@ export class Snapshots {
    * lie behind it: where DDL fills a file, its offset in there stays, under the next file's name.
    */
   private async quietEnd(named: Order, signal: AbortSignal): Promise<Order | null> {
-    const { clock } = this.server
+    const { clock } = this.server.options
     const startMs = clock.elapsedMs()
     const end = await this.logEnd()
     while (clock.elapsedMs() - startMs < QUIET_MS) {
@@ -149,8 +160,19 @@ export class Snapshots {
   /** Without a reader of the log: what was committed then is in the engine by now. */
   private async isOld(named: Order, signal: AbortSignal): Promise<boolean> {
     const waiting = await this.waitsForReplicas()
-    await this.server.clock.sleep(QUIET_MS, signal).catch(() => undefined)
+    await this.server.options.clock.sleep(QUIET_MS, signal).catch(() => undefined)
     return !waiting && (await this.lastCommit()) >= named && (await this.logEnd()) >= named
+  }
+
+  /** The log has been read to LOW. */
+  private async waitForXa(signal: AbortSignal): Promise<void> {
+    const { control, options, witness } = this.server
+    const log = witness?.() ?? null
+    // Without a reader each of them may be decided, or stay for weeks.
+    const waitMs = log === null ? QUIET_MS : VISIBLE_WAIT_S * 1000
+    const decided = (xid: string): boolean => log?.hasDecided(xid) ?? true
+    const left = await waitForDecided(control, options, decided, waitMs, signal)
+    if (left.length > 0 && log !== null) throw behind(`It has not ended XA transaction ${left[0]}.`)
   }
 
   private async lastCommit(): Promise<Order> {
@@ -183,7 +205,7 @@ export class Snapshots {
   }
 
   private async pause(signal: AbortSignal): Promise<void> {
-    await this.server.clock.sleep(POLL_MS, signal).catch(() => undefined)
+    await this.server.options.clock.sleep(POLL_MS, signal).catch(() => undefined)
   }
 }
 
@@ -197,8 +219,9 @@ async function processedOn(client: WireClient, processed: Position): Promise<Ord
   return processed.order
 }
 
-function behind(): PipelineError {
-  return new PipelineError('CONNECT_FAILED', 'the server does not catch up with its own log')
+function behind(detail = ''): PipelineError {
+  const message = 'the server does not catch up with its own log'
+  return new PipelineError('CONNECT_FAILED', message, detail === '' ? {} : { detail })
 }
 
 async function serverTimeUs(client: WireClient): Promise<bigint> {

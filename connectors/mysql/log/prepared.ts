@@ -11,6 +11,9 @@ import { removeSealed, sealedEvents, type EventSpool, type SealedEvents } from '
  */
 const CHECKPOINTS_KEPT_MAX = 32
 
+/** More than can be on their way from the log to the engine at any moment. */
+const DECIDED_KEPT_MAX = 10_000
+
 export type SavedPrepared = readonly (readonly [xid: string, events: SealedEvents])[]
 
 interface Leftover {
@@ -22,6 +25,7 @@ export class PreparedTransactions {
   private readonly folder: string
   private readonly pending = new Map<string, SealedEvents>()
   private readonly leftovers: Leftover[] = []
+  private readonly decided = new Set<string>()
 
   /** @param saved  as `save` returned it */
   constructor(folder: string, saved: SavedPrepared) {
@@ -38,6 +42,7 @@ export class PreparedTransactions {
   prepare(xid: string, spool: EventSpool): void {
     this.retire(this.pending.get(xid))
     this.pending.set(xid, spool.seal())
+    this.decided.delete(xid)
   }
 
   /**
@@ -47,11 +52,23 @@ export class PreparedTransactions {
    *          before the next checkpoint is taken
    */
   decide(xid: string): Iterable<Buffer> | null {
+    this.decided.add(xid)
+    if (this.decided.size > DECIDED_KEPT_MAX) {
+      for (const oldest of this.decided) {
+        this.decided.delete(oldest)
+        break
+      }
+    }
     const events = this.pending.get(xid)
     if (events === undefined) return null
     this.pending.delete(xid)
     this.retire(events)
     return sealedEvents(this.folder, events)
+  }
+
+  /** True when the newest event of the transaction, since the start, is its decision. */
+  hasDecided(xid: string): boolean {
+    return this.decided.has(xid)
   }
 
   save(): SavedPrepared {

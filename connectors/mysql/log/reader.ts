@@ -117,6 +117,10 @@ export class LogReader implements LogWitness {
     return this.parts.place.ends.has(place)
   }
 
+  hasDecided(xid: string): boolean {
+    return this.parts.prepared.hasDecided(xid)
+  }
+
   async *read(signal: AbortSignal): AsyncGenerator<SourceElement> {
     const { dump, output } = this.parts
     const { reader } = dump.client

@@ -208,7 +208,7 @@ function translated(pattern: string): string {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'object' ? 'this' : String(value)
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
 }
 
 function remove(document: ConfigDocument, path: Path): void {

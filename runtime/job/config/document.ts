@@ -116,7 +116,7 @@ export class ConfigDocument {
     target[next] = source[name]
     delete source[name]
     const inside = `${key(from).slice(0, -1)},`
-    for (const [at, place] of [...this.#places]) {
+    for (const [at, place] of this.#places) {
       if (at !== key(from) && !at.startsWith(inside)) continue
       const path = JSON.parse(at) as (string | number)[]
       this.#places.delete(at)
