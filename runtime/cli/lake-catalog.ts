@@ -1,5 +1,5 @@
-// Opening the catalog at a start. Here nothing is tried again: whoever started the program is told
-// what is wrong with the file, before anything has been read from it, made in it or removed.
+// Opening the catalog. Whoever starts the program is told what is wrong with the file before
+// anything has been made in it or removed; a pipeline that has run before tries again by itself.
 
 import { existsSync, statSync } from 'node:fs'
 import { access, constants, statfs } from 'node:fs/promises'
@@ -27,8 +27,8 @@ const LAYOUT: Readonly<Record<string, readonly string[]>> = {
 }
 
 const HINT =
-  'Nothing was changed. Correct `sink.catalog.uri`, or the file that it names, and start again; ' +
-  '`millrace check FILE` looks at it without writing.'
+  'Correct `sink.catalog.uri`, or the file that it names; `millrace check FILE` looks at it ' +
+  'without writing. Where Millrace has ended, start it again then.'
 
 /**
  * Opens the catalog, or creates it.
@@ -108,7 +108,7 @@ async function startFailure(path: string, error: unknown): Promise<PipelineError
   }
   if (error instanceof PipelineError && error.error !== 'CATALOG_UNAVAILABLE') return error
   if (sqliteCode(cause) === SQLITE_BUSY) {
-    const hint = 'Another process holds its lock: start again when it has let go of it.'
+    const hint = 'Another process holds its lock; where Millrace has ended, start it again later.'
     return unusable(`catalog ${path} is locked`, { hint, cause })
   }
   return unusable(`catalog ${path} cannot be opened`, { detail: said(cause), cause })

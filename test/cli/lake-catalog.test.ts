@@ -52,7 +52,7 @@ for (const [what, make, message] of STRANGE) {
     expect(error).toMatchObject({ error: 'CATALOG_UNAVAILABLE' })
     const { message: said, hint } = error as PipelineError
     expect(said).toMatch(message)
-    expect(hint).toContain('start again')
+    expect(hint).toContain('start it again')
     expect(hint).not.toMatch(/retries|goes on/)
     if (bytes !== null) expect(readFileSync(path)).toEqual(bytes)
 
@@ -92,5 +92,5 @@ test('a catalog that another process has locked is told from a broken one', asyn
   holder.close()
   expect(error).toMatchObject({ error: 'CATALOG_UNAVAILABLE' })
   expect((error as PipelineError).message).toBe(`catalog ${path} is locked`)
-  expect((error as PipelineError).hint).toContain('start again when')
+  expect((error as PipelineError).hint).toContain('holds its lock')
 })
