@@ -54,6 +54,8 @@ export interface CatalogTable {
   readonly leaves: readonly Leaf[]
   /** Every transaction before this one had ended when the table was read. */
   readonly readAt: number
+  /** Policies hide rows of it from us. */
+  readonly hidesRows: boolean
   readonly comment: string | null
   /** By attnum, dropped ones included. */
   readonly columns: readonly CatalogColumn[]
@@ -74,7 +76,8 @@ export interface CatalogReading {
 
 const TABLE_SQL = `
 SELECT c.oid::text AS oid, n.nspname AS namespace, c.relname AS name, c.relkind AS kind,
-  c.relispartition AS partition, c.relreplident AS identity,
+  row_security_active(c.oid) AS "hidesRows", c.relispartition AS partition,
+  c.relreplident AS identity,
   c.relfilenode::text AS file, CASE c.relkind WHEN 'p' THEN ${LEAVES_SQL} END AS leaves,
   obj_description(c.oid, 'pg_class') AS comment,
   (SELECT json_agg(json_build_object('attnum', a.attnum, 'name', a.attname,
@@ -163,6 +166,7 @@ function tableOf(row: Row, { xmin }: Snapshot): CatalogTable {
     kind,
     isPartition: row['partition'] === true,
     identity: String(row['identity']),
+    hidesRows: row['hidesRows'] === true,
     files: kind === 'p' ? filesOf(leaves) : String(row['file']),
     leaves,
     readAt: xmin,

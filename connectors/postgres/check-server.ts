@@ -90,8 +90,7 @@ const TABLE_SQL = `
 SELECT c.oid::text AS oid, has_table_privilege(c.oid, 'SELECT') AS "canSelect",
   has_schema_privilege(c.relnamespace, 'USAGE') AS "canUse",
   pg_has_role(c.relowner, 'USAGE') AS owns,
-  c.relrowsecurity AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles
-    WHERE rolname = current_user) AS "hidesRows"
+  row_security_active(c.oid) AS "hidesRows"
 FROM pg_class c WHERE c.oid = ANY($1::oid[])`
 
 export async function checkUser(

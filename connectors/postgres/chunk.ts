@@ -16,7 +16,7 @@ import { compileDecoder, type DecodedField } from './decode/generate.ts'
 import { keyText } from './literal.ts'
 import { decodedFields } from './log-table.ts'
 import { orderOfLsn, type Lsn } from './lsn.ts'
-import { qualified } from './publication.ts'
+import { hiddenRows, qualified } from './publication.ts'
 import { signatureOf, type TableShape } from './shape.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { KnownTable } from './state.ts'
@@ -92,6 +92,7 @@ async function begin(client: Client, parts: ChunkParts, known: KnownTable): Prom
   if (table === undefined) throw moved(tableKey(source), 'it is gone')
   await loadTypes(registry.types, ask, tables)
   requireSameShape(registry, known, table)
+  if (table.hidesRows) throw hiddenRows(table, registry.options.user)
   if (snapshot.xmin < known.joinedAt) {
     throw moved(tableKey(source), 'a transaction that is older than its publication still runs')
   }
@@ -127,7 +128,8 @@ function moved(table: string, reason: string, cause?: unknown): PipelineError {
 /** Table or column undefined, lock not available, cached plan outdated, table just dropped. */
 const MOVED_STATES = new Set(['42P01', '42703', '55P03', '0A000', '42704', 'XX000'])
 
-function chunkFailure(error: unknown, table: string): PipelineError {
+/** What an error of the server means for the chunks of a table. */
+export function chunkFailure(error: unknown, table: string): PipelineError {
   if (error instanceof PipelineError && sqlStateOf(error) === '') return error
   if (MOVED_STATES.has(sqlStateOf(error))) return moved(table, 'its structure changes', error)
   return translate(error, `a chunk of table "${table}" cannot be read`)

@@ -9,41 +9,58 @@ const CONNECT_TIMEOUT_MS = 10_000
 /** The kernel asks after an idle peer: a chunk may rightly be silent while the server sorts. */
 const KEEP_ALIVE_MS = 30_000
 
-/** Settings that decide how values are printed; they go into the startup packet. */
+/**
+ * Settings of every session; they go into the startup packet. Most decide how values are printed.
+ * With row_security off the server refuses to hide rows instead of leaving them out.
+ */
 const SESSION = [
   'TimeZone=UTC',
   'DateStyle=ISO,YMD',
   'IntervalStyle=postgres',
   'extra_float_digits=3',
   'bytea_output=hex',
-  'statement_timeout=0',
-  'lock_timeout=0',
+  'row_security=off',
   'idle_in_transaction_session_timeout=0',
 ]
 
 /** What the connection is for; the server shows it as application_name. */
 export type Purpose = 'log' | 'control' | 'chunk'
 
+/** How long the server works on a statement, and waits for a lock, before it gives up; 0: ever. */
+export interface Patience {
+  readonly statementMs: number
+  readonly lockMs: number
+}
+
+const PATIENT: Patience = { statementMs: 0, lockMs: 0 }
+
 /**
  * @returns a connected client that the caller ends
  * @throws PipelineError CONNECT_FAILED, AUTH_FAILED, DATABASE_MISSING, TLS_FAILED, ...
  */
-export async function connect(options: PostgresOptions, purpose: Purpose): Promise<Client> {
-  if (options.tls.mode !== 'preferred') return attempt(options, purpose, options.tls.mode)
+export async function connect(
+  options: PostgresOptions,
+  purpose: Purpose,
+  patience: Patience = PATIENT,
+): Promise<Client> {
+  const { mode } = options.tls
+  if (mode !== 'preferred') return attempt(options, purpose, patience, mode)
   try {
-    return await attempt(options, purpose, 'required')
+    return await attempt(options, purpose, patience, 'required')
   } catch (error) {
     if (!(error instanceof PipelineError && error.error === 'TLS_FAILED')) throw error
-    return attempt(options, purpose, 'disabled')
+    return attempt(options, purpose, patience, 'disabled')
   }
 }
 
 async function attempt(
   options: PostgresOptions,
   purpose: Purpose,
+  { statementMs, lockMs }: Patience,
   mode: Exclude<TlsMode, 'preferred'>,
 ): Promise<Client> {
   const { host, port, database, user } = options
+  const settings = [...SESSION, `statement_timeout=${statementMs}`, `lock_timeout=${lockMs}`]
   const client = new Client({
     host,
     port,
@@ -51,7 +68,7 @@ async function attempt(
     user,
     password: options.password(),
     ssl: tlsOf(mode, options.tls.ca),
-    options: SESSION.map((setting) => `-c ${setting}`).join(' '),
+    options: settings.map((setting) => `-c ${setting}`).join(' '),
     application_name: `millrace ${options.slot} ${purpose}`.slice(0, 63),
     client_encoding: 'UTF8',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -81,6 +98,11 @@ function tlsOf(mode: Exclude<TlsMode, 'preferred'>, ca: string | null): ClientTl
   return mode === 'verify-full' ? trusted : { ...trusted, checkServerIdentity: () => undefined }
 }
 
+/** SQLSTATE of a lock that was not to be had in time: the question is asked again later. */
+export const LOCK_TIMEOUT = '55P03'
+/** SQLSTATE of a statement that took the server too long, or that somebody cancelled. */
+export const CANCELED = '57014'
+
 /** By SQLSTATE, whole or its class. */
 const sqlStates: Readonly<Record<string, ErrorName>> = {
   '28P01': 'AUTH_FAILED',
@@ -91,8 +113,15 @@ const sqlStates: Readonly<Record<string, ErrorName>> = {
   '08': 'CONNECT_FAILED',
   '57': 'CONNECT_FAILED',
   '53': 'CONNECT_FAILED',
+  [LOCK_TIMEOUT]: 'CONNECT_FAILED',
   // All slots are taken: waiting does not help.
   '53400': 'SERVER_UNSUITABLE',
+}
+
+/** Where the hint of the error's name would lead astray. */
+const HINTS: Readonly<Record<string, string>> = {
+  [LOCK_TIMEOUT]: 'Another session holds a lock on the table; Millrace tries again.',
+  [CANCELED]: 'The server is slow, or somebody cancelled the statement; Millrace tries again.',
 }
 
 /** Codes of Node's sockets. */
@@ -110,7 +139,11 @@ const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|EPRO
 export function translate(error: unknown, what: string): PipelineError {
   if (error instanceof PipelineError) return error
   const { code, message } = factsOf(error)
-  return new PipelineError(nameOf(code, message), `${what}: ${message}`, { cause: error })
+  const hint = HINTS[code]
+  return new PipelineError(nameOf(code, message), `${what}: ${message}`, {
+    cause: error,
+    ...(hint !== undefined && { hint }),
+  })
 }
 
 function factsOf(error: unknown): { code: string; message: string } {

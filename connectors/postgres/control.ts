@@ -3,7 +3,7 @@
 
 import type { Client } from 'pg'
 import { PipelineError } from '../../runtime/base/errors.ts'
-import { connect, sqlStateOf, translate } from './connect.ts'
+import { CANCELED, connect, LOCK_TIMEOUT, sqlStateOf, translate } from './connect.ts'
 import type { PostgresOptions } from './options.ts'
 
 export type Row = Readonly<Record<string, unknown>>
@@ -19,6 +19,10 @@ const READS = /^\s*SELECT\b/
 /** A server that has not answered for this many heartbeats is taken for lost. */
 const SILENT_HEARTBEATS = 3
 const TIMEOUT_MS_MIN = 5_000
+/** The server gives up first, while it can: a connection that is left behind would go on. */
+const ANSWER_MS = 1_000
+/** Others wait behind a question, so it waits for a lock no longer than this. */
+const LOCK_MS = 1_000
 
 export class Control {
   private readonly options: PostgresOptions
@@ -59,8 +63,7 @@ export class Control {
         return await this.once(sql, values, patient)
       } catch (error) {
         const stumbled = sqlStateOf(error) === INTERNAL_ERROR && attempt < ATTEMPTS
-        const lost = error instanceof PipelineError && error.error === 'CONNECT_FAILED'
-        const again = lost && attempt < CONNECTIONS && !patient && READS.test(sql)
+        const again = isLost(error) && attempt < CONNECTIONS && !patient && READS.test(sql)
         if (!stumbled && !again) throw error
       }
     }
@@ -71,16 +74,18 @@ export class Control {
     values: readonly unknown[],
     patient: boolean,
   ): Promise<readonly Row[]> {
-    this.client ??= connect(this.options, 'control')
+    const statementMs = Math.max(TIMEOUT_MS_MIN, SILENT_HEARTBEATS * this.options.heartbeatMs)
+    this.client ??= connect(this.options, 'control', { statementMs, lockMs: LOCK_MS })
     const client = this.client
     try {
-      const timeout = Math.max(TIMEOUT_MS_MIN, SILENT_HEARTBEATS * this.options.heartbeatMs)
-      const query = { text: sql, values: [...values], ...(!patient && { query_timeout: timeout }) }
-      const result = await (await client).query<Record<string, unknown>>(query)
-      return result.rows
+      const connected = await client
+      if (patient) return await askPatiently(connected, sql, values)
+      const limit = { query_timeout: statementMs + ANSWER_MS }
+      const query = { text: sql, values: [...values], ...limit }
+      return (await connected.query<Record<string, unknown>>(query)).rows
     } catch (error) {
       const translated = translate(error, 'the server refused a query')
-      if (translated.error === 'CONNECT_FAILED' && this.client === client) {
+      if (isLost(translated) && this.client === client) {
         this.client = null
         void client.then(
           async (broken) => broken.end().catch(() => {}),
@@ -99,5 +104,24 @@ export class Control {
       async (open) => open.end().catch(() => {}),
       () => {},
     )
+  }
+}
+
+/** True when there is no connection any more; a statement that the server gave up leaves it. */
+function isLost(error: unknown): boolean {
+  if (!(error instanceof PipelineError) || error.error !== 'CONNECT_FAILED') return false
+  return ![LOCK_TIMEOUT, CANCELED].includes(sqlStateOf(error))
+}
+
+async function askPatiently(
+  client: Client,
+  sql: string,
+  values: readonly unknown[],
+): Promise<readonly Row[]> {
+  await client.query('SET statement_timeout = 0; SET lock_timeout = 0')
+  try {
+    return (await client.query<Record<string, unknown>>(sql, [...values])).rows
+  } finally {
+    await client.query('RESET statement_timeout; RESET lock_timeout')
   }
 }

@@ -128,7 +128,8 @@ export class LogStructure {
     for (const [key, error] of reading.refused) this.refuse(key, error)
     for (const known of registry.all()) {
       const key = tableKey(known.shape.source)
-      if (seen.has(known.shape.oid) || reading.refused.has(key)) continue
+      const { oid } = known.shape
+      if (seen.has(oid) || reading.refused.has(key) || reading.later.has(oid)) continue
       registry.forget(known)
       tables.set(known.shape.oid, null)
       this.context.tableDropped(key, order)
@@ -409,6 +410,7 @@ function goneTable(relation: Relation, before: KnownTable | null): CatalogTable 
     name: source.name,
     isPartition: false,
     identity: relation.identity,
+    hidesRows: false,
     files: before.reading.files,
     leaves: [],
     readAt: before.reading.readAt,

@@ -11,6 +11,7 @@ import type { PostgresOptions } from './options.ts'
 import {
   addTablesSql,
   createPublicationSql,
+  hiddenRows,
   readPublication,
   requireUnchanged,
   requireWhole,
@@ -172,6 +173,7 @@ function requireReadable(
   for (const table of captured) {
     const reason = unpublishable(table, options.keyed)
     if (reason !== null) throw reason
+    if (table.hidesRows) throw hiddenRows(table, options.user)
     shapeOfCatalog(table, null, source)
   }
 }

@@ -140,6 +140,14 @@ export function unpublishable(table: CatalogTable, keyed: boolean): PipelineErro
   })
 }
 
+/** A policy of the table would leave out rows of the backfill. */
+export function hiddenRows(table: QualifiedName, user: string): PipelineError {
+  const message = `row security hides rows of table "${table.namespace}.${table.name}"`
+  return new PipelineError('PRIVILEGE_MISSING', message, {
+    hint: `Run \`ALTER ROLE ${quoteName(user)} BYPASSRLS\`.`,
+  })
+}
+
 /** Why a publication of the user's own cannot be used for this table; `null`: it can. */
 export function unusableMembership(
   publication: Publication,

@@ -13,7 +13,7 @@ import type {
   SourceOpening,
 } from '../../runtime/source.ts'
 import type { Ask } from './catalog.ts'
-import { openChunk } from './chunk.ts'
+import { chunkFailure, openChunk } from './chunk.ts'
 import { ChunkPool } from './chunk-pool.ts'
 import { Control } from './control.ts'
 import { estimateRows, splitKeys } from './estimate.ts'
@@ -150,7 +150,21 @@ class PostgresSource implements Source {
     const { registry } = this.ready
     const known = registry.named(schema.table)
     if (known === null || schema.key === null) return []
-    return splitKeys(this.ask, known.shape, registry.types.lookup, count)
+    try {
+      return await splitKeys(this.ask, known.shape, registry.types.lookup, count)
+    } catch (error) {
+      const failure = chunkFailure(error, schema.table)
+      // The chunks meet the same refusal, and park the table alone.
+      if (failure.error === 'PRIVILEGE_MISSING') return []
+      if (failure.error === 'SCHEMA_MOVED') this.lookAgain()
+      throw failure
+    }
+  }
+
+  /** The catalog is not what the log has shown: it is looked at as soon as possible. */
+  private lookAgain(): void {
+    this.poll?.forget()
+    this.reader?.pollNow()
   }
 
   async openChunk(
@@ -168,10 +182,7 @@ class PostgresSource implements Source {
       sourceEpoch,
       lowOf,
       highest: async () => this.high(),
-      moved: () => {
-        this.poll?.forget()
-        this.reader?.pollNow()
-      },
+      moved: () => this.lookAgain(),
     }
     return openChunk(lease, parts, chunk, limit, schema, signal)
   }

@@ -12,6 +12,7 @@ import {
   type Ask,
   type CatalogTable,
 } from './catalog.ts'
+import { LOCK_TIMEOUT, sqlStateOf } from './connect.ts'
 import { visibleEnd } from './log-end.ts'
 import type { Lsn } from './lsn.ts'
 import { readKept } from './partitions.ts'
@@ -28,20 +29,26 @@ import type { ServerFacts } from './server.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
 import type { TableRegistry } from './tables.ts'
 
+/** What is found out about single tables at a reading. */
+interface Findings {
+  /** Captured tables that cannot be read, and why. */
+  readonly refused: Map<string, PipelineError>
+  /** Oids of tables that joined the publication for this reading. */
+  readonly joined: Set<number>
+  /** Oids of leaves with other files than before that have kept rows. */
+  readonly kept: Set<number>
+  /** Oids of tables that somebody holds a lock on: nothing is said of them this time. */
+  readonly later: Set<number>
+}
+
 /** A reading of the catalog that differs from the one before. */
-export interface Reading {
+export interface Reading extends Readonly<Findings> {
   /** All that it shows was written before. It may lack what was written at the same moment. */
   readonly lsn: Lsn
   /** Of the reading; later than every change that it shows. */
   readonly snapshot: Snapshot
   /** Captured tables that can be read. */
   readonly tables: readonly CatalogTable[]
-  /** Captured tables that cannot, and why. */
-  readonly refused: ReadonlyMap<string, PipelineError>
-  /** Oids of tables that joined the publication for this reading. */
-  readonly joined: ReadonlySet<number>
-  /** Oids of leaves with other files than before that have kept rows. */
-  readonly kept: ReadonlySet<number>
   readonly publication: Publication
   /** A transaction id that was still to be given when `publication` was read. */
   readonly xid: number
@@ -111,39 +118,57 @@ export class StructurePoll {
     const captured = tables.filter(
       ({ namespace, name, isPartition }) => !isPartition && registry.captured(namespace, name),
     )
-    const refused = new Map<string, PipelineError>()
-    const joined = new Set<number>()
-    const kept: number[] = []
+    const found: Findings = {
+      refused: new Map(),
+      joined: new Set(),
+      kept: new Set(),
+      later: new Set(),
+    }
+    for (const table of captured) await this.examine(table, before, found)
     let publication = before
     let xid = snapshot.xmax
-    for (const table of captured) {
-      const reason =
-        unpublishable(table, registry.options.keyed) ?? unusableMembership(publication, table)
-      if (reason !== null) {
-        refused.set(tableKey(table), reason)
-        continue
-      }
-      const known = registry.withOid(table.oid)
-      if (known !== null) kept.push(...(await readKept(ask, known, table)))
-      const isMember = publication.members.has(table.oid)
-      if (isMember && known !== null) continue
-      try {
-        if (!isMember) await ask(addTablesSql(registry.options.publication, [table]))
-        joined.add(table.oid)
-      } catch (error) {
-        if (!(error instanceof PipelineError) || error.error === 'CONNECT_FAILED') throw error
-        refused.set(tableKey(table), error)
-      }
-    }
-    if (joined.size > 0) {
+    if (found.joined.size > 0) {
       const after = await readPublication(ask, registry.options.publication, this.facts.version)
       this.requirePublication(after)
       publication = after
       xid = await nextXid(ask)
     }
-    const readable = captured.filter((table) => !refused.has(tableKey(table)))
-    const found = { refused, joined, kept: new Set(kept) }
+    const { refused, later } = found
+    const readable = captured.filter(
+      (table) => !refused.has(tableKey(table)) && !later.has(table.oid),
+    )
     return { lsn, snapshot, tables: readable, ...found, publication, xid }
+  }
+
+  /** Whether a table can be read, and lets it join the publication where it is no member. */
+  private async examine(
+    table: CatalogTable,
+    publication: Publication,
+    { refused, joined, kept, later }: Findings,
+  ): Promise<void> {
+    const { ask, registry } = this
+    const { options } = registry
+    const reason = unpublishable(table, options.keyed) ?? unusableMembership(publication, table)
+    if (reason !== null) {
+      refused.set(tableKey(table), reason)
+      return
+    }
+    const known = registry.withOid(table.oid)
+    const isMember = publication.members.has(table.oid)
+    try {
+      if (known !== null) for (const leaf of await readKept(ask, known, table)) kept.add(leaf)
+      if (isMember && known !== null) return
+      if (!isMember) await ask(addTablesSql(options.publication, [table]))
+      joined.add(table.oid)
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error
+      if (sqlStateOf(error) === LOCK_TIMEOUT) {
+        // VACUUM holds such a lock for as long as it takes; the other tables need not wait.
+        later.add(table.oid)
+        this.forget()
+      } else if (error.error === 'CONNECT_FAILED') throw error
+      else refused.set(tableKey(table), error)
+    }
   }
 
   private requirePublication(now: Publication | null): asserts now is Publication {
