@@ -105,6 +105,11 @@ export interface TableIntent<Committable> {
   readonly tableUuid: string | null
   /** Snapshot id that our last commit to this table left; `null`: none. */
   readonly lastIntent: bigint | null
+  /**
+   * Ids of the table's intents that wait behind those of this call, in order. A former process may
+   * have committed them: then this one is done as well. None: there are none.
+   */
+  readonly behind?: readonly bigint[]
   /** One or more, a writer each. */
   readonly committables: readonly Committable[]
 }

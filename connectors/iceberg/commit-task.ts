@@ -21,9 +21,11 @@ export interface PendingTable extends PendingIntents {
 
 /** @returns by table: the intents in order, and what the checkpoint knows of earlier ones */
 export function pendingIntents(intents: readonly IcebergIntent[]): Map<string, PendingTable> {
+  const behind = new Map<string, readonly bigint[]>()
   const tables = new Map<string, PendingTable & { ids: bigint[]; places: Map<bigint, number> }>()
   for (const { timeline, fence, tables: entries } of intents) {
-    for (const { table, snapshotId, lastIntent, tableUuid } of entries) {
+    for (const { table, snapshotId, lastIntent, tableUuid, behind: later } of entries) {
+      if (later !== undefined) behind.set(table, later)
       const known = tables.get(table)
       const ids = known?.ids ?? []
       const places = known?.places ?? new Map<bigint, number>()
@@ -44,6 +46,7 @@ export function pendingIntents(intents: readonly IcebergIntent[]): Map<string, P
       })
     }
   }
+  for (const [table, later] of behind) for (const id of later) tables.get(table)?.ids.push(id)
   return tables
 }
 

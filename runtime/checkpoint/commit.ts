@@ -13,11 +13,14 @@ import type {
   TableIntent,
 } from '../sink.ts'
 import type { Checkpoint, LakeTable } from './manifest.ts'
+import { PendingIntent, type PendingTable } from './pending-intent.ts'
 
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 10_000
 /** Pending epochs that may become one commit (C5); a longer outage takes several. */
 const SQUASH_MAX = 1000
+/** They are in memory together, as objects of several times their bytes. */
+const SQUASH_BYTES_MAX = 32 * 1024 * 1024
 
 /**
  * The proof that a checkpoint is durable. The only place where one is made: whoever calls it has
@@ -47,19 +50,25 @@ export interface CommitEvents {
   onFatal(error: unknown): void
 }
 
+/** What a checkpoint says of commits. */
+export type CommitState = Pick<Checkpoint, 'intents' | 'lake'> &
+  Partial<Pick<Checkpoint, 'cancelled'>>
+
 /** Commits intents one after the other; `pending` is what the next checkpoint must carry. */
 export class CommitQueue {
   private readonly committer: Committer<unknown>
   private readonly clock: Clock
   private readonly events: CommitEvents
-  private readonly queue: Intent<unknown>[]
+  private readonly queue: PendingIntent[]
+  /** By table: what intents up to this epoch have of it is not committed any more. */
+  private readonly cancelled: Map<string, number>
   private readonly tables: Map<string, LakeTable>
   private running: Promise<void> | null = null
   private stopped = new AbortController()
 
   constructor(
     committer: Committer<unknown>,
-    { intents, lake }: Pick<Checkpoint, 'intents' | 'lake'>,
+    { intents, cancelled = {}, lake }: CommitState,
     clock: Clock,
     events: CommitEvents,
   ) {
@@ -67,12 +76,38 @@ export class CommitQueue {
     this.clock = clock
     this.events = events
     this.queue = [...intents]
+    this.cancelled = new Map(Object.entries(cancelled))
     this.tables = new Map(lake.map((table) => [table.table, table]))
     for (const intent of intents) this.noteSchemas(intent)
   }
 
-  pending(): readonly Intent<unknown>[] {
+  pending(): readonly PendingIntent[] {
     return [...this.queue]
+  }
+
+  /** For the checkpoint: what is not committed of the pending intents. */
+  cancellations(): Record<string, number> {
+    const first = this.queue[0]?.epoch ?? Number.POSITIVE_INFINITY
+    for (const [table, epoch] of this.cancelled) if (epoch < first) this.cancelled.delete(table)
+    return Object.fromEntries(this.cancelled)
+  }
+
+  /** By table: the last pending epoch that has something of it. */
+  waiting(): Record<string, number> {
+    const last = new Map<string, number>()
+    for (const intent of this.queue) {
+      for (const { table } of this.tablesOf(intent)) last.set(table, intent.epoch)
+    }
+    return Object.fromEntries(last)
+  }
+
+  /** The tables that will be committed. */
+  private tablesOf({ epoch, tables }: PendingIntent): readonly PendingTable[] {
+    return tables.filter(({ table }) => !this.isCancelled(table, epoch))
+  }
+
+  private isCancelled(table: string, epoch: number): boolean {
+    return epoch <= (this.cancelled.get(table) ?? -1)
   }
 
   lake(): readonly LakeTable[] {
@@ -85,17 +120,17 @@ export class CommitQueue {
 
   /** Takes an intent whose checkpoint is durable, and commits it as soon as its turn comes. */
   enqueue(intent: Intent<unknown>): void {
-    this.noteSchemas(intent)
+    const pending = new PendingIntent(intent)
+    this.noteSchemas(pending)
     if (intent.tables.length === 0) return
-    this.queue.push(intent)
+    this.queue.push(pending)
     this.start()
   }
 
-  private noteSchemas({ tables }: Intent<unknown>): void {
-    for (const { table, schemas } of tables) {
-      const last = schemas.at(-1)
-      if (last === undefined) continue
-      this.tables.set(table, { ...this.lakeTable(table), schemaVersion: last.version })
+  private noteSchemas({ tables }: PendingIntent): void {
+    for (const { table, schemaVersion } of tables) {
+      if (schemaVersion === null) continue
+      this.tables.set(table, { ...this.lakeTable(table), schemaVersion })
     }
   }
 
@@ -117,10 +152,8 @@ export class CommitQueue {
 
   /** Takes a table out of everything that has not been committed (parked, C10). */
   cancel(table: string): void {
-    this.queue.forEach((intent, index) => {
-      const tables = intent.tables.filter((entry) => entry.table !== table)
-      this.queue[index] = { ...intent, tables }
-    })
+    const last = this.queue.at(-1)
+    if (last !== undefined) this.cancelled.set(table, last.epoch)
   }
 
   /**
@@ -172,12 +205,13 @@ export class CommitQueue {
 
   private async run(): Promise<void> {
     for (let attempt = 0; this.queue.length > 0 && !this.stopped.signal.aborted;) {
-      const intents = this.queue.slice(0, SQUASH_MAX)
+      const count = this.squashable()
       const started = this.clock.elapsedMs()
       try {
-        const complete = intents.map((intent) => this.complete(intent))
-        const commits = await this.committer.commit(complete, this.stopped.signal)
-        this.queue.splice(0, intents.length)
+        const intents = await this.readFirst(count)
+        const { signal } = this.stopped
+        const commits = await this.committer.commit(intents, signal)
+        this.queue.splice(0, count)
         attempt = 0
         this.accept(intents, commits, this.clock.elapsedMs() - started)
       } catch (error) {
@@ -201,11 +235,54 @@ export class CommitQueue {
     }
   }
 
+  /** @returns how many of the first intents are read and committed together */
+  private squashable(): number {
+    let bytes = 0
+    let count = 0
+    for (const intent of this.queue) {
+      bytes += intent.bytes
+      if (count > 0 && (count === SQUASH_MAX || bytes > SQUASH_BYTES_MAX)) break
+      count++
+    }
+    return count
+  }
+
+  private async readFirst(count: number): Promise<Intent<unknown>[]> {
+    const behind = this.idsBehind(count)
+    const intents: Intent<unknown>[] = []
+    for (const pending of this.queue.slice(0, count)) {
+      intents.push(this.complete(await pending.read(), behind))
+    }
+    return intents
+  }
+
+  /**
+   * The lake may have more than the first intents: a former process committed them, and died before
+   * a checkpoint said so.
+   */
+  private idsBehind(count: number): Map<string, bigint[]> {
+    const ids = new Map<string, bigint[]>()
+    for (const intent of this.queue.slice(count)) {
+      for (const { table, snapshotId } of this.tablesOf(intent)) {
+        const known = ids.get(table)
+        if (known === undefined) ids.set(table, [snapshotId])
+        else known.push(snapshotId)
+      }
+    }
+    return ids
+  }
+
   /** Fills in what is known about the tables now; it was not when the intent was prepared. */
-  private complete(intent: Intent<unknown>): Intent<unknown> {
-    const tables = intent.tables.map((entry): TableIntent<unknown> => {
+  private complete(
+    intent: Intent<unknown>,
+    behind: ReadonlyMap<string, readonly bigint[]>,
+  ): Intent<unknown> {
+    const live = intent.tables.filter(({ table }) => !this.isCancelled(table, intent.epoch))
+    const tables = live.map((entry): TableIntent<unknown> => {
       const { tableUuid, lastIntent } = this.lakeTable(entry.table)
-      return { ...entry, tableUuid, lastIntent }
+      const ids = behind.get(entry.table)
+      const known = { ...entry, tableUuid, lastIntent }
+      return ids === undefined ? known : { ...known, behind: ids }
     })
     return { ...intent, tables }
   }

@@ -10,6 +10,7 @@ import type { TableSchema } from '../data/schema.ts'
 import type { CommitReceipt, Intent, PreparedEpoch, TableCounts, TableIntent } from '../sink.ts'
 import { receiptOf, type CommitQueue } from './commit.ts'
 import { CHECKPOINT_FORMAT, type Checkpoint, type SourceCheckpoint } from './manifest.ts'
+import { PendingIntent } from './pending-intent.ts'
 import type { CheckpointStore } from './store.ts'
 import { Trace, type SourceCounts } from './trace.ts'
 
@@ -121,8 +122,7 @@ export class Coordinator {
     const prepared = await Promise.all(this.writers.map((writer) => writer.prepared(epoch)))
     const counts = prepared.map((writer) => writer.counts)
     this.trace.check(epoch, cut.counts, counts)
-    const checkpoint = this.build(epoch, cut, prepared)
-    const intent = checkpoint.intents.at(-1)
+    const { checkpoint, intent } = this.build(epoch, cut, prepared)
     let bytes = 0
     if (this.isNews(checkpoint)) {
       const saving = this.store.save(checkpoint)
@@ -130,7 +130,7 @@ export class Coordinator {
       bytes = await saving
       this.saved = checkpoint
       this.source.acknowledge(receiptOf(checkpoint))
-      if (intent?.epoch === epoch) this.commits.enqueue(this.withoutParked(intent))
+      if (intent !== null) this.commits.enqueue(this.withoutParked(intent))
     }
     const durationMs = this.options.clock.elapsedMs() - started
     const { checkpoint: cutSource, refused } = cut
@@ -151,7 +151,7 @@ export class Coordinator {
     epoch: number,
     cut: SourceCut,
     prepared: readonly PreparedEpoch<unknown>[],
-  ): Checkpoint {
+  ): { checkpoint: Checkpoint; intent: Intent<unknown> | null } {
     for (const writer of prepared) {
       assert(writer.epoch === epoch, 'writers prepare the epoch whose barrier they have met')
       for (const { table, reason } of writer.parked) this.parkTable(table, reason)
@@ -162,31 +162,24 @@ export class Coordinator {
     const source = withParked(cut.checkpoint, parked)
     const tables = this.tableIntents(cut.schemas, prepared, source)
     const { position, sourceTimeUs } = source
-    const intent: Intent<unknown> = {
-      pipeline,
-      timeline,
-      epoch,
-      fence,
-      position,
-      sourceTimeUs,
-      tables,
-    }
-    const pending = this.commits.pending()
-    return {
+    const head = { pipeline, timeline, epoch, fence }
+    const intent = tables.length === 0 ? null : { ...head, position, sourceTimeUs, tables }
+    const own = tables.map(({ table }): [string, number] => [table, epoch])
+    const checkpoint: Checkpoint = {
       format: CHECKPOINT_FORMAT,
-      pipeline,
-      timeline,
-      epoch,
-      fence,
+      ...head,
       source,
       writers: prepared.map(({ state }) => state),
       nextFileId: Math.max(...prepared.map(({ state }) => state.nextFileId)),
-      intents: tables.length === 0 ? pending : [...pending, intent],
+      intents: [...this.commits.pending(), ...(intent === null ? [] : [new PendingIntent(intent)])],
+      waiting: { ...this.commits.waiting(), ...Object.fromEntries(own) },
+      cancelled: this.commits.cancellations(),
       lake: this.commits.lake(),
       held: this.trace.held(),
       parked,
       savedAtMs: clock.nowMs(),
     }
+    return { checkpoint, intent }
   }
 
   private tableIntents(

@@ -1,13 +1,14 @@
-// What a checkpoint holds, and its bytes: JSON with exact 64-bit integers behind a checksum. State
-// that grows with the data stands in immutable files that the checkpoint names.
+// What a checkpoint holds, and its bytes. State that grows with the data, or with the time that the
+// catalog is down, stands in immutable files that the checkpoint names.
 
-import { crc32 } from 'node:zlib'
 import { PipelineError, type ErrorRecord } from '../base/errors.ts'
 import type { Position } from '../data/position.ts'
 import type { TableRecord } from '../flow/tables.ts'
 import type { Intent, WriterState } from '../sink.ts'
+import { decodeDocument, encodeDocument } from './document.ts'
+import type { IntentChain, PendingIntent } from './pending-intent.ts'
 
-export const CHECKPOINT_FORMAT = 1
+export const CHECKPOINT_FORMAT = 2
 
 /** The source thread at a barrier. */
 export interface SourceCheckpoint {
@@ -34,7 +35,7 @@ export interface LakeTable {
   readonly committedTimeUs: bigint | null
 }
 
-export interface Checkpoint {
+interface CheckpointParts {
   readonly format: typeof CHECKPOINT_FORMAT
   readonly pipeline: string
   readonly timeline: number
@@ -44,8 +45,13 @@ export interface Checkpoint {
   readonly writers: readonly WriterState[]
   /** No file of any writer has this id or a higher one. */
   readonly nextFileId: number
-  /** Prepared and not yet known to be committed, oldest first; this epoch's included. */
-  readonly intents: readonly Intent<unknown>[]
+  /**
+   * By table: the last epoch that has changes of it which are not known to be committed. Tables
+   * without an entry are in the lake as of this epoch.
+   */
+  readonly waiting: Readonly<Record<string, number>>
+  /** By table: of the intents up to this epoch nothing of the table is committed any more. */
+  readonly cancelled: Readonly<Record<string, number>>
   readonly lake: readonly LakeTable[]
   /** By table: partial rows that wait for their backfill row (H9), for the trace. */
   readonly held: Readonly<Record<string, number>>
@@ -54,50 +60,34 @@ export interface Checkpoint {
   readonly savedAtMs: number
 }
 
-const MAGIC = 'millrace-checkpoint'
+/** A checkpoint in the store. */
+export interface CheckpointRecord extends CheckpointParts {
+  /** What this epoch wants to be committed; `null`: nothing. */
+  readonly intent: Intent<unknown> | null
+  /** Intents of earlier epochs that are not known to be committed; `null`: none. */
+  readonly older: IntentChain | null
+}
 
-/** @returns `millrace-checkpoint <crc32 hex>\n<JSON>` */
-export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
-  const body = Buffer.from(JSON.stringify(checkpoint, writeExact))
-  const head = Buffer.from(`${MAGIC} ${crc32(body).toString(16).padStart(8, '0')}\n`)
-  return Buffer.concat([head, body])
+/** A checkpoint of the run. */
+export interface Checkpoint extends CheckpointParts {
+  /** Prepared and not yet known to be committed, oldest first; this epoch's included. */
+  readonly intents: readonly PendingIntent[]
+}
+
+const KIND = 'millrace-checkpoint'
+
+export function encodeCheckpoint(record: CheckpointRecord): Uint8Array {
+  return encodeDocument(KIND, record).bytes
 }
 
 /** @throws PipelineError CHECKPOINT_CORRUPT */
-export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const end = buffer.indexOf('\n')
-  const body = buffer.subarray(end + 1)
-  const head = `${MAGIC} ${crc32(body).toString(16).padStart(8, '0')}`
-  if (end < 0 || buffer.toString('latin1', 0, end) !== head) {
-    throw new PipelineError('CHECKPOINT_CORRUPT', `checkpoint "${name}" fails its checksum`)
-  }
-  const checkpoint = JSON.parse(body.toString(), readExact) as Checkpoint
-  if (checkpoint.format !== CHECKPOINT_FORMAT) {
-    const detail = `It has format ${checkpoint.format}; this version reads ${CHECKPOINT_FORMAT}.`
+export function decodeCheckpoint(bytes: Uint8Array, name: string): CheckpointRecord {
+  const record = decodeDocument(KIND, bytes, name).value as CheckpointRecord
+  if (record.format !== CHECKPOINT_FORMAT) {
+    const detail = `It has format ${record.format}; this version reads ${CHECKPOINT_FORMAT}.`
     throw new PipelineError('CHECKPOINT_CORRUPT', `checkpoint "${name}" is of another version`, {
       detail,
     })
   }
-  return checkpoint
-}
-
-/**
- * JSON has no 64-bit integers, bytes, NaN or -0: they travel as { "$bigint": "1" },
- * { "$bytes": base64 } and { "$number": "NaN" }.
- */
-function writeExact(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return { $bigint: value.toString() }
-  if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') }
-  if (typeof value !== 'number') return value
-  if (Object.is(value, -0)) return { $number: '-0' }
-  return Number.isFinite(value) ? value : { $number: String(value) }
-}
-
-function readExact(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if ('$bigint' in value) return BigInt(String(value.$bigint))
-  if ('$bytes' in value) return new Uint8Array(Buffer.from(String(value.$bytes), 'base64'))
-  if ('$number' in value) return Number(value.$number)
-  return value
+  return record
 }

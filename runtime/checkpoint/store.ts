@@ -4,7 +4,13 @@
 
 import { PipelineError, recordOf, type ErrorName, type ErrorRecord } from '../base/errors.ts'
 import type { ObjectStore } from '../object-store.ts'
-import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from './manifest.ts'
+import {
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type Checkpoint,
+  type CheckpointRecord,
+} from './manifest.ts'
+import { PendingIntent } from './pending-intent.ts'
 
 const FOLDER = 'checkpoints'
 const COPIES = ['a', 'b'] as const
@@ -16,7 +22,7 @@ export const CHECKPOINTS_KEPT = 3
 interface Copy {
   readonly path: string
   /** `null`: see `error`. */
-  readonly checkpoint: Checkpoint | null
+  readonly checkpoint: CheckpointRecord | null
   /** CHECKPOINT_CORRUPT: the copy is torn. STORAGE_FAILED: nobody knows what it is. */
   readonly error: PipelineError | null
 }
@@ -39,8 +45,9 @@ export class CheckpointStore {
   }
 
   /**
-   * Durable in two copies when it resolves.
+   * Durable in two copies when it resolves, the intents of earlier epochs before them.
    *
+   * @returns bytes of a copy
    * @throws PipelineError FENCED when the epoch, or a later one, has a checkpoint already: whoever
    *         took over may have deleted that of this epoch meanwhile
    */
@@ -49,13 +56,34 @@ export class CheckpointStore {
     if (newest > checkpoint.epoch) {
       throw new PipelineError('FENCED', `checkpoint ${newest} was written by another instance`)
     }
-    const bytes = encodeCheckpoint(checkpoint)
+    const bytes = encodeCheckpoint(await this.recordOf(checkpoint))
     for (const copy of COPIES) {
       if (!(await this.state.putIfAbsent(pathOf(checkpoint.epoch, copy), bytes))) {
         throw new PipelineError('FENCED', `checkpoint ${checkpoint.epoch} was written by another`)
       }
     }
     return bytes.length
+  }
+
+  private async recordOf({ intents, ...parts }: Checkpoint): Promise<CheckpointRecord> {
+    const { epoch } = parts
+    let before: PendingIntent | null = null
+    let count = 0
+    for (const intent of intents) {
+      if (intent.epoch === epoch) break
+      await intent.store(this.state, before)
+      before = intent
+      count++
+    }
+    const intent = (await intents[count]?.read()) ?? null
+    const newest = before?.place ?? null
+    return { ...parts, intent, older: newest === null ? null : { newest, count } }
+  }
+
+  private async resolve({ older, intent, ...parts }: CheckpointRecord): Promise<Checkpoint> {
+    const intents = older === null ? [] : await PendingIntent.readChain(this.state, older)
+    if (intent !== null) intents.push(new PendingIntent(intent))
+    return { ...parts, intents }
   }
 
   /** Epochs that have a checkpoint, ascending. */
@@ -77,8 +105,8 @@ export class CheckpointStore {
    * missing: nothing was acknowledged or committed from it, and the one before it goes on.
    *
    * @returns `null` when there is none
-   * @throws PipelineError CHECKPOINT_CORRUPT when both copies of the newest are damaged ·
-   *         STORAGE_FAILED when no copy of it is valid and one cannot be read
+   * @throws PipelineError CHECKPOINT_CORRUPT when both copies of the newest are damaged, or an
+   *         intent that it names · STORAGE_FAILED when none is valid and one cannot be read
    */
   async loadNewest(): Promise<Checkpoint | null> {
     const epochs = [...(await this.epochs())]
@@ -93,7 +121,7 @@ export class CheckpointStore {
       }
       if (valid === null) continue
       await this.complete(epoch, valid)
-      return valid
+      return this.resolve(valid)
     }
     return null
   }
@@ -103,7 +131,7 @@ export class CheckpointStore {
    *
    * @throws PipelineError STORAGE_FAILED when nothing is valid and something cannot be read
    */
-  async peekNewest(): Promise<Checkpoint | null> {
+  async peekNewest(): Promise<CheckpointRecord | null> {
     let failure: PipelineError | null = null
     for (const epoch of [...(await this.epochs())].reverse()) {
       for (const { checkpoint, error } of await this.readCopies(epoch)) {
@@ -144,7 +172,7 @@ export class CheckpointStore {
   /**
    * A crash between the two copies leaves one: the other is written before anybody relies on it.
    */
-  private async complete(epoch: number, checkpoint: Checkpoint): Promise<void> {
+  private async complete(epoch: number, checkpoint: CheckpointRecord): Promise<void> {
     const bytes = encodeCheckpoint(checkpoint)
     for (const copy of COPIES) await this.state.putIfAbsent(pathOf(epoch, copy), bytes)
   }

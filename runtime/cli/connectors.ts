@@ -102,7 +102,8 @@ export async function openCommitter(
 /** Data files that a checkpoint needs and no lake table names yet, relative to the warehouse. */
 export async function heldFiles(state: ObjectStore, checkpoint: Checkpoint): Promise<string[]> {
   const held = await heldDataFiles(state, checkpoint.writers)
-  for (const { tables } of checkpoint.intents) {
+  for (const intent of checkpoint.intents) {
+    const { tables } = await intent.read()
     for (const { committables } of tables) {
       for (const { files } of committables as readonly IcebergCommittable[]) {
         held.push(...files.map(({ path }) => path))

@@ -12,7 +12,7 @@ import { targetOf } from '../../connectors/iceberg/writer/options.ts'
 import { localStore } from '../../connectors/storage/local.ts'
 import { PipelineError } from '../base/errors.ts'
 import type { Catalog, CatalogTable } from '../catalog.ts'
-import type { Checkpoint } from '../checkpoint/manifest.ts'
+import type { CheckpointRecord } from '../checkpoint/manifest.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { Removal } from '../source.ts'
 
@@ -29,7 +29,7 @@ export interface LakeDecision {
 export async function decideLake(
   config: PipelineConfig,
   catalog: Catalog,
-  checkpoint: Checkpoint | null,
+  checkpoint: CheckpointRecord | null,
 ): Promise<readonly LakeDecision[]> {
   const decisions: LakeDecision[] = []
   for (const [table, uuid] of knownTables(checkpoint)) {
@@ -62,7 +62,7 @@ export async function removeTable(
 }
 
 /** By name, with the identity that our last commit saw; `null`: none that the checkpoint knows. */
-function knownTables(checkpoint: Checkpoint | null): Map<string, string | null> {
+function knownTables(checkpoint: CheckpointRecord | null): Map<string, string | null> {
   const known = new Map<string, string | null>()
   if (checkpoint === null) return known
   // The newest checkpoint may be older than the first commit of a table.

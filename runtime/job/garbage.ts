@@ -3,21 +3,19 @@
 // before this process wrote its first, can be garbage.
 
 import type { Checkpoint } from '../checkpoint/manifest.ts'
+import { INTENTS_FOLDER } from '../checkpoint/pending-intent.ts'
 import type { CheckpointStore } from '../checkpoint/store.ts'
 import type { ObjectStore } from '../object-store.ts'
 
 /** Folders of the state store that hold files which checkpoints name. */
-export const STATE_FILE_FOLDERS = ['index', 'epochs'] as const
+export const STATE_FILE_FOLDERS = ['index', 'epochs', INTENTS_FOLDER] as const
 
-/** @returns every state file that the checkpoint needs: writers' state and uncommitted deletes */
-export function filesOf(checkpoint: Checkpoint): Set<string> {
-  const files = new Set(checkpoint.writers.flatMap((writer) => [...writer.files]))
-  for (const { tables } of checkpoint.intents) {
-    for (const { committables } of tables) {
-      for (const committable of committables as readonly { deletes: string | null }[]) {
-        if (committable.deletes !== null) files.add(committable.deletes)
-      }
-    }
+/** @returns every state file that the checkpoint needs: writers' state, intents, their deletes */
+export function filesOf({ writers, intents }: Checkpoint): Set<string> {
+  const files = new Set(writers.flatMap((writer) => [...writer.files]))
+  for (const intent of intents) {
+    if (intent.place !== null) files.add(intent.place.path)
+    for (const path of intent.files) files.add(path)
   }
   return files
 }

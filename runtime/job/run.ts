@@ -31,6 +31,9 @@ const SNAPSHOT_MS = 500
 /** `once` is called by a scheduler, which has its own retries. */
 const ONCE_ATTEMPTS_MAX = 5
 
+/** Of a checkpoint: which it is, and whose. */
+type Written = Pick<Checkpoint, 'epoch' | 'fence'>
+
 /** What a writer thread is started with. */
 export interface WriterPlan {
   readonly index: number
@@ -170,7 +173,7 @@ class PipelineRun {
    * so long that its lock was thought dead): its checkpoints are newer than ours, and of another
    * fence.
    */
-  private requireOurs(newest: Checkpoint | null, first: Checkpoint | null, cause?: unknown): void {
+  private requireOurs(newest: Written | null, first: Written | null, cause?: unknown): void {
     if (newest === null || newest.epoch === first?.epoch || newest.fence === this.fence) return
     const message = `checkpoint ${newest.epoch} was written by another instance`
     throw new PipelineError('FENCED', message, { cause })

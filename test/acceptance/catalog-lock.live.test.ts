@@ -19,7 +19,10 @@ test.skipIf(missing)(
     const server = await startPostgres({ major: 18 })
     const pipeline = await Pipeline.create({ server, interval: '200ms' })
     const sql = async (text: string): Promise<unknown> => queryPostgres(server.uri(), text)
-    const pending = async (): Promise<number> => (await pipeline.checkpoint())?.intents.length ?? 0
+    const pending = async (): Promise<number> => {
+      const checkpoint = await pipeline.checkpoint()
+      return (checkpoint?.older?.count ?? 0) + (checkpoint?.intent ? 1 : 0)
+    }
     try {
       await sql(`CREATE TABLE orders (id int PRIMARY KEY, v text);
                  INSERT INTO orders SELECT n, 'row ' || n FROM generate_series(1, 60) AS n`)

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { localStore } from '../../connectors/storage/local.ts'
-import type { Checkpoint } from '../../runtime/checkpoint/manifest.ts'
+import type { CheckpointRecord } from '../../runtime/checkpoint/manifest.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
 import { readStatus } from '../../runtime/console/status-file.ts'
 import type { PipelineStatus } from '../../runtime/console/status.ts'
@@ -136,7 +136,7 @@ export class Pipeline {
   }
 
   /** The newest checkpoint that is durable; `null` before the first. */
-  async checkpoint(): Promise<Checkpoint | null> {
+  async checkpoint(): Promise<CheckpointRecord | null> {
     return new CheckpointStore(localStore(this.state)).peekNewest()
   }
 

@@ -2,7 +2,9 @@ import { expect, test } from 'vitest'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { PipelineError, recordOf, type ErrorRecord } from '../../runtime/base/errors.ts'
 import { CommitQueue, type CommitEvents } from '../../runtime/checkpoint/commit.ts'
+import { PendingIntent } from '../../runtime/checkpoint/pending-intent.ts'
 import type { AdoptedTable, Committer, Intent, TableCommit } from '../../runtime/sink.ts'
+import { memoryStore } from '../index/memory-store.ts'
 
 const immediate: Clock = {
   nowMs: () => 0,
@@ -132,7 +134,7 @@ test('each commit is told what the one before it left', async () => {
 
 test("what a former process left is committed first, from the checkpoint's own words", async () => {
   const committer = new Scripted()
-  const content = { intents: [intent(7, 'a')], lake: [] }
+  const content = { intents: [new PendingIntent(intent(7, 'a'))], lake: [] }
   const queue = new CommitQueue(committer, content, immediate, new Recorder())
   queue.enqueue(intent(8, 'a'))
   await queue.drain(5000)
@@ -177,9 +179,55 @@ test('waiting for an outage to end has a limit', async () => {
   expect(queue.pending().length).toBe(1)
 })
 
+// A former process may have committed later epochs as well, and died before a checkpoint said so.
+test('a commit of the first epochs is told the ids of those behind them', async () => {
+  const committer = new Scripted()
+  const intents = Array.from({ length: 1002 }, (_, at) => new PendingIntent(intent(at + 1, 'a')))
+  const content = { intents, lake: [] }
+  const queue = new CommitQueue(committer, content, immediate, new Recorder())
+  await queue.drain(5000)
+  expect(committer.calls.map(({ length }) => length)).toEqual([1000, 2])
+  const told = committer.calls.map(([first]) => first?.tables[0]?.behind)
+  expect(told).toEqual([[100_100n, 100_200n], undefined])
+})
+
+test('intents that are too large to be in memory together are committed one after the other', async () => {
+  const state = memoryStore()
+  const committables = [{ deletes: null, text: 'x'.repeat(12 * 1024 * 1024) }]
+  const intents: PendingIntent[] = []
+  for (let epoch = 1; epoch <= 5; epoch++) {
+    const { tables, ...head } = intent(epoch, 'a')
+    const entries = tables.map((entry) => ({ ...entry, committables }))
+    const pending = new PendingIntent({ ...head, tables: entries })
+    await pending.store(state, intents.at(-1) ?? null)
+    intents.push(pending)
+  }
+  const committer = new Scripted()
+  const queue = new CommitQueue(committer, { intents, lake: [] }, immediate, new Recorder())
+  await queue.drain(5000)
+  const epochs = committer.calls.map((call) => call.map(({ epoch }) => epoch))
+  expect(epochs).toEqual([[1, 2], [3, 4], [5]])
+})
+
+test('what was cancelled before a restart stays cancelled, what came after it does not', async () => {
+  const committer = new Scripted()
+  const intents = [1, 2, 3].map((epoch) => new PendingIntent(intent(epoch, 'a', 'b')))
+  const first = new CommitQueue(committer, { intents, lake: [] }, immediate, new Recorder())
+  first.cancel('a')
+  const cancelled = first.cancellations()
+  expect(first.waiting()).toEqual({ b: 3 })
+  const content = { intents: [...intents, new PendingIntent(intent(4, 'a'))], cancelled, lake: [] }
+  const second = new CommitQueue(committer, content, immediate, new Recorder())
+  expect(second.waiting()).toEqual({ a: 4, b: 3 })
+  await second.drain(5000)
+  const tables = committer.calls.flat().map((one) => one.tables.map(({ table }) => table))
+  expect(tables).toEqual([['b'], ['b'], ['b'], ['a']])
+  expect(second.cancellations()).toEqual({})
+})
+
 test('a table that is adopted loses what was pending, and the next commit goes on from there', async () => {
   const committer = new Scripted()
-  const content = { intents: [intent(7, 'a', 'b')], lake: [] }
+  const content = { intents: [new PendingIntent(intent(7, 'a', 'b'))], lake: [] }
   const queue = new CommitQueue(committer, content, immediate, new Recorder())
   const claim = { timeline: 1, epoch: 7, fence: '2' }
   const adoption = await queue.adopt('a', claim)

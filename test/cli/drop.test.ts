@@ -78,6 +78,8 @@ function checkpointOf({ known }: Lake, tables: readonly string[]): Checkpoint {
     writers: [],
     nextFileId: 1,
     intents: [],
+    waiting: {},
+    cancelled: {},
     lake: tables.map((table) => ({
       table,
       tableUuid: known.get(table)?.uuid ?? null,

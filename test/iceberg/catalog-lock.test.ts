@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../runtime/base/clock.ts'
 import type { ErrorRecord } from '../../runtime/base/errors.ts'
 import { CommitQueue } from '../../runtime/checkpoint/commit.ts'
+import { PendingIntent } from '../../runtime/checkpoint/pending-intent.ts'
 import { sqliteCatalog } from '../../connectors/iceberg/catalog-sqlite.ts'
 import type { IcebergIntent } from '../../connectors/iceberg/commit-work.ts'
 import type { IcebergCommitter } from '../../connectors/iceberg/committer.ts'
@@ -55,7 +56,7 @@ function queueOf(
     committedEpoch: null,
     committedTimeUs: null,
   }
-  const content = { intents: [intent], lake: [state] }
+  const content = { intents: [new PendingIntent(intent)], lake: [state] }
   const queue = new CommitQueue(committer, content, systemClock, {
     onRetry: (error) => retries.push(error),
     onCommitted: () => undefined,
@@ -121,7 +122,7 @@ test('a stop under a held lock is prompt and leaves no files, and the commit fol
   expect(block).toBeLessThan(1000)
   expect(retries.length).toBeGreaterThan(0)
   expect(new Set(retries.map(({ error }) => error))).toEqual(new Set(['CATALOG_UNAVAILABLE']))
-  expect(queue.pending()).toEqual([intent])
+  expect(await queue.pending()[0]!.read()).toEqual(intent)
   const left = await lake.warehouse.list('public/orders')
   expect(left.toSorted()).toEqual([...names, file.path].toSorted())
   release()

@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest'
 import type { Catalog, CatalogSwap } from '../../runtime/catalog.ts'
 import { decodeContainer, encodeContainer } from '../../connectors/iceberg/avro.ts'
+import type { IcebergIntent } from '../../connectors/iceberg/commit-work.ts'
 import { branchAt } from '../../connectors/iceberg/metadata.ts'
 import { filledLake, lost, table, target, withSwap } from './committer-fixture.ts'
 import { checkInvariants } from './invariants.ts'
@@ -110,6 +111,31 @@ test('a commit that the checkpoint does not know stops the pipeline', async () =
   const anew = await lake.intent([{ table, schemas: [ORDERS] }])
   await expect(lake.committer().commit([anew])).rejects.toMatchObject({ error: 'TIMELINE_AHEAD' })
   expect(await lake.liveRows(table)).toHaveLength(12)
+})
+
+// A long outage is committed in parts. The process may die after the second, with a checkpoint that
+// knows of none: the next one begins with the first again.
+test('a part of the pending epochs is done when the lake has later ones already', async () => {
+  const lake = await filledLake()
+  const intents: IcebergIntent[] = []
+  for (let epoch = 2; epoch <= 4; epoch++) {
+    intents.push(await lake.intent([{ table, files: [await lake.hollowFile(table, 0, 1)] }]))
+  }
+  await lake.committer().commit(intents)
+  const idsOf = (from: number): bigint[] =>
+    intents.slice(from).flatMap(({ tables }) => tables.map(({ snapshotId }) => snapshotId))
+  const again = lake.committer()
+  const begun = intents.slice(0, 1).map((intent) => {
+    return { ...intent, tables: intent.tables.map((entry) => ({ ...entry, behind: idsOf(1) })) }
+  })
+  const [first] = await again.commit(begun)
+  expect(first).toMatchObject({ outcome: 'already-committed', snapshotId: idsOf(0)[0] })
+  const lastIntent = idsOf(0)[0]!
+  const rest = intents.slice(1).map((intent) => {
+    return { ...intent, tables: intent.tables.map((entry) => ({ ...entry, lastIntent })) }
+  })
+  expect(await again.commit(rest)).toMatchObject([{ outcome: 'already-committed' }])
+  expect(await lake.liveRows(table)).toHaveLength(13)
 })
 
 test('an instance of an older timeline or with an older fence stops', async () => {

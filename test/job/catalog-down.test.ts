@@ -8,12 +8,13 @@ import { afterEach, expect, test } from 'vitest'
 import { localStore } from '../../connectors/storage/local.ts'
 import { type Clock, systemClock } from '../../runtime/base/clock.ts'
 import { PipelineError, recordOf } from '../../runtime/base/errors.ts'
-import { CHECKPOINT_FORMAT, type Checkpoint } from '../../runtime/checkpoint/manifest.ts'
+import { PendingIntent } from '../../runtime/checkpoint/pending-intent.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
 import { LateCommitter } from '../../runtime/job/late-committer.ts'
 import type { SourceCommand, SourceReport, WriterReport } from '../../runtime/job/messages.ts'
 import { runPipeline, type PipelineControl, type PipelineParts } from '../../runtime/job/run.ts'
 import type { Committer } from '../../runtime/sink.ts'
+import { checkpointOf } from '../checkpoint/checkpoints.ts'
 
 const folders: string[] = []
 
@@ -23,21 +24,7 @@ afterEach(async () => {
 
 const position = { split: 'log', order: 1n, token: '' }
 
-const EPOCH_1: Checkpoint = {
-  format: CHECKPOINT_FORMAT,
-  pipeline: 'shop',
-  timeline: 1,
-  epoch: 1,
-  fence: '000000000000001',
-  source: { position, sourceTimeUs: 0n, state: '', tables: [] },
-  writers: [],
-  nextFileId: 1,
-  intents: [],
-  lake: [],
-  held: {},
-  parked: [],
-  savedAtMs: 0,
-}
+const EPOCH_1 = checkpointOf(1)
 
 function catalog(sweeps: string[]): Committer<unknown> {
   return {
@@ -166,9 +153,10 @@ test('files that a crash left are swept by the first start that can, and by one 
   const sweeps: string[] = []
   const up = async (): Promise<Committer<unknown>> => catalog(sweeps)
   const stop = (control: PipelineControl): void => control.stop()
-  const pending = { ...EPOCH_1, tables: [] }
+  const { pipeline, timeline, epoch, fence, source } = EPOCH_1
+  const pending = { pipeline, timeline, epoch, fence, ...source, tables: [] }
   // A crash, then a start that cannot commit, and ends well.
-  await store.save({ ...EPOCH_1, epoch: 2, intents: [pending] as never })
+  await store.save({ ...EPOCH_1, epoch: 2, intents: [new PendingIntent(pending)] })
   expect(await run({ folder, open: down, onStart: stop })).toBe('stopped')
   expect(sweeps).toEqual([])
   expect(await run({ folder, open: up, onStart: stop })).toBe('stopped')

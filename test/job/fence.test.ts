@@ -9,9 +9,10 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { localStore } from '../../connectors/storage/local.ts'
 import { recordOf, PipelineError, type ErrorName } from '../../runtime/base/errors.ts'
-import { CHECKPOINT_FORMAT, type Checkpoint } from '../../runtime/checkpoint/manifest.ts'
+import type { Checkpoint } from '../../runtime/checkpoint/manifest.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
 import type { SourceCommand, SourceReport, WriterReport } from '../../runtime/job/messages.ts'
+import { checkpointOf } from '../checkpoint/checkpoints.ts'
 import { runPipeline, type PipelineParts } from '../../runtime/job/run.ts'
 import type { WorkerPort } from '../../runtime/job/worker-port.ts'
 import type { Committer } from '../../runtime/sink.ts'
@@ -22,24 +23,7 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true })
 })
 
-function checkpoint(epoch: number, fence: string): Checkpoint {
-  const position = { split: 'log', order: BigInt(epoch), token: '' }
-  return {
-    format: CHECKPOINT_FORMAT,
-    pipeline: 'shop',
-    timeline: 1,
-    epoch,
-    fence,
-    source: { position, sourceTimeUs: 0n, state: '', tables: [] },
-    writers: [],
-    nextFileId: 1,
-    intents: [],
-    lake: [],
-    held: {},
-    parked: [],
-    savedAtMs: 0,
-  }
-}
+const checkpoint = (epoch: number, fence: string): Checkpoint => checkpointOf(epoch, { fence })
 
 const idle: Committer<unknown> = {
   commit: async () => [],

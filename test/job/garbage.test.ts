@@ -5,28 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { localStore } from '../../connectors/storage/local.ts'
-import { CHECKPOINT_FORMAT, type Checkpoint } from '../../runtime/checkpoint/manifest.ts'
+import type { Checkpoint } from '../../runtime/checkpoint/manifest.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
 import { StateGarbage } from '../../runtime/job/garbage.ts'
+import { checkpointOf } from '../checkpoint/checkpoints.ts'
 
 /** A checkpoint whose one writer names these files. */
 function checkpoint(epoch: number, files: readonly string[]): Checkpoint {
-  const position = { split: 'log', order: BigInt(epoch), token: '' }
-  return {
-    format: CHECKPOINT_FORMAT,
-    pipeline: 'shop',
-    timeline: 1,
-    epoch,
-    fence: '1',
-    source: { position, sourceTimeUs: 0n, state: '', tables: [] },
-    writers: [{ data: null, files, nextFileId: 1 }],
-    nextFileId: 1,
-    intents: [],
-    lake: [],
-    held: {},
-    parked: [],
-    savedAtMs: 0,
-  }
+  return checkpointOf(epoch, { writers: [{ data: null, files, nextFileId: 1 }] })
 }
 
 for (const kept of [2, 4]) {

@@ -37,6 +37,8 @@ function diverged(...tables: string[]): Checkpoint {
     writers: [],
     nextFileId: 1,
     intents: [],
+    waiting: {},
+    cancelled: {},
     lake: [],
     held: {},
     parked: [],

@@ -8,7 +8,7 @@ import { targetOf } from '../../../connectors/iceberg/writer/options.ts'
 import { present } from '../../base/assert.ts'
 import type { Clock } from '../../base/clock.ts'
 import { PipelineError } from '../../base/errors.ts'
-import type { Checkpoint } from '../../checkpoint/manifest.ts'
+import type { CheckpointRecord } from '../../checkpoint/manifest.ts'
 import type { CheckpointStore } from '../../checkpoint/store.ts'
 import type { Order } from '../../data/position.ts'
 import type { TableRecord } from '../../flow/tables.ts'
@@ -38,7 +38,7 @@ export class LakeProgress {
   }
 
   /** @throws PipelineError STATE_MISSING when the pipeline has no checkpoint */
-  async checkpoint(): Promise<Checkpoint> {
+  async checkpoint(): Promise<CheckpointRecord> {
     const { checkpoints, pipeline } = this.parts
     for (let attempt = 1; ; attempt++) {
       try {
@@ -54,7 +54,7 @@ export class LakeProgress {
   }
 
   /** @returns the table as the newest checkpoint has it @throws PipelineError TABLE_PARKED */
-  recordIn({ source }: Checkpoint, table: string): TableRecord {
+  recordIn({ source }: CheckpointRecord, table: string): TableRecord {
     const record = source.tables.find(({ schema }) => schema.table === table)
     const known = present(record, 'a table that the pipeline has had stays in its checkpoints')
     if (known.phase !== 'parked') return known
@@ -90,16 +90,17 @@ export class LakeProgress {
     }
   }
 
-  private async hasReached(checkpoint: Checkpoint, table: string, wanted: Order): Promise<boolean> {
+  private async hasReached(
+    checkpoint: CheckpointRecord,
+    table: string,
+    wanted: Order,
+  ): Promise<boolean> {
     if (this.recordIn(checkpoint, table).phase !== 'streaming') return false
     if (checkpoint.source.position.order < wanted) return false
-    const pending = checkpoint.intents.filter(({ tables }) =>
-      tables.some((entry) => entry.table === table),
-    )
-    const last = pending.at(-1)
+    const last = checkpoint.waiting[table]
     if (last === undefined) return true
     const scanned = await readTable(this.parts.lake, targetOf(table))
     const marker = scanned === null ? null : markerOf(scanned.metadata, this.parts.pipeline)
-    return marker !== null && marker.timeline === last.timeline && marker.epoch >= last.epoch
+    return marker !== null && marker.timeline === checkpoint.timeline && marker.epoch >= last
   }
 }
