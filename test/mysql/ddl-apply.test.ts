@@ -106,3 +106,87 @@ test('a primary key over a column with nulls makes them zeros outside of strict 
   expect(parks(TABLE, alter, lenient)).toMatch(/nulls became the default/)
   expect(parks(TABLE, 'ALTER TABLE t DROP PRIMARY KEY, ADD b int PRIMARY KEY', lenient)).toBeNull()
 })
+
+test.each([
+  ['double', 'double(10,2)', /rounded/],
+  ['double(10,4)', 'double(10,2)', /rounded/],
+  ['float', 'double(10,2)', /rounded/],
+  ['float(10,2)', 'double(10,2)', /rounded/],
+  ['float(10)', 'float(10,2)', /rounded/],
+  ['decimal(40,2)', 'decimal(42,1)', /digits/],
+  ['decimal(40,2)', 'decimal(42,3)', /digits/],
+  // The text of a value has its labels in the order of the type.
+  ["set('a','b')", "set('b','a')", /order/],
+  ["set('a','b')", "set('b','c','a')", /order/],
+  ['text character set latin1', 'text character set utf8mb4', /cut/],
+  ['tinytext character set latin1', 'tinytext character set utf8mb4', /cut/],
+  ['varchar(255)', 'tinytext', /cut/],
+  ['varchar(255) character set latin1', 'tinytext character set utf8mb4', /cut/],
+  ['varchar(30000) character set latin1', 'text character set utf32', /cut/],
+  // MariaDB fills in the time of the statement, also in strict mode.
+  ['timestamp null', 'timestamp not null', /nulls/],
+  ['timestamp null', 'timestamp', /nulls/],
+  ['timestamp null', "timestamp default '2020-05-05'", /nulls/],
+])('the values of %s may not be those of %s in any mode', (from, to, reason) => {
+  expect(parks(`id int primary key, a ${from}`, `ALTER TABLE t MODIFY a ${to}`)).toMatch(reason)
+})
+
+test.each([
+  ['int', 'int unsigned'],
+  ['smallint', 'int unsigned'],
+  ['double', 'double unsigned'],
+  ['float', 'double unsigned'],
+  ['float', 'float unsigned'],
+  ['double(10,2)', 'double(8,2)'],
+  ['decimal(10,2)', 'decimal(10,2) unsigned'],
+  ['decimal(10,2)', 'decimal(12,2) zerofill'],
+  ['decimal(40,2)', 'decimal(39,2)'],
+  ['decimal(40,2)', 'decimal(40,2) unsigned'],
+])('the values of %s that %s lacks are clipped outside of strict mode', (from, to) => {
+  const columns = `id int primary key, a ${from}`
+  expect(parks(columns, `ALTER TABLE t MODIFY a ${to}`)).toBeNull()
+  expect(parks(columns, `ALTER TABLE t MODIFY a ${to}`, lenient)).toMatch(/clipped/)
+})
+
+test.each([
+  ['float', 'double'],
+  ['float(10,2)', 'double'],
+  ['double(10,2)', 'double(12,4)'],
+  ['double unsigned', 'double'],
+  ['int unsigned', 'bigint'],
+  ['smallint unsigned', 'int unsigned'],
+  ['decimal(10,2) unsigned', 'decimal(12,2)'],
+  ['decimal(40,2)', 'decimal(42,2)'],
+  ["set('a','b')", "set('x','a','y','b')"],
+  ["enum('a','b')", "enum('b','a')"],
+  ['varchar(16383)', 'text'],
+  ['varchar(60)', 'tinytext'],
+  ['tinytext', 'varchar(255)'],
+  ['varchar(255) character set latin1', 'text character set utf8mb4'],
+  ['text character set utf8mb3', 'text character set utf8mb4'],
+  ['text character set ascii', 'text character set latin1'],
+  ['text', 'mediumtext'],
+  ['varbinary(60000)', 'blob'],
+  ['bit(8)', 'bit(9)'],
+  ['timestamp null', 'timestamp(3) null'],
+  ['timestamp not null', 'timestamp(3) not null'],
+])('the values of %s are those of %s', (from, to) => {
+  const columns = `id int primary key, a ${from}`
+  expect(parks(columns, `ALTER TABLE t MODIFY a ${to}`)).toBeNull()
+})
+
+test('TIMESTAMP allows nulls where explicit_defaults_for_timestamp is on', () => {
+  const columns = 'id int primary key, a timestamp null'
+  const alter = 'ALTER TABLE t MODIFY a timestamp'
+  expect(parks(columns, alter, { ...strict, explicitTimestamps: true })).toBeNull()
+  expect(parks(columns, alter, { ...strict, explicitTimestamps: false })).toMatch(/nulls/)
+})
+
+test('CHAR is padded when it becomes another type under PAD_CHAR_TO_FULL_LENGTH', () => {
+  const columns = 'id int primary key, a char(10)'
+  const pads = { ...strict, padsChar: true }
+  expect(parks(columns, 'ALTER TABLE t MODIFY a varchar(20)')).toBeNull()
+  expect(parks(columns, 'ALTER TABLE t MODIFY a varchar(20)', pads)).toMatch(/blanks/)
+  expect(parks(columns, 'ALTER TABLE t MODIFY a text', pads)).toMatch(/blanks/)
+  expect(parks(columns, 'ALTER TABLE t MODIFY a char(20)', pads)).toBeNull()
+})

@@ -4,7 +4,8 @@
 
 import { sameName } from '../decode/column-plan.ts'
 import type { TypeOptions } from '../types.ts'
-import { convertedType, keepsValues } from './conversion.ts'
+import { convertedType } from './capacity.ts'
+import { keepsValues, type ValueModes } from './conversion.ts'
 import { defaultOf } from './default.ts'
 import { removesRows } from './rewrites.ts'
 import { PRIMARY, type ColumnState, type KeyState, type TableState } from './state.ts'
@@ -12,12 +13,10 @@ import type { AlterAction, ColumnDefinition, ColumnPlace, IndexDefinition } from
 import type { TableDefinition } from './statement.ts'
 import { withCharset } from './column-definition.ts'
 
-export interface DdlContext {
+export interface DdlContext extends ValueModes {
   readonly types: TypeOptions
   /** `QueryEvent.strict`: the server refused conversions that lose something. */
   readonly strict: boolean
-  /** sql_mode has NO_AUTO_VALUE_ON_ZERO; absent: not known. */
-  readonly keepsZero?: boolean
   /** explicit_defaults_for_timestamp of the session; absent: not known. */
   readonly explicitTimestamps?: boolean
 }
@@ -228,13 +227,14 @@ class Draft {
     const next = { ...defined, existing }
     // Expressions are not tracked, so this one may be another.
     if (next.generated !== null) this.rewritten ??= `Column "${column.name}" is computed anew.`
-    this.checkValues(column, next)
+    // What may have become NOT NULL has perhaps lost its nulls.
+    const nullable = next.nullable && !impliesRequired(definition, this.context)
+    this.checkValues(column, { ...next, nullable })
     return next
   }
 
   private checkValues(from: ColumnState, to: ColumnState): void {
-    const { strict, keepsZero = false } = this.context
-    const reason = keepsValues(from, to, strict, keepsZero)
+    const reason = keepsValues(from, to, this.context.strict, this.context)
     if (reason !== null) this.rewritten ??= `Column "${from.name}": ${reason}.`
   }
 
@@ -300,23 +300,30 @@ function fold(name: string): string {
   return name.toLowerCase()
 }
 
+type Timestamps = Pick<DdlContext, 'explicitTimestamps'>
+
+/** Without explicit_defaults_for_timestamp such a column is NOT NULL, and the server fills it. */
+function impliesRequired(
+  { type, nullUnsaid }: ColumnDefinition,
+  { explicitTimestamps }: Timestamps,
+): boolean {
+  return type.base === 'timestamp' && nullUnsaid && explicitTimestamps !== true
+}
+
 /** @param session  its `explicitTimestamps` are on for a table that is made: it has no old rows */
 function columnState(
   definition: ColumnDefinition,
   identity: string,
   charset: string,
-  session: Pick<DdlContext, 'explicitTimestamps'> = { explicitTimestamps: true },
+  session: Timestamps = { explicitTimestamps: true },
 ): ColumnState {
   const { name, default: value, generated, autoIncrement, comment } = definition
-  const type = withCharset(definition.type, charset)
-  // Without explicit_defaults_for_timestamp such a column is NOT NULL, and the server fills it.
-  const implied =
-    type.base === 'timestamp' && definition.nullUnsaid && session.explicitTimestamps !== true
+  const implied = impliesRequired(definition, session)
   const filled = implied && (value.kind === 'none' || value.kind === 'null')
   return {
     identity,
     name,
-    type,
+    type: withCharset(definition.type, charset),
     nullable: definition.nullable && !(implied && session.explicitTimestamps === false),
     default: filled ? { kind: 'expression', text: 'explicit_defaults_for_timestamp' } : value,
     generated,

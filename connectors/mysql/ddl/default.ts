@@ -8,7 +8,7 @@ import type { ExistingValue } from '../../../runtime/data/schema.ts'
 import type { ColumnType } from '../../../runtime/data/type.ts'
 import { daysOf, NO_DAY } from '../decode/temporal.ts'
 import { mapType, type MysqlType, type TypeOptions } from '../types.ts'
-import { TEXT_BYTES } from './conversion.ts'
+import { TEXT_BYTES } from './capacity.ts'
 import type { ColumnDefault } from './state.ts'
 
 /** What decides a column's default; a ColumnState or a ColumnDefinition. */
