@@ -15,13 +15,15 @@ export interface LogToken {
   readonly server: string
   readonly file: string
   readonly offset: number
+  /** When the file was begun, in seconds since 1970; `null`: not known. See log/file-birth.ts. */
+  readonly createdS: number | null
   /** Times that the server has changed. */
   readonly epoch: number
 }
 
 export function formatToken(token: LogToken): string {
-  const { gtids, server, file, offset, epoch } = token
-  return JSON.stringify({ gtids, server, file, offset, epoch })
+  const { gtids, server, file, offset, createdS, epoch } = token
+  return JSON.stringify({ gtids, server, file, offset, createdS, epoch })
 }
 
 /** @throws PipelineError CHECKPOINT_CORRUPT */
@@ -32,7 +34,7 @@ export function parseToken(text: string): LogToken {
   } catch {
     // Refused below, like any other text that is no token.
   }
-  const { gtids, server, file, offset, epoch } = token ?? {}
+  const { gtids, server, file, offset, createdS, epoch } = token ?? {}
   if (
     typeof gtids !== 'string' ||
     typeof server !== 'string' ||
@@ -42,7 +44,14 @@ export function parseToken(text: string): LogToken {
   ) {
     throw new PipelineError('CHECKPOINT_CORRUPT', 'the position of the source is unreadable')
   }
-  return { gtids, server, file, offset, epoch }
+  return {
+    gtids,
+    server,
+    file,
+    offset,
+    createdS: typeof createdS === 'number' ? createdS : null,
+    epoch,
+  }
 }
 
 /** @returns the number that a log file ends in: 12 for `binlog.000012` */

@@ -16,6 +16,7 @@ import type {
 } from '../../runtime/source.ts'
 import { Backfill, controlTimeUs } from './chunk/backfill.ts'
 import { chooseServerId, eventError, openDump, type Dump } from './dump.ts'
+import { fileCreatedS, type FileBirths } from './log/file-birth.ts'
 import { LogOutput } from './log/output.ts'
 import { LogPlace } from './log/place.ts'
 import { PreparedTransactions } from './log/prepared.ts'
@@ -93,13 +94,15 @@ class MysqlSource implements Source {
     if (!facts.mariadb) await control.query('SET SESSION information_schema_stats_expiry = 0')
     refuseUnsuitable(await logFindings(control, facts))
     const state = saved === null ? NOTHING_SAVED : readState(saved)
+    const serverId = await chooseServerId(control, facts, options)
+    const createdS = async (file: string): Promise<number | null> =>
+      fileCreatedS(options, serverId, file)
     const { token, tracker, xa } =
       after === null
-        ? await this.beginAnew(control, facts)
-        : await this.goOn(control, facts, after, state)
+        ? await this.beginAnew(control, facts, createdS)
+        : await this.goOn(control, facts, { after, state, createdS })
     const prepared = new PreparedTransactions(options.spillFolder, state.prepared)
     const processed = processedGtids(facts.mariadb, token.gtids)
-    const serverId = await chooseServerId(control, facts, options)
     const startUs = await controlTimeUs(control)
     const startMs = options.clock.elapsedMs()
     const dump = await firstAnswer(await openDump(options, serverId, processed.dumpStart()))
@@ -134,11 +137,13 @@ class MysqlSource implements Source {
   private async beginAnew(
     control: ControlConnection,
     facts: ServerFacts,
+    createdS: FileBirths,
   ): Promise<{ token: LogToken; tracker: TableTracker; xa: EarlyXa }> {
     const { options } = this
-    const { structures, place: token } = await structuresAt(control, options, facts.mariadb, () =>
+    const { structures, place } = await structuresAt(control, options, facts.mariadb, () =>
       logEndToken(control, facts),
     )
+    const token = { ...place, createdS: await createdS(place.file) }
     const tracker = new TableTracker(options, facts, control, token.epoch, NOTHING_SAVED.tables)
     tracker.adopt(structures, await readCharsets(control))
     const preparedBefore = await readPrepared(control, facts.mariadb, options)
@@ -150,10 +155,10 @@ class MysqlSource implements Source {
   private async goOn(
     control: ControlConnection,
     facts: ServerFacts,
-    after: Position,
-    state: SavedState,
+    from: { after: Position; state: SavedState; createdS: FileBirths },
   ): Promise<{ token: LogToken; tracker: TableTracker; xa: EarlyXa }> {
-    const token = await resumeToken(control, facts, after)
+    const { after, state, createdS } = from
+    const token = await resumeToken(control, facts, after, createdS)
     const tracker = new TableTracker(this.options, facts, control, token.epoch, state.tables)
     await tracker.joinNew(await listTables(control, this.options))
     if (facts.mariadb) await this.waitForXa(control, state)
@@ -205,7 +210,7 @@ class MysqlSource implements Source {
     const { control, facts, token } = this.opened()
     const { file, offset } = await readLogEnd(control, facts)
     const order = orderOf(token.epoch, fileNumber(file), offset)
-    const place = { ...token, file, offset: Number(offset) }
+    const place = { ...token, file, offset: Number(offset), createdS: null }
     return { split: LOG_SPLIT, order, token: formatToken(place) }
   }
 

@@ -168,7 +168,8 @@ test('a bound that is no value of its type never becomes SQL', () => {
 })
 
 test('offsets are followed beyond 4 GiB, where those in events wrap', () => {
-  const token = { gtids: '', server: 's', file: 'b.000001', offset: 4, epoch: 0 }
+  const file = { file: 'b.000001', offset: 4, createdS: 1 }
+  const token = { gtids: '', server: 's', ...file, epoch: 0 }
   const place = new LogPlace(token, 0n)
   const sizes = [1_000_000_000, 3_000_000_000, 1_500_000_000, 40, 4_000_000_000, 77]
   let end = 4

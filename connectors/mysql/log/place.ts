@@ -19,11 +19,13 @@ export class LogPlace {
   private fileIndex: number
   /** Behind the last event. */
   private offset: number
+  private createdS: number | null
   /** Where reading resumed: no transaction that is new to us begins before it. */
   private readonly resumed: { readonly file: string; readonly offset: number }
   /** Behind the last transaction. */
   private settledFile: string
   private settledOffset: number
+  private settledCreatedS: number | null
   readonly ends = new TransactionEnds()
 
   constructor(token: LogToken, floor: Order) {
@@ -36,14 +38,22 @@ export class LogPlace {
     this.resumed = { file: token.file, offset: token.offset }
     this.settledFile = token.file
     this.settledOffset = token.offset
+    this.createdS = token.createdS
+    this.settledCreatedS = token.createdS
   }
 
   /** The log goes on in `file`; the server names it before its first event, and at each connect. */
   enter(file: string, offset: number): void {
     if (file === this.file && offset <= this.offset) return
+    if (file !== this.file) this.createdS = null
     this.file = file
     this.fileIndex = fileNumber(file)
     this.offset = offset
+  }
+
+  /** FORMAT_DESCRIPTION of the file has been read. */
+  born(createdS: number): void {
+    this.createdS = createdS
   }
 
   /**
@@ -93,6 +103,7 @@ export class LogPlace {
   settle(): void {
     this.settledFile = this.file
     this.settledOffset = this.offset
+    this.settledCreatedS = this.createdS
   }
 
   /** As `settle`, behind a transaction. */
@@ -109,6 +120,7 @@ export class LogPlace {
   /** @param gtids  all that is processed */
   position(gtids: string): Position {
     const { server, epoch, settledFile: file, settledOffset: offset } = this
-    return positionOf({ gtids, server, file, offset, epoch }, this.floor)
+    const createdS = this.settledCreatedS
+    return positionOf({ gtids, server, file, offset, createdS, epoch }, this.floor)
   }
 }

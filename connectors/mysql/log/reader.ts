@@ -247,6 +247,7 @@ export class LogReader implements LogWitness {
       case 'format':
         // Table maps of the file before it mean nothing any more.
         this.parts.routes.forgetMaps()
+        this.parts.place.born(event.timestampS)
         this.outsideGroup()
         return null
       case 'heartbeat':

@@ -8,6 +8,7 @@ import { formatMariadbGtid, parseMariadbGtids } from '../gtid.ts'
 import { fileNumber, parseToken, positionOf, tokenOrder, type LogToken } from '../position.ts'
 import { readLogEnd, textOf, type ServerFacts } from '../server.ts'
 import type { ControlConnection } from '../wire/connect.ts'
+import type { FileBirths } from './file-birth.ts'
 
 /**
  * The end of the log. What is before it may not be visible yet: chunks see to that themselves.
@@ -24,7 +25,8 @@ export async function logEndToken(
   const { file } = await readLogEnd(control, facts)
   const gtids = textOf(await control.query('SELECT @@global.gtid_executed AS gtids'), 'gtids')
   const server = facts.identity
-  return { gtids: GtidSet.parse(gtids).toString(), server, file, offset: 0, epoch: 0 }
+  const set = GtidSet.parse(gtids).toString()
+  return { gtids: set, server, file, offset: 0, createdS: null, epoch: 0 }
 }
 
 /** MariaDB knows which transactions stand before a place of the log. */
@@ -35,12 +37,14 @@ async function mariadbEndToken(control: ControlConnection, facts: ServerFacts): 
     throw new PipelineError('CONNECT_FAILED', `the server does not find place ${offset} of ${file}`)
   }
   const gtids = MariadbPosition.parse(textOf(rows, 'gtids')).toString()
-  return { gtids, server: facts.identity, file, offset: Number(offset), epoch: 0 }
+  const place = { file, offset: Number(offset), createdS: null }
+  return { gtids, server: facts.identity, ...place, epoch: 0 }
 }
 
 /**
  * Checks that this server can go on from `after`.
  *
+ * @param createdS  when a file was begun, see file-birth.ts
  * @returns the token to go on from: on another server under the next source epoch, because its
  *          files and offsets mean something else
  * @throws PipelineError SOURCE_REWOUND, LOG_GAP
@@ -49,19 +53,39 @@ export async function resumeToken(
   control: ControlConnection,
   facts: ServerFacts,
   after: Position,
+  createdS: FileBirths,
 ): Promise<LogToken> {
   const token = parseToken(after.token)
   await (facts.mariadb ? checkMariadb(control, token) : checkMysql(control, token))
   const end = await readLogEnd(control, facts)
-  // A log that was given another name, or reset, counts from 1 again.
-  const sameLog =
-    token.server === facts.identity &&
-    baseName(end.file) === baseName(token.file) &&
-    fileNumber(end.file) >= fileNumber(token.file)
-  if (sameLog) return token
+  const sameLog = token.server === facts.identity && baseName(end.file) === baseName(token.file)
+  if (sameLog) {
+    await refuseReset(token, end.file, createdS)
+    return token
+  }
   const [oldest] = await control.query('SHOW BINARY LOGS')
   const file = String(oldest?.['Log_name'] ?? end.file)
-  return { ...token, server: facts.identity, file, offset: 0, epoch: token.epoch + 1 }
+  const place = { file, offset: 0, createdS: null }
+  return { ...token, server: facts.identity, ...place, epoch: token.epoch + 1 }
+}
+
+/**
+ * Numbers of files only grow, and a file stays what it was, until somebody resets the log. A file
+ * that was purged tells nothing any more.
+ */
+async function refuseReset(token: LogToken, endFile: string, createdS: FileBirths): Promise<void> {
+  const { file } = token
+  const message = 'the log of the server was reset since it was read'
+  if (fileNumber(endFile) < fileNumber(file)) {
+    const detail = `It was read in ${file} and ends in ${endFile} now.`
+    throw new PipelineError('SOURCE_REWOUND', message, { detail })
+  }
+  if (token.createdS === null) return
+  const found = await createdS(file)
+  if (found === null || found === token.createdS) return
+  const [before, now] = [token.createdS, found].map((s) => new Date(s * 1000).toISOString())
+  const detail = `File ${file} was begun at ${before} when it was read; now it is one of ${now}.`
+  throw new PipelineError('SOURCE_REWOUND', message, { detail })
 }
 
 function baseName(file: string): string {
