@@ -190,3 +190,24 @@ test('CHAR is padded when it becomes another type under PAD_CHAR_TO_FULL_LENGTH'
   expect(parks(columns, 'ALTER TABLE t MODIFY a text', pads)).toMatch(/blanks/)
   expect(parks(columns, 'ALTER TABLE t MODIFY a char(20)', pads)).toBeNull()
 })
+
+test.each([
+  ['text(50)', 'tinytext'],
+  ['text(64)', 'text'],
+  ['text(100) character set latin1', 'tinytext'],
+  ['text(20000)', 'mediumtext'],
+  ['text(65535) character set latin1', 'text'],
+  ['text', 'text'],
+  ['blob(255)', 'tinyblob'],
+  ['blob(256)', 'blob'],
+  ['blob(16777216)', 'longblob'],
+  ['text(50) character set binary', 'tinyblob'],
+])('a column of %s is a %s', (definition, base) => {
+  const column = tableOf(`id int primary key, a ${definition}`).columns[1]!
+  expect(column.type).toMatchObject({ base, length: null })
+})
+
+test('TEXT(n) takes what the type that it stands for takes', () => {
+  expect(parks('id int primary key, a text', 'ALTER TABLE t MODIFY a text(50)')).toMatch(/cut/)
+  expect(parks('id int primary key, a text(50)', 'ALTER TABLE t MODIFY a text')).toBeNull()
+})

@@ -60,6 +60,17 @@ export function alwaysFits(from: MysqlType, to: MysqlType): boolean {
 }
 
 const TEXT_SIZES = ['tinytext', 'text', 'mediumtext', 'longtext']
+const BLOB_SIZES = ['tinyblob', 'blob', 'mediumblob', 'longblob']
+
+/** TEXT(n) and BLOB(n) are the smallest type that holds so many characters. */
+export function sizedType(type: MysqlType): MysqlType {
+  const { base, length, charset } = type
+  if ((base !== 'text' && base !== 'blob') || length === null) return type
+  const bytes = length * (CHARACTER_BYTES[charset ?? 'binary'] ?? 1)
+  const sizes = base === 'text' ? TEXT_SIZES : BLOB_SIZES
+  const sized = sizes.find((size) => (TEXT_BYTES[size] ?? 0) >= bytes) ?? base
+  return { ...type, base: sized, length: null }
+}
 
 /**
  * The type of a text column after CONVERT TO CHARACTER SET: TEXT grows to hold as many characters.

@@ -1,6 +1,7 @@
 // A column in CREATE and ALTER TABLE: its type, and the attributes that decide what its values are.
 
 import { makeType, type MysqlType } from '../types.ts'
+import { sizedType } from './capacity.ts'
 import type { ColumnDefault } from './state.ts'
 import type { ColumnDefinition, ColumnPlace } from './statement.ts'
 import { SyntaxFailure, type TokenStream } from './token-stream.ts'
@@ -294,5 +295,5 @@ function hexOfBits(bits: string): string {
 
 /** Fills in the charset that the table gives to text columns without one. */
 export function withCharset(type: MysqlType, charset: string): MysqlType {
-  return makeType(type.base, { ...type, charset: type.charset ?? charset })
+  return sizedType(makeType(type.base, { ...type, charset: type.charset ?? charset }))
 }
