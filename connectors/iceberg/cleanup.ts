@@ -14,7 +14,7 @@ import { findOrphans, unreachable } from './orphans.ts'
 
 /**
  * Who has asked the catalog for a metadata file reads it at once and never again, and it was
- * superseded twenty commits before. At a commit a second each has 700 KB: an hour of them is 2.5 GB.
+ * superseded twenty commits before. At a commit a second each has 700 KB, an hour of them 2.5 GB.
  */
 const METADATA_GRACE_MS = 60_000
 
@@ -45,9 +45,9 @@ export class LakeCleanup {
 
   /** Deletes what has become free. The commits have happened: trouble here is no failure. */
   async tidy(accepted: readonly CommitPlan[]): Promise<void> {
-    for (const { superseded, expiredLists, findFree } of accepted) {
+    for (const { superseded, unnamed, findFree } of accepted) {
       this.#discard(superseded, METADATA_GRACE_MS)
-      this.#discard(expiredLists)
+      this.#discard(unnamed)
       await this.#attempt(async () => this.#discard(await findFree()))
     }
     await this.#attempt(async () => this.#garbage?.tick())

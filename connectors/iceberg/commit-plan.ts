@@ -14,16 +14,18 @@ import type { TableMode } from './fields.ts'
 import type { HistoryPolicy } from './expiry.ts'
 import type { LakeFiles } from './lake-files.ts'
 import { ownFileId, tablePath } from './layout.ts'
-import { dataEntries, mergeDataManifests, removeAll, rewriteDeletes } from './manifest-plan.ts'
-import type { NewVector } from './manifest-plan.ts'
+import { LiveChanges } from './live-changes.ts'
+import { chooseData, dataEntries, removeAll, rewriteData } from './manifest-plan.ts'
+import { rewriteDeletes, type NewVector } from './manifest-plan.ts'
 import { snapshotWithId, type TableMetadata } from './metadata.ts'
 import { encodePuffin } from './puffin.ts'
 import { ReleaseLog } from './releases.ts'
 import { icebergSchema, schemaWithId, type IcebergSchema } from './schema.ts'
 import { SnapshotDraft, type ManifestEntries, type NewFile } from './snapshot-draft.ts'
 import { finishMetadata, newTableMetadata } from './table-update.ts'
-import { liveFilesOf, type DataFileState, type LiveFiles, type TableState } from './table-state.ts'
-import { planVectors, type VectorCache, type VectorChanges } from './vectors.ts'
+import { liveFilesOf, noLiveFiles, type LiveFiles, type TableState } from './table-state.ts'
+import type { VectorState } from './table-state.ts'
+import { isDead, planVectors, puffinName, type NewBlob, type VectorCache } from './vectors.ts'
 
 export interface PlanContext {
   readonly pipeline: string
@@ -54,8 +56,8 @@ export interface CommitPlan {
   readonly accept: () => TableState
   /** URIs of metadata files that the metadata does not name any more. */
   readonly superseded: readonly string[]
-  /** URIs of manifest lists whose snapshots have expired. */
-  readonly expiredLists: readonly string[]
+  /** URIs that nothing names: manifest lists of expired snapshots, files that died too early. */
+  readonly unnamed: readonly string[]
   /** URIs of files that no snapshot refers to any more; call it after `accept`. */
   readonly findFree: () => Promise<readonly string[]>
 }
@@ -96,13 +98,12 @@ export async function planCommit(
   })
   const steps = planSteps(work, schemas, base === null ? null : start.currentSchemaId, prepared)
   const changes = new LiveChanges(files, work)
-  const shared: NewFile[] = []
   for (const step of steps) {
     if (step.kind === 'truncate') {
       const removed = await removeAll(files, draft, step.snapshotId, step.schema)
       changes.truncate(removed)
     } else {
-      addFiles(draft, step, prepared, shared, files)
+      addFiles(files, draft, step, prepared, changes)
       if (step.last) await finishLast(context, draft, step, base, work, changes)
     }
     draft.close(step.snapshotId, step.schema.schemaId, step.last ? summaryExtra(context, work) : {})
@@ -121,14 +122,15 @@ export async function planCommit(
   const released = { sequenceNumber, uris: changes.released(base, draft) }
   const next = draft.newUri(metadataName(base?.location ?? null))
   const metadataFile = { uri: next, bytes: Buffer.from(finished.text) }
+  const stillborn = work.stillborn.map(({ path }) => files.uri(path))
   return {
     base: base?.location ?? null,
     next,
     metadata: finished.metadata,
     writes: [...draft.writes, metadataFile],
-    shared,
+    shared: steps.flatMap(({ snapshotId }) => prepared.manifests.get(snapshotId)?.file ?? []),
     superseded: finished.superseded,
-    expiredLists: finished.expiredLists,
+    unnamed: [...finished.expiredLists, ...stillborn],
     findFree: () => releases.takeFree(files, base?.metadata ?? null, finished.metadata),
     accept: () => {
       releases.add(released)
@@ -219,11 +221,11 @@ function planSteps(
 
 /** New data files. Their manifest is made once: entries take all that varies from the list. */
 function addFiles(
+  files: LakeFiles,
   draft: SnapshotDraft,
   step: Step,
   prepared: PreparedFiles,
-  shared: NewFile[],
-  files: LakeFiles,
+  changes: LiveChanges,
 ): void {
   if (step.files.length === 0) return
   const { schema, snapshotId } = step
@@ -233,16 +235,16 @@ function addFiles(
     manifest = { entries, file: draft.encodeManifest(schema, entries) }
     prepared.manifests.set(snapshotId, manifest)
   }
-  shared.push(manifest.file)
   draft.addManifest(snapshotId, manifest.entries, manifest.file)
-  for (const { rows, bytes } of step.files) {
+  for (const { fileId, rows, bytes } of step.files) {
+    changes.place(fileId, manifest.file.uri)
     draft.changes.addedFiles++
     draft.changes.addedRows += BigInt(rows)
     draft.changes.addedBytes += BigInt(bytes)
   }
 }
 
-/** The last snapshot deletes rows and tidies up manifests. */
+/** The last snapshot deletes rows, drops dead files and tidies up manifests. */
 async function finishLast(
   { files, cache }: PlanContext,
   draft: SnapshotDraft,
@@ -251,41 +253,80 @@ async function finishLast(
   work: CommitWork,
   changes: LiveChanges,
 ): Promise<void> {
+  const live = await liveBefore(files, base, work)
+  const blobs = live === null ? [] : await planDeletes(files, cache, live, work, changes)
+  const dying = blobs.filter(({ cardinality, file, shared }) =>
+    isDead({ cardinality }, file, shared),
+  )
+  const dead = new Map(live?.dead)
+  for (const { fileId, file } of dying) dead.set(fileId, file)
   // Manifests of earlier snapshots of this commit are not written yet: they wait for the next.
-  if (draft.snapshots.length === 0) await mergeDataManifests(files, draft, snapshotId, schema)
-  if (work.deletes.size === 0) return
-  const live = base === null || work.truncated ? noLiveFiles() : await liveFilesOf(files, base)
-  const { newFiles } = changes
+  const rewrite = chooseData(draft, dead, draft.snapshots.length === 0)
+  const { dropped } = rewrite
+  const homes = await rewriteData(files, draft, snapshotId, schema, rewrite)
+  changes.data({ homes, dropped, dead })
+  if (live === null) return
+
+  const stay = blobs.filter(({ fileId }) => !dropped.has(fileId))
+  const superseded = [
+    ...stay.map((blob) => blob.superseded),
+    ...[...dropped.values()].map(({ path }) => live.vectors.get(path) ?? null),
+  ].filter((vector) => vector !== null)
+  if (stay.length + superseded.length === 0) return
+  const ordered = [...stay.filter(({ shared }) => !shared), ...stay.filter(({ shared }) => shared)]
+  const added = writePuffins(draft, ordered)
+  countVectors(draft, superseded, added)
+  changes.vectors({
+    snapshotId,
+    sequenceNumber: draft.sequenceNumber,
+    added,
+    blobs: ordered.map(({ blob }) => blob),
+    superseded,
+    homes: rewriteDeletes(draft, snapshotId, schema, live, added, superseded),
+  })
+}
+
+/** `null`: not known, and not needed. */
+async function liveBefore(
+  files: LakeFiles,
+  base: TableState | null,
+  work: CommitWork,
+): Promise<LiveFiles | null> {
+  if (base === null || work.truncated) return noLiveFiles()
+  return work.deletes.size > 0 ? liveFilesOf(files, base) : base.live
+}
+
+async function planDeletes(
+  files: LakeFiles,
+  cache: VectorCache,
+  live: LiveFiles,
+  { table, truncated, deletes }: CommitWork,
+  { newFiles }: LiveChanges,
+): Promise<NewBlob[]> {
+  if (deletes.size === 0) return []
   // A writer may hold positions in files that the truncate of the same epoch has removed.
-  const deletes = work.truncated
-    ? new Map([...work.deletes].filter(([fileId]) => newFiles.has(fileId)))
-    : work.deletes
-  const planned = await planVectors(files, cache, work.table, live, newFiles, deletes)
-  if (planned.blobs.length === 0) return
-  const vectors = writePuffin(draft, planned)
-  countVectors(draft, planned, vectors)
-  const { superseded } = planned
-  const homes = rewriteDeletes(draft, snapshotId, schema, live, vectors, superseded)
-  changes.vectors(snapshotId, draft.sequenceNumber, planned, vectors, homes)
+  const due = truncated ? new Map([...deletes].filter(([fileId]) => newFiles.has(fileId))) : deletes
+  return planVectors(files, cache, table, live, newFiles, due)
 }
 
-export function noLiveFiles(): LiveFiles {
-  return { dataFiles: new Map(), vectors: new Map(), otherDeletes: new Map() }
-}
-
-function writePuffin(draft: SnapshotDraft, { blobs }: VectorChanges): NewVector[] {
-  const { bytes, places } = encodePuffin(blobs)
-  const uri = draft.newUri(`${ownFileId()}-deletes.puffin`)
-  draft.writes.push({ uri, bytes })
-  return places.map((place) => ({ ...place, path: uri, fileBytes: bytes.length }))
+/** One file for vectors that are ours alone, one for those that are not. */
+function writePuffins(draft: SnapshotDraft, blobs: readonly NewBlob[]): NewVector[] {
+  return [false, true].flatMap((shared) => {
+    const chosen = blobs.filter((blob) => blob.shared === shared)
+    if (chosen.length === 0) return []
+    const { bytes, places } = encodePuffin(chosen)
+    const uri = draft.newUri(puffinName(ownFileId(), shared))
+    draft.writes.push({ uri, bytes })
+    return places.map((place) => ({ ...place, path: uri, fileBytes: bytes.length }))
+  })
 }
 
 function countVectors(
   { changes }: SnapshotDraft,
-  { superseded }: VectorChanges,
-  vectors: readonly NewVector[],
+  superseded: readonly VectorState[],
+  added: readonly NewVector[],
 ): void {
-  for (const { cardinality, bytes } of vectors) {
+  for (const { cardinality, bytes } of added) {
     changes.addedVectors++
     changes.addedPositions += BigInt(cardinality)
     changes.addedBytes += BigInt(bytes)
@@ -294,92 +335,6 @@ function countVectors(
     changes.removedVectors++
     changes.removedPositions += BigInt(cardinality)
     changes.removedBytes += BigInt(bytes)
-  }
-}
-
-/** What the commit changes in the live files, kept apart until the swap has happened. */
-class LiveChanges {
-  readonly newFiles: Map<number, DataFileState>
-  #removed: ReadonlySet<string> | null = null
-  #planned: VectorChanges | null = null
-  #added: readonly NewVector[] = []
-  #homes: ReadonlyMap<string, string> = new Map()
-  #snapshotId = 0n
-  #sequenceNumber = 0n
-
-  constructor(files: LakeFiles, work: CommitWork) {
-    this.newFiles = new Map(
-      work.files.map(({ fileId, path, rows }) => [fileId, { path: files.uri(path), rows }]),
-    )
-  }
-
-  truncate(removed: ReadonlySet<string>): void {
-    this.#removed = removed
-  }
-
-  vectors(
-    snapshotId: bigint,
-    sequenceNumber: bigint,
-    planned: VectorChanges,
-    added: readonly NewVector[],
-    homes: ReadonlyMap<string, string>,
-  ): void {
-    this.#planned = planned
-    this.#added = added
-    this.#homes = homes
-    this.#snapshotId = snapshotId
-    this.#sequenceNumber = sequenceNumber
-  }
-
-  /** Files of the base and of the snapshots on the way that the last one does not refer to. */
-  released(base: TableState | null, draft: SnapshotDraft): string[] {
-    const stay = new Set(draft.manifests.map(({ path }) => path))
-    const before = base?.manifests.map(({ path }) => path) ?? []
-    const gone = [...new Set([...before, ...draft.listed])].filter((path) => !stay.has(path))
-    if (base === null) return gone
-    if (this.#removed !== null) return [...gone, ...this.#removed]
-    // A Puffin file stays until none of its vectors is live.
-    const superseded = new Set(this.#planned?.superseded)
-    const puffins = new Set([...superseded].map(({ path }) => path))
-    if (puffins.size === 0) return gone
-    for (const vector of base.live?.vectors.values() ?? []) {
-      if (!superseded.has(vector)) puffins.delete(vector.path)
-    }
-    return [...gone, ...puffins]
-  }
-
-  /** @returns the live files after the swap; `null`: they are read when they are needed */
-  accept(
-    live: LiveFiles | null,
-    draft: SnapshotDraft,
-    cache: VectorCache,
-    created: boolean,
-  ): LiveFiles | null {
-    const emptied = created || this.#removed !== null
-    if (live === null && !emptied) return null
-    const next = emptied || live === null ? noLiveFiles() : live
-    for (const [fileId, file] of this.newFiles) next.dataFiles.set(fileId, file)
-    for (const vector of this.#planned?.superseded ?? []) {
-      next.vectors.delete(vector.dataFile)
-      cache.drop(vector)
-    }
-    for (const [dataFile, manifest] of this.#homes) {
-      const vector = next.vectors.get(dataFile)
-      if (vector !== undefined) next.vectors.set(dataFile, { ...vector, manifest })
-    }
-    for (const [index, vector] of this.#added.entries()) {
-      const { dataFile } = vector
-      const manifest = present(this.#homes.get(dataFile), 'a new vector is in a manifest')
-      const sequenceNumber = this.#sequenceNumber
-      const own = { snapshotId: this.#snapshotId, sequenceNumber, manifest, existing: null }
-      next.vectors.set(dataFile, { ...vector, ...own, fileSequenceNumber: sequenceNumber })
-      const blob = this.#planned?.blobs[index]?.blob
-      if (blob !== undefined) cache.put(vector, blob)
-    }
-    // Deletes of other kinds have moved to a manifest that is not noted here: read them anew.
-    const listed = new Set(draft.manifests.map(({ path }) => path))
-    const moved = [...next.otherDeletes.keys()].some((path) => !listed.has(path))
-    return moved ? null : next
   }
 }
 

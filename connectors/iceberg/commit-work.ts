@@ -26,6 +26,8 @@ export interface CommitWork {
   readonly schemas: readonly TableSchema[]
   readonly truncated: boolean
   readonly files: readonly DataFileRecord[]
+  /** Files that died before they could be committed: no snapshot ever names them. */
+  readonly stillborn: readonly DataFileRecord[]
   /** By file id, the union over writers and epochs. `disposeWork` frees them. */
   readonly deletes: ReadonlyMap<number, RoaringBitmap32>
   /** The snapshot shows the source as it was at the end of the last epoch. */
@@ -72,7 +74,38 @@ export async function gatherWork(
   }
   const last = present(epochs.at(-1), 'a commit has at least one epoch')
   const { snapshotId } = last.entry
-  return { table, epochs, snapshotId, schemas, truncated, files, deletes, cut: true }
+  const [alive, stillborn] = takeStillborn(files, deletes)
+  return {
+    table,
+    epochs,
+    snapshotId,
+    schemas,
+    truncated,
+    files: alive,
+    stillborn,
+    deletes,
+    cut: true,
+  }
+}
+
+/** A writer keeps no file that died in its epoch; other writers and later epochs may kill one. */
+function takeStillborn(
+  files: readonly DataFileRecord[],
+  deletes: Map<number, RoaringBitmap32>,
+): [alive: DataFileRecord[], stillborn: DataFileRecord[]] {
+  const alive: DataFileRecord[] = []
+  const stillborn: DataFileRecord[] = []
+  for (const file of files) {
+    const positions = deletes.get(file.fileId)
+    if (positions?.size !== file.rows) {
+      alive.push(file)
+      continue
+    }
+    stillborn.push(file)
+    deletes.delete(file.fileId)
+    positions.dispose()
+  }
+  return [alive, stillborn]
 }
 
 function uniteDeletes(
@@ -106,8 +139,8 @@ export function markingWork(
     committables: [],
   }
   const epochs = [{ intent: { ...claim, position, sourceTimeUs: 0n, tables: [entry] }, entry }]
-  const nothing = { schemas: [], truncated: false, files: [], deletes: new Map(), cut: false }
-  return { table, epochs, snapshotId, ...nothing }
+  const none = { schemas: [], truncated: false, files: [], stillborn: [], deletes: new Map() }
+  return { table, epochs, snapshotId, ...none, cut: false }
 }
 
 export function disposeWork(work: CommitWork): void {

@@ -1,6 +1,7 @@
-// Which manifests a snapshot rewrites: those whose deletion vectors are superseded, all of them at
-// a truncate, and small ones that have become many. Entries keep the sequence numbers and row ids
-// they have; a removed file is stated as removed once, in the snapshot that removes it.
+// Which manifests a snapshot rewrites: those whose deletion vectors are superseded or whose data
+// files are dead, all of them at a truncate, and small ones that have become many. Entries keep the
+// sequence numbers and row ids they have; a removed file is stated as removed once, in the snapshot
+// that removes it.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { dataFileRecord, decodeManifest, encodeAdded, encodeDeleted } from './manifest.ts'
@@ -12,7 +13,7 @@ import type { LakeFiles } from './lake-files.ts'
 import type { IcebergSchema } from './schema.ts'
 import type { CountedEntry, CountedExisting, ManifestEntries } from './snapshot-draft.ts'
 import type { SnapshotDraft } from './snapshot-draft.ts'
-import type { LiveFiles, VectorState } from './table-state.ts'
+import type { DataFileState, LiveFiles, VectorState } from './table-state.ts'
 
 /** Manifests of one size class become one when there are this many. */
 const MERGE_COUNT = 16
@@ -20,6 +21,9 @@ const MERGE_COUNT = 16
 const MERGE_FILES_MAX = 4096
 /** A rewritten delete manifest with fewer survivors is joined with the new one. */
 const FOLD_FILES_MAX = 1000
+/** Dead files leave a manifest of so few files at once; a larger one when they are this share. */
+const DROP_AT_ONCE_MAX = 32
+const DROP_SHARE_MIN = 1 / 8
 
 export function dataEntries(
   snapshotId: bigint,
@@ -83,27 +87,88 @@ async function liveEntries(files: LakeFiles, manifest: ManifestFile): Promise<Ma
   return entries.filter(({ status }) => status !== EntryStatus.deleted)
 }
 
+/** What becomes of the data manifests that a snapshot takes over. */
+export interface DataRewrite {
+  /** Manifests that are written again, joined. */
+  readonly manifests: readonly ManifestFile[]
+  /** Dead files that leave with them. */
+  readonly dropped: ReadonlyMap<number, DataFileState>
+}
+
 /**
- * Joins small data manifests, so that a commit a second does not leave 86,400 of them a day: sizes
- * grow by a factor of 16 from class to class, each file is moved a few times in its life.
+ * Chooses data manifests to write again. Small ones are joined, so that a commit a second does not
+ * leave 86,400 of them a day: sizes grow by a factor of 16 from class to class, each file is moved
+ * a few times in its life. Dead files leave a small manifest at once, and a large one when they are
+ * enough: writing 4,000 entries for each file that dies would take longer than all else.
+ *
+ * @param dead  files of manifests that are written, by file id
+ * @param merges  false while manifests of this commit are not written yet: they cannot be read
  */
-export async function mergeDataManifests(
+export function chooseData(
+  draft: SnapshotDraft,
+  dead: ReadonlyMap<number, DataFileState>,
+  merges: boolean,
+): DataRewrite {
+  const data = draft.kept.filter(({ content }) => content === 'data')
+  const deadIn = new Map<string, number>()
+  for (const { manifest } of dead.values()) {
+    deadIn.set(manifest, (deadIn.get(manifest) ?? 0) + 1)
+  }
+  const chosen = new Set(merges ? crowdedClass(data) : [])
+  for (const manifest of data) {
+    const count = deadIn.get(manifest.path) ?? 0
+    const files = liveFiles(manifest)
+    const leaves = files <= DROP_AT_ONCE_MAX || count >= files * DROP_SHARE_MIN
+    if (count > 0 && leaves && manifest.partitionSpecId === 0) chosen.add(manifest)
+  }
+  const manifests = [...chosen]
+  const paths = new Set(manifests.map(({ path }) => path))
+  const dropped = new Map([...dead].filter(([, { manifest }]) => paths.has(manifest)))
+  return { manifests, dropped }
+}
+
+/**
+ * Writes the chosen manifests again, without the files that leave.
+ *
+ * @returns the URI of the manifest that each of their other files is in
+ */
+export async function rewriteData(
   files: LakeFiles,
   draft: SnapshotDraft,
   snapshotId: bigint,
   schema: IcebergSchema,
-): Promise<void> {
-  const chosen = crowdedClass(draft.kept.filter(({ content }) => content === 'data'))
-  if (chosen.length === 0) return
-  const existing: CountedExisting[] = []
-  for (const manifest of chosen) {
+  { manifests, dropped }: DataRewrite,
+): Promise<Map<string, string>> {
+  const homes = new Map<string, string>()
+  const gone = new Set([...dropped.values()].map(({ path }) => path))
+  let existing: CountedExisting[] = []
+  let deleted: CountedEntry[] = []
+  let stay: string[] = []
+  const write = (): void => {
+    if (existing.length + deleted.length === 0) return
+    const entries = { content: 'data', added: [], existing, deleted } as const
+    const { path } = draft.writeManifest(snapshotId, schema, entries)
+    for (const file of stay) homes.set(file, path)
+    existing = []
+    deleted = []
+    stay = []
+  }
+  for (const manifest of manifests) {
+    if (existing.length + liveFiles(manifest) > MERGE_FILES_MAX) write()
     for (const entry of await liveEntries(files, manifest)) {
-      const { rows, sequenceNumber } = entry
-      existing.push({ encoded: encodeExisting(entry), rows, sequenceNumber })
+      const { rows, sequenceNumber, path } = entry
+      if (gone.has(path)) {
+        countRemoved(draft, entry)
+        deleted.push({ encoded: encodeDeleted(snapshotId, entry), rows })
+      } else {
+        existing.push({ encoded: encodeExisting(entry), rows, sequenceNumber })
+        stay.push(path)
+      }
     }
   }
-  draft.writeManifest(snapshotId, schema, { content: 'data', added: [], existing, deleted: [] })
-  draft.replace(new Set(chosen.map(({ path }) => path)))
+  write()
+  draft.replace(new Set(manifests.map(({ path }) => path)))
+  return homes
 }
 
 /** The smallest size class that is full; [] when none is. */

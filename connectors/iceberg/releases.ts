@@ -144,17 +144,16 @@ async function replacedBy(
   const live = new Set<string>()
   for (const content of ['data', 'deletes'] as const) {
     const manifests = after.filter((manifest) => manifest.content === content)
-    const removing = manifests.some(
-      ({ addedSnapshotId, deletedFiles }) =>
-        addedSnapshotId === snapshot.snapshotId && deletedFiles > 0,
-    )
+    const added = manifests.filter((manifest) => manifest.addedSnapshotId === snapshot.snapshotId)
     // Without removals nothing of this kind became free, and reading it would be for nothing.
-    if (removing) await sortEntries(files, snapshot, manifests, removed, live)
+    if (!added.some(({ deletedFiles }) => deletedFiles > 0)) continue
+    // A Puffin file whose one vector is removed may hold another one that lives, in any manifest.
+    const read = content === 'data' ? added : manifests
+    await sortEntries(files, snapshot, read, removed, live)
   }
   return [...gone, ...[...removed].filter((path) => !live.has(path))]
 }
 
-/** A Puffin file whose one vector is removed may hold another one that lives. */
 async function sortEntries(
   files: LakeFiles,
   { snapshotId }: Snapshot,

@@ -10,12 +10,15 @@ import type { EncodedEntry, ManifestEntry } from './manifest.ts'
 import { decodeManifestList, liveFiles, type ManifestFile } from './manifest-list.ts'
 import { ReleaseLog } from './releases.ts'
 import { parseTableMetadata, snapshotWithId, type TableMetadata } from './metadata.ts'
+import { isDead, isShared } from './vectors.ts'
 
 /** A data file that Millrace wrote. */
 export interface DataFileState {
   /** URI, spelled as in the manifest. */
   readonly path: string
   readonly rows: number
+  /** URI of the manifest that names it; it moves when manifests are joined. */
+  manifest: string
 }
 
 /** The deletion vector of a data file. */
@@ -44,6 +47,12 @@ export interface LiveFiles {
   readonly vectors: Map<string, VectorState>
   /** Delete files that are no deletion vectors, by URI of their manifest. */
   readonly otherDeletes: Map<string, ManifestEntry[]>
+  /** Of `dataFiles`: those that are dead and still there, since their manifest is large. */
+  readonly dead: Map<number, DataFileState>
+}
+
+export function noLiveFiles(): LiveFiles {
+  return { dataFiles: new Map(), vectors: new Map(), otherDeletes: new Map(), dead: new Map() }
 }
 
 export interface TableState {
@@ -91,13 +100,19 @@ async function readLiveFiles(
   files: LakeFiles,
   manifests: readonly ManifestFile[],
 ): Promise<LiveFiles> {
-  const live: LiveFiles = { dataFiles: new Map(), vectors: new Map(), otherDeletes: new Map() }
+  const live = noLiveFiles()
   for (const manifest of manifests) {
     if (liveFiles(manifest) === 0) continue
     const entries = decodeManifest(await files.read(manifest.path), manifest)
     for (const entry of entries) {
       if (entry.status !== EntryStatus.deleted) addEntry(live, manifest, entry)
     }
+  }
+  for (const vector of live.vectors.values()) {
+    const fileId = fileIdOf(vector.dataFile)
+    const file = fileId === null ? undefined : live.dataFiles.get(fileId)
+    if (fileId === null || file === undefined) continue
+    if (isDead(vector, file, isShared(vector))) live.dead.set(fileId, file)
   }
   return live
 }
@@ -106,7 +121,8 @@ function addEntry(live: LiveFiles, manifest: ManifestFile, entry: ManifestEntry)
   if (entry.content === FileContent.data) {
     // A file of another spec is not one that Millrace wrote, whatever its name.
     const fileId = manifest.partitionSpecId === 0 ? fileIdOf(entry.path) : null
-    if (fileId !== null) live.dataFiles.set(fileId, { path: entry.path, rows: entry.rows })
+    const { path, rows } = entry
+    if (fileId !== null) live.dataFiles.set(fileId, { path, rows, manifest: manifest.path })
     return
   }
   if (!isVector(entry)) {

@@ -1,12 +1,20 @@
 // Deletion vectors of a commit: for each touched data file the vector that it has now, united with
 // the positions of the intent. Only here are they made, so two writers that delete from one file,
 // or somebody else's delete in between, can never overwrite each other's positions.
+//
+// A file all of whose rows are deleted is dead, and may leave the table: a row is deleted once in
+// its life, when the index forgets it, so no position of the file comes again. That holds for what
+// our index has deleted. Of a row that somebody else deleted it knows nothing, and will delete it
+// again: a file with such rows stays, with a full vector, or the late position would find no file
+// and park the table. Which vectors have positions of others must outlast a restart, so their
+// Puffin files say so by their names.
 
 import type { RoaringBitmap32 } from 'roaring-wasm'
 import { assert } from '../../runtime/base/assert.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { PositionSet } from './deletion-vector.ts'
 import type { LakeFiles } from './lake-files.ts'
+import { isOwnFile } from './layout.ts'
 import type { VectorBlob } from './puffin.ts'
 import type { DataFileState, LiveFiles, VectorState } from './table-state.ts'
 
@@ -48,15 +56,41 @@ function keyOf({ path, offset }: { readonly path: string; readonly offset: numbe
   return `${path}#${offset}`
 }
 
-/** What a commit does to deletion vectors. */
-export interface VectorChanges {
-  readonly blobs: readonly VectorBlob[]
-  readonly superseded: readonly VectorState[]
+/** A deletion vector of this commit. */
+export interface NewBlob extends VectorBlob {
+  readonly fileId: number
+  readonly file: DataFileState
+  /** The vector that it takes the place of. */
+  readonly superseded: VectorState | null
+  /** Positions in it may be somebody else's. */
+  readonly shared: boolean
+}
+
+const SHARED_ENDING = '-shared-deletes.puffin'
+
+/** @returns the name of a Puffin file for vectors that are `shared` or not */
+export function puffinName(id: string, shared: boolean): string {
+  return shared ? `${id}${SHARED_ENDING}` : `${id}-deletes.puffin`
+}
+
+/** False when every position in the vector is one that our own index deleted. */
+export function isShared({ path }: { readonly path: string }): boolean {
+  return !isOwnFile(path) || path.endsWith(SHARED_ENDING)
+}
+
+/** True when no row of the file is left, and none of its positions will come again. */
+export function isDead(
+  vector: { readonly cardinality: number },
+  file: DataFileState,
+  shared: boolean,
+): boolean {
+  return vector.cardinality === file.rows && !shared
 }
 
 /**
  * @param newFiles  data files of this commit, by file id
  * @param deletes  positions by file id; not changed
+ * @returns a vector for each file that has more deleted rows now
  * @throws PipelineError TARGET_DIVERGED when a data file is no longer live
  */
 export async function planVectors(
@@ -66,15 +100,15 @@ export async function planVectors(
   live: LiveFiles,
   newFiles: ReadonlyMap<number, DataFileState>,
   deletes: ReadonlyMap<number, RoaringBitmap32>,
-): Promise<VectorChanges> {
+): Promise<NewBlob[]> {
   refuseOldPositionDeletes(table, live)
-  const touched: { file: DataFileState; positions: RoaringBitmap32 }[] = []
+  const touched: { fileId: number; file: DataFileState; positions: RoaringBitmap32 }[] = []
   for (const [fileId, positions] of deletes) {
     if (positions.isEmpty) continue
     const file = newFiles.get(fileId) ?? live.dataFiles.get(fileId)
     if (file === undefined) throw goneFile(table, fileId)
     assert(positions.maximum() < file.rows, 'a deleted position lies within its data file')
-    touched.push({ file, positions })
+    touched.push({ fileId, file, positions })
   }
   const current = touched.map(({ file }) => live.vectors.get(file.path) ?? null)
   const old = await readBlobs(
@@ -82,19 +116,17 @@ export async function planVectors(
     cache,
     current.filter((vector) => vector !== null),
   )
-  const blobs: VectorBlob[] = []
-  const superseded: VectorState[] = []
-  for (const [index, { file, positions }] of touched.entries()) {
-    const vector = current[index] ?? null
-    const blob = vector === null ? null : (old.get(keyOf(vector)) ?? null)
+  const blobs: NewBlob[] = []
+  for (const [index, { fileId, file, positions }] of touched.entries()) {
+    const superseded = current[index] ?? null
+    const blob = superseded === null ? null : (old.get(keyOf(superseded)) ?? null)
     const united = unite(file.path, blob, positions)
     // Somebody else may have deleted the same rows already.
-    if (united.cardinality > (vector?.cardinality ?? 0)) {
-      if (vector !== null) superseded.push(vector)
-      blobs.push({ dataFile: file.path, ...united })
-    }
+    if (united.cardinality <= (superseded?.cardinality ?? 0)) continue
+    const shared = superseded !== null && isShared(superseded)
+    blobs.push({ dataFile: file.path, ...united, fileId, file, superseded, shared })
   }
-  return { blobs, superseded }
+  return blobs
 }
 
 function unite(

@@ -1,6 +1,6 @@
 // The lake that the readers' test reads: appends, deletion vectors replaced several times (a large
-// blob before a small one), DDL inside an epoch with defaults, widening, truncate, expiry,
-// changelog.
+// blob before a small one), a file that loses its last row, DDL inside an epoch with defaults,
+// widening, truncate, expiry, changelog.
 
 import type { TableSchema } from '../../runtime/data/schema.ts'
 import type { Cell } from '../readers/canonical.ts'
@@ -97,6 +97,17 @@ async function upserts(lake: Lake): Promise<Expectation[]> {
     model.delete(deletes)
     model.expect(`vectors replaced, step ${step}`, commit!.snapshotId, columns)
   }
+  const last = new Map([
+    [files[1]!.fileId, [3, 4]],
+    [files[0]!.fileId, [1]],
+  ])
+  ;[commit] = await lake.commit(committer, { table, deletes: [last] })
+  model.delete(last)
+  model.expect('a file without rows left', commit!.snapshotId, columns)
+  const scanned = await lake.scan(table)
+  if (scanned.files.some(({ fileId }) => fileId === files[1]!.fileId)) {
+    throw new Error('the file without rows is still there')
+  }
   ;[commit] = await lake.commit(committer, { table, truncated: true })
   model.files.clear()
   model.expect('truncate', commit!.snapshotId, columns)
@@ -144,7 +155,10 @@ async function evolution(lake: Lake): Promise<Expectation[]> {
   model.expect('version 0', commit!.snapshotId, ['id', 'a'])
 
   const byV0 = [{ id: 3, a: 'three' }]
-  const byV1 = [{ id: 4, a: 'four', c: 44 }]
+  const byV1 = [
+    { id: 4, a: 'four', c: 44 },
+    { id: 5, a: 'fifth', c: 55 },
+  ]
   const byV5 = [{ id: 9_000_000_000, c: 'text', a: 'five' }]
   const files = [await lake.file(v0, byV0), await lake.file(v1, byV1), await lake.file(v5, byV5)]
   const deletes = new Map([
@@ -166,7 +180,7 @@ async function evolution(lake: Lake): Promise<Expectation[]> {
   // Intermediate snapshots hold what was written so far; the default shows in rows from before.
   for (const rows of [first, byV0]) for (const row of rows) Object.assign(row, { c: 5 })
   model.expect('version 1, with default', bySchema.get(1)!, ['id', 'a', 'c'])
-  for (const rows of [first, byV0]) for (const row of rows) Object.assign(row, { c: null })
+  for (const rows of [first, byV0, byV1]) for (const row of rows) Object.assign(row, { c: null })
   model.delete(deletes)
   model.files.set(files[2]!.fileId, byV5)
   model.expect('version 5, a new column of an old name', commit!.snapshotId, ['id', 'c', 'a'])

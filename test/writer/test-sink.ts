@@ -179,6 +179,10 @@ export class TestSink {
         positions.dispose()
       }
     }
+    // As the committer does: no position of a dead file may come after this.
+    for (const [fileId, { record, deleted }] of files) {
+      if (deleted.size === record.rows) files.delete(fileId)
+    }
   }
 
   private async saveCheckpoint(): Promise<void> {
