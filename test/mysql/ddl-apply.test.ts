@@ -211,3 +211,35 @@ test('TEXT(n) takes what the type that it stands for takes', () => {
   expect(parks('id int primary key, a text', 'ALTER TABLE t MODIFY a text(50)')).toMatch(/cut/)
   expect(parks('id int primary key, a text(50)', 'ALTER TABLE t MODIFY a text')).toBeNull()
 })
+
+test.each([
+  ['a varchar(5), g int as (length(a)) stored', 'CONVERT TO CHARACTER SET latin1'],
+  ['a varchar(5), g int as (length(a)) virtual', 'MODIFY a varchar(5) CHARACTER SET latin1'],
+  ["a varchar(5), g int as (a = 'X') virtual", 'MODIFY a varchar(5) COLLATE utf8mb4_bin'],
+  ["a enum('x','y'), g int as (a + 0) stored", "MODIFY a enum('y','x')"],
+  ['a datetime(3), g varchar(50) as (a) virtual', 'MODIFY a datetime(6)'],
+  ['a int unsigned, g varchar(9) as (a) virtual', 'MODIFY a int unsigned zerofill'],
+  ['a int zerofill, g varchar(9) as (a) virtual', 'MODIFY a bigint'],
+  ['a float, g varchar(9) as (a) stored', 'MODIFY a double'],
+])('a generated column of (%s) may be another after %s', (columns, action) => {
+  const table = `id int primary key, ${columns}`
+  expect(parks(table, `ALTER TABLE t ${action}`)).toMatch(/"g" is computed from others/)
+  expect(parks(table, `ALTER TABLE t ${action}, DROP g`)).toBeNull()
+})
+
+test.each([
+  'MODIFY a bigint',
+  'MODIFY a int NOT NULL COMMENT "x"',
+  'RENAME COLUMN g TO h, ADD b int DEFAULT 5',
+  'ALTER a SET DEFAULT 3',
+  'DEFAULT CHARACTER SET latin1',
+  'CONVERT TO CHARACTER SET utf8mb4',
+])('a generated column stays what it is after %s', (action) => {
+  const table = 'id int primary key, a int, g int as (a + 1) stored'
+  expect(parks(table, `ALTER TABLE t ${action}`)).toBeNull()
+})
+
+test('a column that is added as a generated one concerns no old row but by its value', () => {
+  const alter = 'ALTER TABLE t MODIFY a varchar(9) CHARACTER SET latin1, ADD g int AS (length(a))'
+  expect(applied('id int primary key, a varchar(5)', alter).kind).toBe('changed')
+})

@@ -7,7 +7,7 @@ import type { TypeOptions } from '../types.ts'
 import { convertedType } from './capacity.ts'
 import { keepsValues, type ValueModes } from './conversion.ts'
 import { defaultOf } from './default.ts'
-import { removesRows } from './rewrites.ts'
+import { keepsExpressions, removesRows } from './rewrites.ts'
 import { PRIMARY, type ColumnState, type KeyState, type TableState } from './state.ts'
 import type { AlterAction, ColumnDefinition, ColumnPlace, IndexDefinition } from './statement.ts'
 import type { TableDefinition } from './statement.ts'
@@ -108,6 +108,8 @@ class Draft {
   private unclear: string | null = null
   /** Why values may be others than the lake has. */
   private rewritten: string | null = null
+  /** An expression over other columns may have another value. */
+  private recomputed = false
   private columns: ColumnState[] = []
   private keys: KeyState[]
 
@@ -166,6 +168,7 @@ class Draft {
       else if (action.kind === 'change-column') this.move(action.from)
     }
     for (const { column, place } of this.placed) this.place(column, place)
+    this.checkGenerated()
     if (removesRows(actions)) this.rewritten ??= 'ALTER IGNORE removes rows that did not fit.'
     this.dropIndexes(actions)
     if (this.unclear !== null) return { kind: 'unmappable', reason: this.unclear, state: null }
@@ -217,6 +220,7 @@ class Draft {
     const value = this.defaults.get(fold(column.name)) ?? column.default
     const converts = this.converted && column.type.charset !== null
     const type = converts ? convertedType(column.type, this.charset) : column.type
+    this.recomputed ||= converts && !keepsExpressions(column.type, type)
     this.checkValues(column, { ...column, type })
     return { ...column, name, type, default: value }
   }
@@ -227,6 +231,7 @@ class Draft {
     const next = { ...defined, existing }
     // Expressions are not tracked, so this one may be another.
     if (next.generated !== null) this.rewritten ??= `Column "${column.name}" is computed anew.`
+    this.recomputed ||= !keepsExpressions(column.type, next.type)
     // What may have become NOT NULL has perhaps lost its nulls.
     const nullable = next.nullable && !impliesRequired(definition, this.context)
     this.checkValues(column, { ...next, nullable })
@@ -236,6 +241,15 @@ class Draft {
   private checkValues(from: ColumnState, to: ColumnState): void {
     const reason = keepsValues(from, to, this.context.strict, this.context)
     if (reason !== null) this.rewritten ??= `Column "${from.name}": ${reason}.`
+  }
+
+  private checkGenerated(): void {
+    if (!this.recomputed) return
+    const old = this.columns.find(
+      ({ generated, identity }) =>
+        generated !== null && this.state.columns.some((column) => column.identity === identity),
+    )
+    if (old !== undefined) this.rewritten ??= `Column "${old.name}" is computed from others that changed.`
   }
 
   /** A new primary key takes the nulls out of its columns. */

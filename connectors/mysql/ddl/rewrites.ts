@@ -1,6 +1,8 @@
 // Statements that change rows beyond the columns that they name, without row events.
 
-import { makeType } from '../types.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { makeType, type MysqlType } from '../types.ts'
+import { keepsRange } from './conversion.ts'
 import type { AlterAction } from './statement.ts'
 
 /**
@@ -31,4 +33,18 @@ function refuses(action: AlterAction): boolean {
 
 function isText(base: string): boolean {
   return makeType(base, { charset: 'utf8mb4' }).charset !== null
+}
+
+/**
+ * A generated column is computed anew from columns that changed. Its expression is not tracked, so
+ * any of them may be part of it.
+ *
+ * @returns true when no expression has another value over the column than before
+ */
+export function keepsExpressions(from: MysqlType, to: MysqlType): boolean {
+  // Its collation, which decides comparisons, is not tracked.
+  if (from.charset !== null || to.charset !== null) return false
+  // ZEROFILL is not told from UNSIGNED, and makes another text.
+  if (from.unsigned || to.unsigned) return false
+  return keepsRange(from, to) || isDeepStrictEqual(from, to)
 }
