@@ -17,8 +17,10 @@ import type { DataFileState, LiveFiles, VectorState } from './table-state.ts'
 
 /** Manifests of one size class become one when there are this many. */
 const MERGE_COUNT = 16
-/** Manifests with more live files than this are left alone. */
+/** The most files of a manifest that is made of others: it takes a tenth of a second to write. */
 const MERGE_FILES_MAX = 4096
+/** A merge of fewer manifests is not worth it. */
+const MERGE_COUNT_MIN = 4
 /** A rewritten delete manifest with fewer survivors is joined with the new one. */
 const FOLD_FILES_MAX = 1000
 /** Dead files leave a manifest of so few files at once; a larger one when they are this share. */
@@ -171,17 +173,27 @@ export async function rewriteData(
   return homes
 }
 
-/** The smallest size class that is full; [] when none is. */
+/** Of the smallest size class that is full what fits in one manifest; [] when there is none. */
 function crowdedClass(manifests: readonly ManifestFile[]): ManifestFile[] {
   const classes = new Map<number, ManifestFile[]>()
   for (const manifest of manifests) {
     const count = liveFiles(manifest)
-    if (manifest.partitionSpecId !== 0 || count > MERGE_FILES_MAX) continue
+    if (manifest.partitionSpecId !== 0 || count >= MERGE_FILES_MAX) continue
     const level = Math.floor(Math.log2(count) / Math.log2(MERGE_COUNT))
     classes.set(level, [...(classes.get(level) ?? []), manifest])
   }
   const levels = [...classes].toSorted(([left], [right]) => left - right)
-  return levels.find(([, members]) => members.length >= MERGE_COUNT)?.[1] ?? []
+  for (const [, members] of levels) {
+    const fitting = members.length < MERGE_COUNT ? [] : smallestOf(members)
+    if (fitting.length >= MERGE_COUNT_MIN) return fitting
+  }
+  return []
+}
+
+function smallestOf(manifests: readonly ManifestFile[]): ManifestFile[] {
+  const bySize = manifests.toSorted((left, right) => liveFiles(left) - liveFiles(right))
+  let files = 0
+  return bySize.filter((manifest) => (files += liveFiles(manifest)) <= MERGE_FILES_MAX)
 }
 
 /** A deletion vector of this commit, in its Puffin file. */

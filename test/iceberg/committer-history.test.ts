@@ -1,8 +1,12 @@
 // What a commit leaves behind: manifests that are merged, snapshots that expire, files that go.
 
 import { expect, test } from 'vitest'
+import type { DataFileRecord } from '../../connectors/iceberg/committable.ts'
+import { LakeFiles } from '../../connectors/iceberg/lake-files.ts'
+import { dataFilePath } from '../../connectors/iceberg/layout.ts'
+import { decodeManifestList } from '../../connectors/iceberg/manifest-list.ts'
 import { branchAt } from '../../connectors/iceberg/metadata.ts'
-import { filledLake, openLake, table } from './committer-fixture.ts'
+import { filledLake, openLake, table, target } from './committer-fixture.ts'
 import { checkInvariants } from './invariants.ts'
 import { foreignUpdate } from './foreign.ts'
 import { handClock, ORDERS } from './lake.ts'
@@ -106,6 +110,29 @@ test('small manifests are merged, and every file keeps its sequence number and r
   expect(Math.max(...created)).toBeGreaterThanOrEqual(2)
   expect(Math.max(...kept)).toBeLessThanOrEqual(34)
   expect(kept.at(-1)).toBeLessThan(24)
+})
+
+test('a joined manifest has at most 4,096 files, so that no commit writes more than that', async () => {
+  const lake = await openLake()
+  const committer = lake.committer()
+  await lake.commit(committer, { table, schemas: [ORDERS] })
+  const { metrics } = await lake.hollowFile(table, 0, 1)
+  const describe = (): DataFileRecord => {
+    const fileId = lake.nextFileId()
+    const path = dataFilePath(target, fileId, 'w0')
+    return { fileId, path, schemaVersion: 0, rows: 1, bytes: 100, metrics }
+  }
+  const joined: number[] = []
+  for (let epoch = 0; epoch < 34; epoch++) {
+    await lake.commit(committer, { table, files: Array.from({ length: 300 }, describe) })
+    const { metadata } = await lake.scan(table)
+    const head = metadata.snapshots.at(-1)!.manifestList!
+    const list = decodeManifestList(await new LakeFiles(lake.warehouse).read(head), head)
+    for (const { existingFiles } of list) if (existingFiles > 0) joined.push(existingFiles)
+  }
+  expect(Math.max(...joined)).toBeLessThanOrEqual(4096)
+  expect(Math.min(...joined)).toBeGreaterThan(3000)
+  expect((await lake.scan(table)).files).toHaveLength(34 * 300)
 })
 
 test('a tag that somebody sets keeps its snapshot and every file of it', async () => {
