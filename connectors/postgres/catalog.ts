@@ -30,6 +30,8 @@ export interface CatalogColumn {
    * where partitions disagree.
    */
   readonly missing: readonly string[]
+  /** Names the default of the column, and changes with it; `null`: there is none. */
+  readonly defaultId: string | null
   readonly comment: string | null
   /** Transaction that last changed the column's declaration. */
   readonly changedBy: string
@@ -83,6 +85,8 @@ SELECT c.oid::text AS oid, n.nspname AS namespace, c.relname AS name, c.relkind 
   (SELECT json_agg(json_build_object('attnum', a.attnum, 'name', a.attname,
       'type', a.atttypid::int8, 'modifier', a.atttypmod, 'notNull', a.attnotnull,
       'dropped', a.attisdropped, 'generated', a.attgenerated, 'changedBy', a.xmin::text,
+      'defaultId', (SELECT d.oid::text FROM pg_attrdef d
+        WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum),
       'missing', CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END,
       'comment', col_description(c.oid, a.attnum)) ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0) AS columns,

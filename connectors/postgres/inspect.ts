@@ -17,6 +17,7 @@ import { isCaptured, type PostgresOptions } from './options.ts'
 import {
   addTablesSql,
   createPublicationSql,
+  NO_PUBLICATION,
   qualified,
   readPublication,
   unpublishable,
@@ -25,7 +26,8 @@ import {
 } from './publication.ts'
 import { dropSlot, readServerFacts, readSlot, type ServerFacts } from './server.ts'
 import { openScan } from './scan.ts'
-import { keyOf } from './shape.ts'
+import { isInLog, keyOf } from './shape.ts'
+import { TableRegistry } from './tables.ts'
 import { mapType, typeName } from './types.ts'
 
 /** @returns an inspector that connects when it is first asked */
@@ -146,24 +148,25 @@ class PostgresInspector implements SourceInspector {
     if (identity !== null) findings.push(fail(key, identity.message, identityFix(table)))
     const membership = publication === null ? null : unusableMembership(publication, table)
     if (membership !== null) findings.push(fail(key, membership.message, null))
-    for (const { name, note } of describeColumns(table, types, options)) {
+    for (const { name, note } of describeColumns(table, types, options, publication)) {
       if (note.unsupported) findings.push(fail(key, `column "${name}": ${note.text}`, null))
     }
     return findings
   }
 
   async discover(): Promise<readonly DiscoveredTable[]> {
+    const { ask, options } = this
+    const { version } = await readServerFacts(ask)
     const { tables, types } = await this.captured()
-    const estimates = await estimateTables(
-      this.ask,
-      tables.map(({ oid }) => oid),
-    )
+    const publication = await readPublication(ask, options.publication, version)
+    const oids = tables.map(({ oid }) => oid)
+    const estimates = await estimateTables(ask, oids)
     return tables.map((table) => ({
       namespace: table.namespace,
       name: table.name,
       estimatedRows: estimates.get(table.oid) ?? null,
       key: keyNames(table),
-      columns: describeColumns(table, types, this.options).map((column) => ({
+      columns: describeColumns(table, types, options, publication).map((column) => ({
         name: column.name,
         sourceType: column.sourceType,
         nullable: column.nullable,
@@ -238,15 +241,19 @@ function describeColumns(
   table: CatalogTable,
   types: TypeCatalog,
   options: PostgresOptions,
+  publication: Publication | null,
 ): DescribedColumn[] {
-  const { namespace, name: tableName } = table
+  const { namespace, name: tableName, oid } = table
+  const registry = new TableRegistry(options, types, publication ?? NO_PUBLICATION)
+  const source = registry.shapeSource(oid)
   return table.columns.flatMap((column): DescribedColumn[] => {
     if (column.dropped || options.columnsExclude(namespace, tableName, column.name)) return []
     const { name, type, modifier } = column
     const sourceType = typeName(type, modifier, types.lookup)
     const nullable = !column.notNull
-    if (column.generated !== '') {
-      const note = { text: 'a generated column, which the log does not carry', unsupported: false }
+    if (!isInLog(column, source)) {
+      const what = column.generated === '' ? 'a column' : 'a generated column'
+      const note = { text: `${what}, which the log does not carry`, unsupported: false }
       return [{ name, sourceType, nullable, lakeType: null, note }]
     }
     const asText = options.columnsAsText(namespace, tableName, name)

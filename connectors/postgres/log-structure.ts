@@ -5,7 +5,7 @@ import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Order } from '../../runtime/data/position.ts'
 import { tableKey } from '../../runtime/data/schema.ts'
 import type { SourceContext } from '../../runtime/source.ts'
-import { loadTypes, readTables, type CatalogTable } from './catalog.ts'
+import { loadTypes, readTables, type CatalogColumn, type CatalogTable } from './catalog.ts'
 import type { LogParser } from './decode/log-parser.ts'
 import type { LogReaderParts } from './log.ts'
 import { LogTable } from './log-table.ts'
@@ -13,8 +13,8 @@ import { orderOfLsn } from './lsn.ts'
 import { laterTruncates } from './partitions.ts'
 import { matchColumns, type Relation } from './relation.ts'
 import { isInLog, shapeOfRelation, signatureOf } from './shape.ts'
-import type { TableShape } from './shape.ts'
-import type { KnownTable } from './state.ts'
+import type { ShapeSource, TableShape } from './shape.ts'
+import type { KnownTable, TableReading } from './state.ts'
 import type { Snapshot } from './snapshot.ts'
 import { nextXid, type Reading } from './structure.ts'
 import { silentChange } from './tables.ts'
@@ -261,15 +261,18 @@ export class LogStructure {
       const shape = shapeOfRelation(relation, attnums, table, before, source)
       const joinedAt = before === null ? await nextXid(ask) : before.joinedAt
       const latest = registry.knownOf(table, shape, before, joinedAt)
+      if (before === null) {
+        const reading = asOfRelation(latest.reading, attnums, table, source)
+        return { kind: 'known', table: { ...latest, reading }, before, silent: null }
+      }
       // Whether the table has left and come back since is for the next poll to find, by this.
-      const memberSince = before?.memberSince ?? latest.memberSince
-      const read = { ...latest, memberSince }
+      const read = { ...latest, memberSince: before.memberSince }
       // A catalog that is ahead of the log has files of a change that is still to come in the log:
       // taken down now, nothing would show then that the change wrote all rows anew. New files of a
       // partition may come from a TRUNCATE that the log is still to show: a poll knows that.
-      const waits = before !== null && (table.kind === 'p' || this.isAhead(shape, table, before))
+      const waits = table.kind === 'p' || this.isAhead(shape, table, before)
       const now = waits ? { ...read, reading: before.reading } : read
-      const silent = before === null ? null : silentChange(before, now, table, new Set())
+      const silent = silentChange(before, now, table, new Set())
       return { kind: 'known', table: now, before, silent }
     } catch (error) {
       return { kind: 'refused', key: tableKey(relation), error: asPipelineError(error) }
@@ -421,11 +424,25 @@ function goneTable(relation: Relation, before: KnownTable | null): CatalogTable 
       dropped: false,
       generated: '',
       missing: [],
+      defaultId: null,
       comment: source.columns.find((c) => c.identity === String(column.attnum))?.comment ?? null,
       changedBy: before.reading.columns.find((c) => c.attnum === column.attnum)?.changedBy ?? '',
     })),
     indexes: key.length === 0 ? [] : [{ primary: true, identity: true, key }],
   }
+}
+
+/** A column of the log that a relation lacks came later: at this place it is not there. */
+function asOfRelation(
+  reading: TableReading,
+  attnums: readonly number[],
+  table: CatalogTable,
+  source: ShapeSource,
+): TableReading {
+  const isLater = (column: CatalogColumn): boolean =>
+    isInLog(column, source) && !attnums.includes(column.attnum)
+  const later = new Set(table.columns.filter(isLater).map(({ attnum }) => attnum))
+  return { ...reading, columns: reading.columns.filter(({ attnum }) => !later.has(attnum)) }
 }
 
 function withNullable(shape: LogTable['shape'], attnum: number): LogTable['shape'] {

@@ -28,6 +28,16 @@ export interface Membership {
   readonly since: string
 }
 
+/** Before the first start there is none, and every column is carried. */
+export const NO_PUBLICATION: Publication = {
+  oid: '',
+  changedBy: '',
+  viaRoot: true,
+  publishes: { insert: true, update: true, delete: true, truncate: true },
+  generated: false,
+  members: new Map(),
+}
+
 /** @returns the publication; `null` when there is none of this name */
 export async function readPublication(
   ask: Ask,

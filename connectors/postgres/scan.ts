@@ -14,19 +14,9 @@ import type { ChunkPool } from './chunk-pool.ts'
 import { visibleEnd } from './log-end.ts'
 import { placeOf } from './lsn.ts'
 import { isCaptured, type PostgresOptions } from './options.ts'
-import { readPublication, type Publication } from './publication.ts'
+import { NO_PUBLICATION, readPublication } from './publication.ts'
 import { readServerFacts } from './server.ts'
 import { TableRegistry } from './tables.ts'
-
-/** Before the first start there is none, and every column is carried. */
-const NO_PUBLICATION: Publication = {
-  oid: '',
-  changedBy: '',
-  viaRoot: true,
-  publishes: { insert: true, update: true, delete: true, truncate: true },
-  generated: false,
-  members: new Map(),
-}
 
 /** @returns `null` when there is no such table, or it is not selected @throws TYPE_UNSUPPORTED */
 export async function openScan(

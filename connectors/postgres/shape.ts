@@ -45,8 +45,10 @@ export interface ShapeSource {
 
 /** True for columns that the log has. */
 export function isInLog(column: CatalogColumn, { generated, published }: ShapeSource): boolean {
-  if (column.generated === 'v' || (column.generated === 's' && !generated)) return false
-  return column.dropped || published === null || published.has(column.attnum)
+  if (column.generated === 'v') return false
+  // A list of columns that names a generated one carries it, whatever is published of others.
+  if (published === null) return column.generated === '' || generated
+  return column.dropped || published.has(column.attnum)
 }
 
 /**
@@ -110,7 +112,9 @@ function relationKey(
   const known = before?.source.key?.map(Number) ?? null
   if (identity === 'f') return keyOf({ ...table, identity }) ?? null
   if (flagged.length === 0) return null
-  const ordered = [...table.indexes.map(({ key }) => key), ...(known === null ? [] : [known])]
+  const named = identity === 'i' ? table.indexes.filter((index) => index.identity) : []
+  const candidates = [...named, ...table.indexes].map(({ key }) => key)
+  const ordered = known === null ? candidates : [...candidates, known]
   const same = ordered.find(
     (key) => key.length === flagged.length && key.every((attnum) => flagged.includes(attnum)),
   )
@@ -190,7 +194,8 @@ function buildShape(
 /**
  * What rows that are older than a column hold in it. A constant default stands in the catalog; a
  * volatile one was written into every row, which shows as new files. After any rewrite the catalog
- * no longer says which it was.
+ * no longer says which it was. A column that was there before and not carried (excluded, generated)
+ * has a value of its own in each row.
  */
 function existingValue(
   column: CatalogColumn | undefined,
@@ -200,6 +205,7 @@ function existingValue(
   table: CatalogTable,
 ): ExistingValue {
   if (column === undefined || column.dropped) return { kind: 'null' }
+  if (before !== null && wasLeftOut(column, before)) return { kind: 'unknown' }
   const [missing, other] = column.missing
   if (missing !== undefined) {
     const value = other === undefined ? literalOf(missing, type, wire) : null
@@ -207,6 +213,11 @@ function existingValue(
   }
   if (before === null || !wasRewritten(before.reading.files, table)) return { kind: 'null' }
   return { kind: 'unknown' }
+}
+
+function wasLeftOut({ attnum }: CatalogColumn, { reading, shape }: KnownTable): boolean {
+  const wasThere = reading.columns.some((column) => column.attnum === attnum)
+  return wasThere && !shape.source.columns.some(({ identity }) => identity === String(attnum))
 }
 
 function wasRewritten(files: string, table: CatalogTable): boolean {

@@ -49,6 +49,8 @@ export interface ColumnReading {
   readonly changedBy: string
   /** Older rows lack the column's default. */
   readonly missing: boolean
+  /** `CatalogColumn.defaultId`. */
+  readonly defaultId: string | null
 }
 
 export interface SavedState {

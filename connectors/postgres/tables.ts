@@ -3,7 +3,7 @@
 
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { tableKey } from '../../runtime/data/schema.ts'
-import { sameType } from '../../runtime/data/type.ts'
+import { formatType } from '../../runtime/data/type.ts'
 import { widens } from '../../runtime/data/evolution.ts'
 import type { CatalogTable, TypeCatalog } from './catalog.ts'
 import { isCaptured, type PostgresOptions } from './options.ts'
@@ -85,9 +85,10 @@ export class TableRegistry {
   private columnReadings(table: CatalogTable): readonly ColumnReading[] {
     return table.columns
       .filter(({ dropped }) => !dropped)
-      .map(({ attnum, name, notNull, changedBy, missing, type, modifier }) => {
+      .map(({ attnum, name, notNull, changedBy, missing, defaultId, type, modifier }) => {
         const mapping = mapType(type, modifier, this.types.lookup, false)
-        return { attnum, name, notNull, changedBy, missing: missing.length > 0, type: mapping.type }
+        const fill = { missing: missing.length > 0, defaultId }
+        return { attnum, name, notNull, changedBy, ...fill, type: mapping.type }
       })
   }
 }
@@ -101,8 +102,9 @@ export const NO_MEMBER = 'out'
  * ALTER TYPE ... USING and partition DDL write no rows into the log, but they leave the table with
  * other files. So do VACUUM FULL, CLUSTER and TRUNCATE, which change no value that the log does not
  * tell of; they leave the columns' declarations as they are. So: new files, and a column of the
- * same lake type that was declared anew. (VACUUM FULL also declares columns anew whose default was
- * not yet written into every row; the two cannot be told apart, and reading again is safe.)
+ * same lake type that was declared anew. VACUUM FULL also declares columns anew whose default was
+ * not yet written into every row, but leaves the default itself, which ALTER TYPE makes anew.
+ * (Where the column has lost its default the two cannot be told apart: reading again is safe.)
  *
  * A wider type of another column explains the new files. Then only a column that was declared anew
  * without any visible reason is suspicious.
@@ -132,7 +134,8 @@ export function silentChange(
     if (column.changedBy === after.changedBy || isWidened(column, after)) continue
     const redeclared = column.name !== after.name || column.notNull !== after.notNull
     const filled = column.missing && !after.missing
-    if (explained && (redeclared || filled)) continue
+    const kept = filled && after.defaultId !== null && column.defaultId === after.defaultId
+    if ((kept && !redeclared) || (explained && (redeclared || filled))) continue
     return new PipelineError('DDL_UNMAPPABLE', `table "${name}" was rewritten`, {
       detail:
         `The server wrote all rows anew after column "${after.name}" had been altered, ` +
@@ -142,8 +145,12 @@ export function silentChange(
   return null
 }
 
-/** The server writes all rows anew for these, and their values stay. */
+/**
+ * The server writes all rows anew for these, and their values stay. Not so where text becomes JSON,
+ * which has one name in the lake: jsonb has a text of its own for a value.
+ */
 function isWidened(before: ColumnReading, after: ColumnReading): boolean {
   if (before.type === null || after.type === null) return false
-  return !sameType(before.type, after.type) && widens(before.type, after.type)
+  const named = formatType(before.type) !== formatType(after.type)
+  return named && widens(before.type, after.type)
 }

@@ -54,6 +54,7 @@ function catalog(columns: readonly Column[]): CatalogColumn[] {
     dropped: droppedBy !== null,
     generated: '',
     missing: [],
+    defaultId: null,
     comment: null,
     changedBy: String(droppedBy ?? 0),
   }))
