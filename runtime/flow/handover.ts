@@ -121,8 +121,8 @@ export class HandOver {
   }
 
   /**
-   * The log goes on at another server, which need not have all that the chunks have shown (H7): rows
-   * that only the old one had would stay for ever. A repair removes what it does not confirm.
+   * The log goes on at another server, which need not have all that the chunks have shown (H7):
+   * rows that only the old one had would stay for ever. A repair removes what it does not confirm.
    */
   private isOfAnotherServer({ backfill }: TableRecord): boolean {
     const now = sourceEpochOf(this.output.processed().order)

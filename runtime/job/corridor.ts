@@ -18,7 +18,7 @@ import type { SourceBarrier } from './messages.ts'
 
 export class Corridor implements SourceContext, HandOverOutput {
   readonly tables = new Map<string, TableRecord>()
-  /** Tables that match the selector and could not be taken in: nothing is known of their columns. */
+  /** Tables that match the selector and could not be taken in: their columns are not known. */
   readonly refused = new Map<string, ErrorRecord>()
   /** Rows sent since the start of the process. */
   rowsSent = 0

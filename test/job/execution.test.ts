@@ -15,7 +15,7 @@ import { PipelineError, recordOf } from '../../runtime/base/errors.ts'
 import { CommitQueue } from '../../runtime/checkpoint/commit.ts'
 import type { EpochReport } from '../../runtime/checkpoint/coordinator.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
-import { Execution } from '../../runtime/job/execution.ts'
+import { Execution, type ExecutionOptions } from '../../runtime/job/execution.ts'
 import type { SourceCommand, SourceReport } from '../../runtime/job/messages.ts'
 import type { WriterReport } from '../../runtime/job/messages.ts'
 import type { WorkerPort } from '../../runtime/job/worker-port.ts'
@@ -51,71 +51,88 @@ interface SceneOptions {
   onEpoch?: (report: EpochReport) => Promise<void>
 }
 
+/** A source and a writer that answer each other, without threads. */
+class Threads {
+  private readonly answers: (epoch: number) => boolean
+  private readonly sourceListeners: ((report: SourceReport) => void)[] = []
+  private readonly writerListeners: ((report: WriterReport) => void)[] = []
+
+  constructor(answers: (epoch: number) => boolean) {
+    this.answers = answers
+  }
+
+  tell(report: SourceReport): void {
+    for (const listener of this.sourceListeners) listener(report)
+  }
+
+  source(): WorkerPort<SourceCommand, SourceReport> {
+    return {
+      send: (command) => this.take(command),
+      onReport: (listener) => void this.sourceListeners.push(listener),
+      terminate: async () => undefined,
+    }
+  }
+
+  writer(): WorkerPort<unknown, WriterReport> {
+    return {
+      send: () => undefined,
+      onReport: (listener) => {
+        this.writerListeners.push(listener)
+        queueMicrotask(() => listener({ kind: 'ready' }))
+      },
+      terminate: async () => undefined,
+    }
+  }
+
+  private take(command: SourceCommand): void {
+    if (command.kind === 'stop') this.tell({ kind: 'stopped' })
+    if (command.kind !== 'barrier' || !this.answers(command.epoch)) return
+    const { epoch } = command
+    const position = { split: 'log', order: BigInt(epoch), token: '' }
+    const checkpoint = { position, sourceTimeUs: 0n, state: 's'.repeat(10_000), tables: [] }
+    this.tell({ kind: 'barrier', epoch, checkpoint, schemas: [], counts: [], refused: [] })
+    const state = { data: null, files: [], nextFileId: 1 }
+    const prepared = { epoch, committables: [], state, counts: [], parked: [] }
+    for (const listener of this.writerListeners) listener({ kind: 'prepared', prepared })
+  }
+}
+
+const OPTIONS: ExecutionOptions = {
+  pipeline: 'shop',
+  timeline: 1,
+  fence: '1',
+  last: null,
+  intervalMs: 1,
+  repairs: { all: false, tables: [] },
+  parked: [],
+  task: {
+    startup: 'initial',
+    once: false,
+    backfillParallelism: 1,
+    chunkRows: 1,
+    keyed: true,
+    appends: false,
+    firstFieldId: 1,
+  },
+}
+
 function scene({ answers = () => true, store, clock = systemClock, onEpoch }: SceneOptions): Scene {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-execution-'))
   folders.push(folder)
   const state = localStore(folder)
-  const sourceListeners: ((report: SourceReport) => void)[] = []
-  const writerListeners: ((report: WriterReport) => void)[] = []
-  const tell = (report: SourceReport): void => {
-    for (const listener of sourceListeners) listener(report)
-  }
-  const source: WorkerPort<SourceCommand, SourceReport> = {
-    send: (command) => {
-      if (command.kind === 'stop') tell({ kind: 'stopped' })
-      if (command.kind !== 'barrier' || !answers(command.epoch)) return
-      const { epoch } = command
-      const position = { split: 'log', order: BigInt(epoch), token: '' }
-      const checkpoint = { position, sourceTimeUs: 0n, state: 's'.repeat(10_000), tables: [] }
-      tell({ kind: 'barrier', epoch, checkpoint, schemas: [], counts: [], refused: [] })
-      const state = { data: null, files: [], nextFileId: 1 }
-      const prepared = { epoch, committables: [], state, counts: [], parked: [] }
-      for (const listener of writerListeners) listener({ kind: 'prepared', prepared })
-    },
-    onReport: (listener) => void sourceListeners.push(listener),
-    terminate: async () => undefined,
-  }
-  const writer: WorkerPort<unknown, WriterReport> = {
-    send: () => undefined,
-    onReport: (listener) => {
-      writerListeners.push(listener)
-      queueMicrotask(() => listener({ kind: 'ready' }))
-    },
-    terminate: async () => undefined,
-  }
+  const threads = new Threads(answers)
   const commits = new CommitQueue(idle, { intents: [], lake: [] }, clock, {
     onRetry: () => undefined,
     onCommitted: () => undefined,
     onDiverged: () => undefined,
     onFatal: () => undefined,
   })
+  const checkpoints = new CheckpointStore(store === undefined ? state : store(state))
+  const [source, writers] = [threads.source(), [threads.writer()]]
   let epochs = 0
   const execution = new Execution(
-    {
-      source,
-      writers: [writer],
-      store: new CheckpointStore(store === undefined ? state : store(state)),
-      commits,
-      clock,
-    },
-    {
-      pipeline: 'shop',
-      timeline: 1,
-      fence: '1',
-      last: null,
-      intervalMs: 1,
-      repairs: { all: false, tables: [] },
-      parked: [],
-      task: {
-        startup: 'initial',
-        once: false,
-        backfillParallelism: 1,
-        chunkRows: 1,
-        keyed: true,
-        appends: false,
-        firstFieldId: 1,
-      },
-    },
+    { source, writers, store: checkpoints, commits, clock },
+    OPTIONS,
     {
       onEpoch: async (report) => {
         epochs++
@@ -129,7 +146,7 @@ function scene({ answers = () => true, store, clock = systemClock, onEpoch }: Sc
     get epochs() {
       return epochs
     },
-    tell,
+    tell: (report) => threads.tell(report),
   }
 }
 
