@@ -46,8 +46,8 @@ export interface SqliteCatalogOptions {
 const OPEN_BUSY_MS = 5000
 /** Longer than another engine's commit takes, as a rule; shorter than anybody would notice. */
 const BUSY_MS = 50
-/** Pauses between the attempts on a catalog that another process holds. */
-const PAUSES_MS = [50, 100, 200, 400, 800]
+/** Pauses between the attempts on a catalog that another process holds: five seconds in all. */
+const PAUSES_MS = [50, 100, 200, 400, 800, 1600, 1600]
 const SQLITE_BUSY = 5
 
 /** @returns the path in a `sqlite:////absolute/path` URI @throws PipelineError CONFIG_VALUE */
