@@ -181,6 +181,7 @@ class MysqlSource implements Source {
       throw new PipelineError('INTERNAL', 'the log is read from where it was opened')
     }
     const { options } = this
+    session.tracker.tellRefused(context)
     const output = new LogOutput(options.clock)
     const reader = new LogReader({
       ...session,
@@ -189,7 +190,7 @@ class MysqlSource implements Source {
       place: new LogPlace(session.token, session.position.order),
       output,
       routes: new RowRoutes(session.tracker, output, context),
-      statements: new Statements(options, session.tracker, context),
+      statements: new Statements(options, session.tracker, context, session.control),
       logEnd: async () => {
         const { file, offset } = await readLogEnd(session.control, session.facts)
         const rows = await session.control.query('SELECT @@global.gtid_binlog_pos AS gtids')
@@ -204,6 +205,13 @@ class MysqlSource implements Source {
 
   requestProgress(): void {
     this.reader?.requestProgress()
+  }
+
+  /** All structure is in the log. */
+  confirm(): void {}
+
+  confirmed(): boolean {
+    return true
   }
 
   async head(): Promise<Position> {

@@ -127,14 +127,20 @@ export interface MariadbGtidEvent extends EventHeader {
   readonly xid: string | null
 }
 
+/** Text as a client sent it. */
+export interface RawText {
+  readonly charset: string
+  readonly bytes: Uint8Array
+}
+
 /** A statement as text. Of BEGIN nothing but the text is read. */
 export interface QueryEvent extends EventHeader {
   readonly kind: 'query'
   /** Default database, `''` when none. */
   readonly database: string
   readonly text: string
-  /** False where the client's charset could not be converted: names inside may be wrong. */
-  readonly exact: boolean
+  /** Present where only the server can convert it: `text` is then right up to its ASCII part. */
+  readonly raw?: RawText
   readonly ansiQuotes: boolean
   readonly noBackslashEscapes: boolean
   /** Conversions that lose something made the statement fail. */

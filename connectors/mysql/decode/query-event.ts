@@ -5,7 +5,7 @@ import { decodeText } from './charset.ts'
 import { charsetOfCollation } from './collation.ts'
 import { inflateEvent } from './compressed.ts'
 import type { Cursor } from './cursor.ts'
-import type { EventHeader, QueryEvent } from './events.ts'
+import type { EventHeader, QueryEvent, RawText } from './events.ts'
 
 /** Codes of status variables; ascending in the event, so a reader stops at one it does not know. */
 const Status = {
@@ -82,7 +82,6 @@ const BEGIN = {
   kind: 'query',
   database: '',
   text: 'BEGIN',
-  exact: true,
   ansiQuotes: false,
   noBackslashEscapes: false,
   strict: false,
@@ -101,7 +100,7 @@ function readText(
   cursor: Cursor,
   compressed: boolean,
   charset: string,
-): { text: string; exact: boolean } {
+): { text: string; raw?: RawText } {
   let { bytes, at, end } = cursor
   if (compressed) {
     bytes = inflateEvent(bytes, at, end)
@@ -111,8 +110,10 @@ function readText(
   // Some statements come with the terminator of the C string that they were.
   while (end > at && bytes[end - 1] === 0) end--
   const text = decodeText(charset, bytes, at, end)
-  if (text !== null) return { text, exact: true }
-  return { text: decodeText('latin1', bytes, at, end) ?? '', exact: isAscii(bytes, at, end) }
+  if (text !== null) return { text }
+  const read = decodeText('latin1', bytes, at, end) ?? ''
+  if (isAscii(bytes, at, end)) return { text: read }
+  return { text: read, raw: { charset, bytes: bytes.slice(at, end) } }
 }
 
 function isAscii(bytes: Uint8Array, start: number, end: number): boolean {

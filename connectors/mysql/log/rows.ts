@@ -109,8 +109,9 @@ export class RowWriter {
     yield* this.follow(this.rows(group, event, from))
   }
 
-  private async *statement(group: Group, event: QueryEvent): Work {
+  private async *statement(group: Group, written: QueryEvent): Work {
     const { output, statements } = this.parts
+    const event = await statements.readable(written)
     const statement = parseStatement(event.text, this.statementOptions(event))
     if (!statements.concerns(statement, event)) return
     output.flush()

@@ -14,6 +14,8 @@ import type { QueryEvent } from '../decode/events.ts'
 import type { MysqlOptions } from '../options.ts'
 import { adoptShadow } from '../shadow.ts'
 import type { TableTracker } from '../tables.ts'
+import type { ControlConnection } from '../wire/connect.ts'
+import { convertText } from './text.ts'
 
 /** A statement's place and what its text means there. */
 interface Place {
@@ -43,16 +45,37 @@ export class Statements {
   private readonly options: MysqlOptions
   private readonly tracker: TableTracker
   private readonly context: SourceContext
+  private readonly control: ControlConnection
 
-  constructor(options: MysqlOptions, tracker: TableTracker, context: SourceContext) {
+  constructor(
+    options: MysqlOptions,
+    tracker: TableTracker,
+    context: SourceContext,
+    control: ControlConnection,
+  ) {
     this.options = options
     this.tracker = tracker
     this.context = context
+    this.control = control
+  }
+
+  /**
+   * Text in a charset that we do not convert is converted by the server that understood it. What it
+   * cannot convert stays as it is, and `raw` with it.
+   */
+  async readable(event: QueryEvent): Promise<QueryEvent> {
+    const { raw } = event
+    if (raw === undefined) return event
+    const text = await convertText(this.control, raw)
+    if (text === null) return event
+    const { raw: _, ...rest } = event
+    return { ...rest, text }
   }
 
   /** @returns false when the statement has nothing to do with captured tables */
   concerns(statement: Statement, event: QueryEvent): boolean {
-    const known = (table: TableName): boolean => this.tracker.concerns(this.fullName(table, event))
+    const known = (table: TableName): boolean =>
+      event.raw !== undefined || this.tracker.concerns(this.fullName(table, event))
     switch (statement.kind) {
       case 'create-table':
       case 'truncate':
@@ -83,6 +106,10 @@ export class Statements {
   /** Must be called with all rows handed out. */
   async run(statement: Statement, event: QueryEvent, order: Order): Promise<void> {
     const place = { event, order }
+    if (event.raw !== undefined) {
+      const reason = `A statement in ${event.raw.charset} cannot be read.`
+      return this.parkEach(this.tracker.names(), place, 'DDL_UNMAPPABLE', reason)
+    }
     switch (statement.kind) {
       case 'create-table':
         return this.create(statement, place)
@@ -284,15 +311,22 @@ export class Statements {
   /** @param tables  [] means every table */
   private async parkNamed(
     tables: readonly TableName[],
-    { event, order }: Place,
+    place: Place,
     error: 'LOG_STATEMENT' | 'DDL_UNMAPPABLE',
     reason: string,
   ): Promise<void> {
     const all = error === 'LOG_STATEMENT' && tables.length === 0
-    const keys = all
-      ? this.tracker.names()
-      : tables.map((name) => keyOf(this.fullName(name, event)))
-    for (const key of keys) {
+    const named = tables.map((name) => keyOf(this.fullName(name, place.event)))
+    return this.parkEach(all ? this.tracker.names() : named, place, error, reason)
+  }
+
+  private async parkEach(
+    tables: readonly string[],
+    { order }: Place,
+    error: 'LOG_STATEMENT' | 'DDL_UNMAPPABLE',
+    reason: string,
+  ): Promise<void> {
+    for (const key of tables) {
       const tracked = this.tracker.find(key)
       if (tracked === null || !tracked.announced || this.isEarly(key, order)) continue
       if (error === 'DDL_UNMAPPABLE') await this.parkTable(key, order, reason)
