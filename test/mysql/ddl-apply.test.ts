@@ -243,3 +243,47 @@ test('a column that is added as a generated one concerns no old row but by its v
   const alter = 'ALTER TABLE t MODIFY a varchar(9) CHARACTER SET latin1, ADD g int AS (length(a))'
   expect(applied('id int primary key, a varchar(5)', alter).kind).toBe('changed')
 })
+
+/** Names in their order after an ALTER of (id, a, b, c). */
+function order(alter: string): string {
+  const { state } = applied('id int primary key, a int, b int, c int', `ALTER TABLE t ${alter}`)
+  return state?.columns.map(({ name }) => name).join(' ') ?? 'unclear'
+}
+
+test.each([
+  ['ADD d int AFTER a, MODIFY a int FIRST', 'a id d b c'],
+  ['ADD d int AFTER a, MODIFY a int AFTER c', 'id d b c a'],
+  ['MODIFY b int AFTER a, MODIFY a int AFTER c', 'id b c a'],
+  ['MODIFY a int AFTER b, MODIFY b int AFTER a', 'id a b c'],
+  ['MODIFY a int AFTER c, MODIFY b int AFTER a', 'id c a b'],
+  ['ADD x int AFTER b, MODIFY b int FIRST, ADD y int AFTER b', 'b y id a x c'],
+  ['MODIFY c int AFTER b, MODIFY b int AFTER a, MODIFY a int AFTER id', 'id a b c'],
+  ['CHANGE a b int AFTER c, CHANGE b a int FIRST', 'a id c b'],
+  ['CHANGE a d int AFTER b, ADD a int AFTER c', 'id b d c a'],
+  ['DROP a, MODIFY b int FIRST, ADD a int AFTER b', 'b a id c'],
+])('%s: a column that moves keeps its place until its turn', (alter, names) => {
+  expect(order(alter)).toBe(names)
+})
+
+test('IF NOT EXISTS looks at the columns before the statement', () => {
+  expect(order('DROP IF EXISTS a, ADD IF NOT EXISTS a int DEFAULT 5')).toBe('id b c')
+  expect(order('ADD IF NOT EXISTS A int, ADD IF NOT EXISTS d int')).toBe('id a b c d')
+  expect(order('RENAME COLUMN a TO d, ADD IF NOT EXISTS a int')).toBe('id d b c')
+  expect(order('CHANGE a d int, ADD IF NOT EXISTS d int')).toBe('id d b c')
+  expect(order('ADD IF NOT EXISTS d int, ADD IF NOT EXISTS d int')).toBe('id a b c d')
+})
+
+test('a statement that would make two columns of one name shows that the table is another', () => {
+  expect(order('ADD a int')).toBe('unclear')
+  expect(order('ADD d int, ADD D int')).toBe('unclear')
+  expect(order('RENAME COLUMN b TO a')).toBe('unclear')
+  expect(order('RENAME COLUMN a TO b, RENAME COLUMN b TO a')).toBe('id b a c')
+  expect(order('DROP b, CHANGE a b int, ADD a int')).toBe('id b c a')
+})
+
+test('a column may be called period', () => {
+  const table = 'id int primary key, period int'
+  const { state } = applied(table, 'ALTER TABLE t DROP period')
+  expect(state?.columns.map(({ name }) => name)).toEqual(['id'])
+  expect(applied(table, 'ALTER TABLE t DROP PERIOD FOR SYSTEM_TIME').kind).toBe('changed')
+})

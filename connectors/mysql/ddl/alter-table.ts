@@ -90,7 +90,9 @@ function readDrop(tokens: TokenStream): AlterAction {
   if (tokens.accept('PRIMARY', 'KEY')) {
     return { kind: 'drop-index', name: PRIMARY_NAME, ifExists: false }
   }
-  if (tokens.accept('FOREIGN', 'KEY') || tokens.accept('CHECK') || tokens.accept('PERIOD')) {
+  // MySQL takes PERIOD for the name of a column.
+  const period = tokens.accept('PERIOD', 'FOR')
+  if (period || tokens.accept('FOREIGN', 'KEY') || tokens.accept('CHECK')) {
     return { kind: 'no-effect', what: 'DROP CONSTRAINT' }
   }
   if (tokens.accept('PARTITION')) return { kind: 'partition-rows', verb: 'DROP', with: null }

@@ -168,6 +168,7 @@ class Draft {
       else if (action.kind === 'change-column') this.move(action.from)
     }
     for (const { column, place } of this.placed) this.place(column, place)
+    this.checkNames()
     this.checkGenerated()
     if (removesRows(actions)) this.rewritten ??= 'ALTER IGNORE removes rows that did not fit.'
     this.dropIndexes(actions)
@@ -202,8 +203,11 @@ class Draft {
     if (this.dropped.has(name)) return
     const change = this.changes.find(({ from }) => fold(from) === name)
     const next = change === undefined ? this.kept(column) : this.changed(column, change.column)
-    if (change === undefined || change.place === null) this.columns.push(next)
-    else this.moving.set(name, { column: next, place: change.place })
+    // A column that moves keeps its place until its turn: others may be put behind it.
+    this.columns.push(next)
+    if (change !== undefined && change.place !== null) {
+      this.moving.set(name, { column: next, place: change.place })
+    }
   }
 
   private readonly moving = new Map<string, { column: ColumnState; place: ColumnPlace }>()
@@ -243,13 +247,23 @@ class Draft {
     if (reason !== null) this.rewritten ??= `Column "${from.name}": ${reason}.`
   }
 
+  /** The server accepted the statement, so the table is another than the one that we know. */
+  private checkNames(): void {
+    const names = new Set<string>()
+    for (const { name } of this.columns) {
+      if (names.has(fold(name))) this.fail(`The statement makes two columns "${name}"`)
+      names.add(fold(name))
+    }
+  }
+
   private checkGenerated(): void {
     if (!this.recomputed) return
     const old = this.columns.find(
       ({ generated, identity }) =>
         generated !== null && this.state.columns.some((column) => column.identity === identity),
     )
-    if (old !== undefined) this.rewritten ??= `Column "${old.name}" is computed from others that changed.`
+    if (old !== undefined)
+      this.rewritten ??= `Column "${old.name}" is computed from others that changed.`
   }
 
   /** A new primary key takes the nulls out of its columns. */
@@ -262,8 +276,10 @@ class Draft {
   }
 
   private add({ column, place, ifNotExists }: Extract<AlterAction, { kind: 'add-column' }>): void {
-    const there = this.find(column.name)
-    if (ifNotExists && there !== undefined && !this.dropped.has(fold(column.name))) return
+    const named = [...this.columns, ...this.placed.map((placed) => placed.column)]
+    const there = named.some(({ name }) => sameName(name, column.name))
+    // MariaDB looks for it among the columns before the statement, also when that drops it.
+    if (ifNotExists && (there || this.find(column.name) !== undefined)) return
     const identity = String(this.nextIdentity++)
     const state = columnState(column, identity, this.charset, this.context)
     const existing = defaultOf(state, this.context.types)
@@ -271,6 +287,7 @@ class Draft {
   }
 
   private place(column: ColumnState, place: ColumnPlace): void {
+    this.columns = this.columns.filter(({ identity }) => identity !== column.identity)
     if (place.at === 'last') {
       this.columns.push(column)
       return
