@@ -99,6 +99,12 @@ export interface Source {
    */
   requestProgress(): void
   /**
+   * Looks for changes of structure that the log does not carry. `confirmed` says, after the next
+   * Progress, whether all that were made before this call have been told.
+   */
+  confirm(): void
+  confirmed(): boolean
+  /**
    * The log end of the server now: `--once` reads up to here, `status` computes the lag from it.
    */
   head(): Promise<Position>

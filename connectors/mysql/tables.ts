@@ -26,7 +26,7 @@ export interface Tracked {
   /** The runtime has been told of it. */
   readonly announced: boolean
   /** Why it cannot be copied; its rows are counted. Only of tables that were never announced. */
-  readonly refusal: string | null
+  readonly refusal: PipelineError | null
 }
 
 /** As it lies in the checkpoint; orders as decimal text. */
@@ -86,7 +86,7 @@ export class TableTracker {
       if (!isCaptured(options, state.database, state.name)) continue
       const order = joinedAt === null ? null : BigInt(joinedAt)
       const tracked = { state, joinedAt: order, announced, refusal: null }
-      const refusal = announced ? null : this.refusalOf(this.sourceTable(state))
+      const refusal = announced ? null : this.refusalOf(state)
       this.tables.set(keyOf(state), { ...tracked, refusal })
     }
     for (const shadow of saved.shadows) this.shadows.set(keyOf(shadow.state), shadow)
@@ -234,7 +234,7 @@ export class TableTracker {
     const announced = (this.tables.get(key) ?? this.left.get(key))?.announced ?? false
     this.left.delete(key)
     const { table, unsupported } = this.sourceTable(state)
-    const refusal = this.refusalOf({ table, unsupported })
+    const refusal = this.refusalOf(state)
     this.saved = null
     if (refusal === null || announced) {
       this.tables.set(key, { state, joinedAt, announced: true, refusal: null })
@@ -243,7 +243,12 @@ export class TableTracker {
       return
     }
     this.tables.set(key, { state, joinedAt, announced: false, refusal })
-    this.options.log.warn('a new table cannot be copied', { table: key, reason: refusal })
+    context.park(key, refusal)
+  }
+
+  /** Says again of each start which tables are not copied, and why. */
+  tellRefused(context: SourceContext): void {
+    for (const [key, { refusal }] of this.tables) if (refusal !== null) context.park(key, refusal)
   }
 
   forget(table: string, order: Order, context: SourceContext): void {
@@ -251,7 +256,7 @@ export class TableTracker {
     if (tracked === undefined) return
     this.tables.delete(table)
     this.saved = null
-    if (tracked.announced) context.tableDropped(table, order)
+    if (isTold(tracked)) context.tableDropped(table, order)
   }
 
   /** The structure of a table or of a shadow, or of one that the running statement has moved. */
@@ -296,8 +301,8 @@ export class TableTracker {
 
   /** The statement has ended: names that nobody has taken are gone. */
   forgetLeft(order: Order, context: SourceContext): void {
-    for (const [table, { announced }] of this.left) {
-      if (announced) context.tableDropped(table, order)
+    for (const [table, tracked] of this.left) {
+      if (isTold(tracked)) context.tableDropped(table, order)
     }
     this.left.clear()
   }
@@ -331,24 +336,27 @@ export class TableTracker {
     return { structures, order: orderOf(sourceEpoch, fileNumber(place.file), place.offset) }
   }
 
-  private refusalOf({ table, unsupported }: Mapped): string | null {
-    const [first] = unsupported
-    if (first !== undefined) return `column ${first.name}: ${first.reason}`
-    return this.options.keyed && table.key === null ? 'the table has no key' : null
+  private refusalOf(state: TableState): PipelineError | null {
+    const { table, unsupported } = this.sourceTable(state)
+    const key = keyOf(state)
+    if (unsupported.length > 0) return unsupportedError(key, unsupported)
+    if (!this.options.keyed || table.key !== null) return null
+    return new PipelineError('TABLE_WITHOUT_KEY', `table "${key}" has no key`)
   }
 
   /** A table that is there from the start and cannot be copied stops the start. */
   private refuseUnsupported(tables: readonly string[]): void {
     for (const key of tables) {
       const state = this.structureOf(key)
-      if (state === null) continue
-      const { table, unsupported } = this.sourceTable(state)
-      if (unsupported.length > 0) throw unsupportedError(key, unsupported)
-      if (this.options.keyed && table.key === null) {
-        throw new PipelineError('TABLE_WITHOUT_KEY', `table "${key}" has no key`)
-      }
+      const refusal = state === null ? null : this.refusalOf(state)
+      if (refusal !== null) throw refusal
     }
   }
+}
+
+/** The runtime has heard of it: it was announced, or refused. */
+function isTold({ announced, refusal }: Tracked): boolean {
+  return announced || refusal !== null
 }
 
 function unsupportedError(table: string, columns: readonly UnsupportedColumn[]): PipelineError {

@@ -58,6 +58,10 @@ export class LogStructure {
   private readonly announced = new Set<number>()
   /** By table: the refusal that was told last, so that each is told once. */
   private readonly refusals = new Map<string, string>()
+  /** Polls that were begun, the last of them that is in effect, and the one that is waited for. */
+  private begun = 0
+  private inEffect = 0
+  private wanted = 0
 
   constructor(parts: LogReaderParts, context: SourceContext, wake: () => void) {
     this.parts = parts
@@ -74,12 +78,24 @@ export class LogStructure {
     this.pollAtMs = Number.NEGATIVE_INFINITY
   }
 
+  /** A poll that begins after this call shows all that was done before it. */
+  confirm(): void {
+    this.wanted = this.begun + 1
+    this.pollNow()
+  }
+
+  get confirmed(): boolean {
+    return this.inEffect >= this.wanted
+  }
+
   /** Starts a poll when one is due. @throws PipelineError that a poll has met */
   tick(nowMs: number): void {
     if (this.failure !== null) throw this.failure
     if (this.polling || this.pending !== null) return
-    if (nowMs - this.pollAtMs < this.parts.options.catalogPollMs) return
+    const dueMs = this.confirmed ? this.parts.options.catalogPollMs : CATALOG_RETRY_MS
+    if (nowMs - this.pollAtMs < dueMs) return
     this.polling = true
+    this.begun++
     this.pollAtMs = nowMs
     void this.poll()
   }
@@ -90,6 +106,7 @@ export class LogStructure {
     delivered.hold('all')
     try {
       this.pending = await poll.poll()
+      if (this.pending === null) this.inEffect = this.begun
       delivered.hold(this.pending === null ? null : this.pending.snapshot)
     } catch (error) {
       delivered.hold(null)
@@ -120,12 +137,17 @@ export class LogStructure {
     registry.publication = reading.publication
     const order = orderOfLsn(sourceEpoch, reading.lsn)
     const seen = new Set<number>()
+    let whole = true
     for (const table of reading.tables) {
       seen.add(table.oid)
-      if ((this.readAt.get(table.oid) ?? 0) > this.pendingSerial) this.parts.poll.forget()
-      else this.applyTable(table, reading, order)
+      if ((this.readAt.get(table.oid) ?? 0) > this.pendingSerial) {
+        this.parts.poll.forget()
+        whole = false
+      } else this.applyTable(table, reading, order)
     }
+    if (whole) this.inEffect = this.begun
     for (const [key, error] of reading.refused) this.refuse(key, error)
+    this.forgetRefusals(reading, order)
     for (const known of registry.all()) {
       const key = tableKey(known.shape.source)
       const { oid } = known.shape
@@ -171,6 +193,16 @@ export class LogStructure {
       this.refusals.delete(key)
     } catch (error) {
       this.refuse(key, asPipelineError(error))
+    }
+  }
+
+  /** Tables that could not be taken in and are gone. */
+  private forgetRefusals({ tables, refused }: Reading, order: Order): void {
+    const there = new Set([...tables.map(tableKey), ...refused.keys()])
+    for (const key of this.refusals.keys()) {
+      if (there.has(key)) continue
+      this.refusals.delete(key)
+      this.context.tableDropped(key, order)
     }
   }
 

@@ -78,6 +78,15 @@ export class LogReader {
     this.stream?.acknowledge(lsn)
   }
 
+  confirm(): void {
+    this.structure.confirm()
+    this.stream?.wire.wake()
+  }
+
+  get confirmed(): boolean {
+    return this.structure.confirmed
+  }
+
   /** Looks at the catalog as soon as possible. */
   pollNow(): void {
     this.structure.pollNow()

@@ -131,6 +131,14 @@ class PostgresSource implements Source {
     this.reader?.requestProgress()
   }
 
+  confirm(): void {
+    this.reader?.confirm()
+  }
+
+  confirmed(): boolean {
+    return this.reader?.confirmed ?? false
+  }
+
   async head(): Promise<Position> {
     const [row] = await this.ask('SELECT pg_current_wal_flush_lsn()::text AS lsn')
     return positionAt(this.ready.sourceEpoch, this.reachable(parseLsn(String(row?.['lsn']))))

@@ -5,9 +5,9 @@
 import { randomUuid, systemClock, type Clock } from '../base/clock.ts'
 import { errorCodes, PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
 import { CommitQueue } from '../checkpoint/commit.ts'
+import type { EpochReport } from '../checkpoint/coordinator.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
-import type { TableRecord } from '../flow/tables.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Committer, TableClaim, WriterState } from '../sink.ts'
 import { Execution, mayRetry, type ExecutionEnd } from './execution.ts'
@@ -321,8 +321,7 @@ class PipelineRun {
       {
         onEpoch: async (report) => {
           this.state.addEpoch(report, clock.nowMs())
-          this.announceParked(report.source.tables)
-          for (const { table, reason } of report.refused) this.announceTrouble(table, reason)
+          this.announceParked(report)
           if (report.bytes === 0) return
           const checkpoint = execution.lastCheckpoint()
           if (checkpoint !== null) await this.garbage.collect(checkpoint)
@@ -348,12 +347,13 @@ class PipelineRun {
   }
 
   /** A table that takes no more rows is said once, and again when it is parked anew. */
-  private announceParked(tables: readonly TableRecord[]): void {
-    for (const { schema, phase, reason } of tables) {
-      const { table } = schema
-      if (phase !== 'parked') this.parked.delete(table)
-      if (phase === 'parked' && reason !== null) this.announceTrouble(table, reason)
+  private announceParked({ source, refused }: EpochReport): void {
+    const now = new Map(refused.map(({ table, reason }) => [table, reason]))
+    for (const { schema, phase, reason } of source.tables) {
+      if (phase === 'parked' && reason !== null) now.set(schema.table, reason)
     }
+    for (const table of this.parked.keys()) if (!now.has(table)) this.parked.delete(table)
+    for (const [table, reason] of now) this.announceTrouble(table, reason)
   }
 
   private announceTrouble(table: string, reason: ErrorRecord): void {

@@ -37,6 +37,8 @@ export class SourceTask {
   private target: Order | null = null
   private headOrder: Order | null = null
   private finished = false
+  /** The source has been asked for what the log does not carry. */
+  private confirming = false
 
   constructor(
     source: Source,
@@ -203,6 +205,10 @@ export class SourceTask {
   private checkFinished(): void {
     if (this.finished || this.target === null) return
     if (this.corridor.processed().order < this.target || !this.handOver.finished()) return
+    // A table that was created before the start, and has no rows in the log, belongs to it as well.
+    if (!this.confirming) this.source.confirm()
+    this.confirming = true
+    if (!this.source.confirmed()) return
     this.finished = true
     // A short run may end before the timer has told anybody what tables there are.
     this.tellProgress()
