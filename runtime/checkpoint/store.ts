@@ -14,6 +14,11 @@ import { PendingIntent } from './pending-intent.ts'
 
 const FOLDER = 'checkpoints'
 const COPIES = ['a', 'b'] as const
+/** File ids that lost checkpoints cannot have used up: an id belongs to one file for ever. */
+const FILE_IDS_LOST = 2 ** 24
+const NOTHING_LEFT =
+  'Restore the state folder from a backup. Without one, remove it and drop the lake tables: the ' +
+  'next `millrace run FILE` fills them anew.'
 /** What the other copy can stand in for. */
 const BAD_COPY = new Set<ErrorName>(['CHECKPOINT_CORRUPT', 'STORAGE_FAILED'])
 /** Checkpoints that are kept, the newest included, unless the configuration says another number. */
@@ -113,7 +118,7 @@ export class CheckpointStore {
     for (let epoch = epochs.pop(); epoch !== undefined; epoch = epochs.pop()) {
       const copies = await this.readCopies(epoch)
       const valid = copies.find(({ checkpoint }) => checkpoint !== null)?.checkpoint ?? null
-      if (valid === null) refuseUnlessTorn(epoch, copies)
+      if (valid === null) await this.refuseUnlessTorn(epoch, copies)
       for (const { path, error } of copies) {
         if (error === null) continue
         if (error.error === 'CHECKPOINT_CORRUPT') await this.moveAside(path)
@@ -124,6 +129,27 @@ export class CheckpointStore {
       return this.resolve(valid)
     }
     return null
+  }
+
+  /**
+   * What a run begins with that reads every table again: the newest checkpoint that is valid, and
+   * nothing of it that could be damaged elsewhere. Intents and the writers' state would be void.
+   *
+   * The position of a lost checkpoint may have been acknowledged, so only such a run may use an
+   * older one. It goes on behind the epochs and the file ids that were lost.
+   *
+   * @returns `null` when there has never been one
+   * @throws PipelineError CHECKPOINT_CORRUPT when none is valid
+   */
+  async loadForResync(): Promise<Checkpoint | null> {
+    const epoch = (await this.epochs()).at(-1)
+    const found = await this.peekNewest()
+    if (epoch === undefined) return null
+    if (found === null) throw damaged(epoch, NOTHING_LEFT)
+    const { intent: _, older: __, ...parts } = found
+    const nextFileId = found.nextFileId + (found.epoch < epoch ? FILE_IDS_LOST : 0)
+    const nothing = { intents: [], waiting: {}, cancelled: {}, writers: [], held: {} }
+    return { ...parts, ...nothing, epoch, nextFileId }
   }
 
   /**
@@ -143,6 +169,34 @@ export class CheckpointStore {
     return null
   }
 
+  /**
+   * The checkpoints that `prune` would leave, oldest first, without those that are damaged.
+   *
+   * @throws PipelineError STORAGE_FAILED when it cannot be told what they name
+   */
+  async peekKept(): Promise<readonly Checkpoint[]> {
+    const kept: Checkpoint[] = []
+    for (const epoch of (await this.epochs()).slice(-this.kept)) {
+      const copies = await this.readCopies(epoch)
+      const valid = copies.find(({ checkpoint }) => checkpoint !== null)?.checkpoint ?? null
+      const unreadable = copies.find(({ error }) => error?.error === 'STORAGE_FAILED')
+      if (valid === null && unreadable?.error) throw unreadable.error
+      if (valid !== null) kept.push(await this.resolveUndamaged(valid))
+    }
+    return kept
+  }
+
+  /** With a damaged intent, nothing can begin from the checkpoint but a resync without intents. */
+  private async resolveUndamaged(record: CheckpointRecord): Promise<Checkpoint> {
+    try {
+      return await this.resolve(record)
+    } catch (error) {
+      const isDamaged = error instanceof PipelineError && error.error === 'CHECKPOINT_CORRUPT'
+      if (!isDamaged) throw error
+      return this.resolve({ ...record, older: null })
+    }
+  }
+
   /** Deletes what is older than the kept ones. @returns the kept checkpoints' epochs */
   async prune(): Promise<readonly number[]> {
     const epochs = await this.epochs()
@@ -151,6 +205,15 @@ export class CheckpointStore {
       for (const copy of COPIES) await this.state.delete(pathOf(epoch, copy))
     }
     return epochs.slice(-this.kept)
+  }
+
+  /** Of the copies of one epoch, none of which is valid. */
+  private async refuseUnlessTorn(epoch: number, copies: readonly Copy[]): Promise<void> {
+    const unreadable = copies.find(({ error }) => error?.error === 'STORAGE_FAILED')
+    if (unreadable?.error) throw unreadable.error
+    if (copies.length < COPIES.length) return
+    const older = await this.peekNewest()
+    throw older === null ? damaged(epoch, NOTHING_LEFT) : damaged(epoch)
   }
 
   private async readCopies(epoch: number): Promise<readonly Copy[]> {
@@ -183,14 +246,14 @@ export class CheckpointStore {
   }
 }
 
-/** Of the copies of one epoch, none of which is valid. */
-function refuseUnlessTorn(epoch: number, copies: readonly Copy[]): void {
-  const unreadable = copies.find(({ error }) => error?.error === 'STORAGE_FAILED')
-  if (unreadable?.error) throw unreadable.error
-  if (copies.length < COPIES.length) return
-  throw new PipelineError('CHECKPOINT_CORRUPT', `both copies of checkpoint ${epoch} are damaged`, {
-    detail: 'Nothing was lost in the lake; it stands at its last commit.',
-  })
+function damaged(epoch: number, hint?: string): PipelineError {
+  const detail = 'Nothing was lost in the lake; it stands at its last commit.'
+  const more = hint === undefined ? { detail } : { detail, hint }
+  return new PipelineError(
+    'CHECKPOINT_CORRUPT',
+    `both copies of checkpoint ${epoch} are damaged`,
+    more,
+  )
 }
 
 function pathOf(epoch: number, copy: (typeof COPIES)[number]): string {

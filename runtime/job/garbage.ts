@@ -24,7 +24,7 @@ export class StateGarbage {
   private readonly state: ObjectStore
   private readonly store: CheckpointStore
   /** Files by kept checkpoint, oldest first. */
-  private readonly kept: { readonly epoch: number; readonly files: ReadonlySet<string> }[] = []
+  private kept: { readonly epoch: number; readonly files: ReadonlySet<string> }[] = []
 
   constructor(state: ObjectStore, store: CheckpointStore) {
     this.state = state
@@ -32,18 +32,45 @@ export class StateGarbage {
   }
 
   /**
-   * At the start, under the lock: removes what a crash left. Only the newest checkpoint will ever
-   * be loaded by this process, so nothing else has to be kept.
+   * At the start, under the lock: removes what a crash left. What only an older checkpoint names
+   * stays as long as that is kept: it would be of no use without.
+   *
+   * @throws PipelineError STORAGE_FAILED
    */
-  async sweep(newest: Checkpoint | null): Promise<void> {
-    const needed = newest === null ? new Set<string>() : filesOf(newest)
+  async sweep(): Promise<void> {
     await this.state.removeUnfinished('')
+    await this.readKept()
+    for (const folder of STATE_FILE_FOLDERS) {
+      for (const path of await this.state.list(folder)) await this.deleteUnnamed(path)
+    }
+  }
+
+  private async readKept(): Promise<void> {
+    const kept = await this.store.peekKept()
+    this.kept = kept.map((checkpoint) => ({
+      epoch: checkpoint.epoch,
+      files: filesOf(checkpoint),
+    }))
+  }
+
+  /**
+   * After an attempt that failed: removes what its writers wrote for no checkpoint. Of other files
+   * nobody knows here whose they are.
+   *
+   * @throws PipelineError STORAGE_FAILED
+   */
+  async sweepAttempt(fileSuffix: string): Promise<void> {
+    // The attempt may have ended between a checkpoint and `collect`.
+    await this.readKept()
     for (const folder of STATE_FILE_FOLDERS) {
       for (const path of await this.state.list(folder)) {
-        if (!needed.has(path)) await this.state.delete(path)
+        if (path.startsWith(`${folder}/${fileSuffix}_`)) await this.deleteUnnamed(path)
       }
     }
-    if (newest !== null) this.kept.push({ epoch: newest.epoch, files: needed })
+  }
+
+  private async deleteUnnamed(path: string): Promise<void> {
+    if (!this.kept.some(({ files }) => files.has(path))) await this.state.delete(path)
   }
 
   /** After a checkpoint is durable. */
@@ -52,9 +79,7 @@ export class StateGarbage {
     this.kept.push({ epoch: checkpoint.epoch, files: filesOf(checkpoint) })
     while (this.kept.length > this.store.kept) {
       const dropped = this.kept.shift()
-      for (const path of dropped?.files ?? []) {
-        if (!this.kept.some(({ files }) => files.has(path))) await this.state.delete(path)
-      }
+      for (const path of dropped?.files ?? []) await this.deleteUnnamed(path)
     }
     await this.store.prune()
   }

@@ -30,6 +30,11 @@ export class RepairRequests {
     this.state = state
   }
 
+  /** True when every table is to be read again. */
+  async wantsAll(): Promise<boolean> {
+    return (await readRequests(this.state)).some(({ tables }) => tables === null)
+  }
+
   /**
    * At the start of an attempt, before anything is committed: every requested table is adopted, for
    * an intent that cannot be committed may be what the request is about.

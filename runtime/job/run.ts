@@ -99,6 +99,8 @@ class PipelineRun {
   /** Tables that are parked, as of the last epoch. */
   private readonly parked = new Map<string, ErrorRecord>()
   private polling = false
+  /** Of the last attempt. */
+  private fileSuffix = ''
 
   constructor(
     parts: PipelineParts,
@@ -143,13 +145,14 @@ class PipelineRun {
   }
 
   private async attempts(): Promise<ExecutionEnd> {
-    const first = await this.store.loadNewest()
-    await this.garbage.sweep(first)
-    for (let failures = 0; ;) {
-      const before = await this.store.loadNewest()
+    let last = await this.load()
+    const first = await this.store.peekNewest()
+    await this.garbage.sweep()
+    for (let failures = 0; ; last = await this.load()) {
+      const before = await this.store.peekNewest()
       this.requireOurs(before, first)
       try {
-        const end = await this.attempt(before)
+        const end = await this.attempt(last)
         if (end !== 'restart') return end
         failures = 0
       } catch (error) {
@@ -162,10 +165,21 @@ class PipelineRun {
         // What a new attempt would mend, the next start mends as well.
         if (this.stopping.signal.aborted && mayRetry(error)) return this.stoppedBy(error)
         if (this.stopping.signal.aborted || !this.shouldRetry(error, failures)) throw error
+        // What stays is found by the next start.
+        await this.garbage.sweepAttempt(this.fileSuffix).catch(() => undefined)
         await this.backOff(error, failures)
         if (this.stopping.signal.aborted) return 'stopped'
       }
     }
+  }
+
+  /**
+   * @returns what the next attempt begins with. Where all tables are read again, damage that made
+   *          somebody ask for it must not be in the way
+   */
+  private async load(): Promise<Checkpoint | null> {
+    if (await this.requests.wantsAll()) return this.store.loadForResync()
+    return this.store.loadNewest()
   }
 
   /**
@@ -336,7 +350,8 @@ class PipelineRun {
 
   private writerPlans(last: Checkpoint | null): WriterPlan[] {
     const { parallelism } = this.parts
-    const fileSuffix = randomUuid().replaceAll('-', '').slice(0, 16)
+    this.fileSuffix = randomUuid().replaceAll('-', '').slice(0, 16)
+    const { fileSuffix } = this
     return Array.from({ length: parallelism }, (_, index) => ({
       index,
       count: parallelism,

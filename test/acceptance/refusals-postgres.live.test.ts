@@ -1,7 +1,7 @@
 // What a PostgreSQL source, its slot, the state folder and the lake can do to a pipeline that it
 // must not go on from: each is a typed error with the command that repairs it, and the repair
 // works.
-import { readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, expect, test } from 'vitest'
@@ -325,7 +325,31 @@ refuses('a checkpoint with one torn copy is used, with two it is refused', async
   await pipeline.once()
   await expectEqual(at)
   for (const name of await newest()) await truncate(join(folder, name), 100)
-  await expectRefused(pipeline, 'CHECKPOINT_CORRUPT', ['checkpoint'])
+  await sql("DELETE FROM orders WHERE id < 10; UPDATE orders SET v = 'unseen' WHERE id = 50")
+  await expectRefused(pipeline, 'CHECKPOINT_CORRUPT', ['checkpoint', 'resync'])
+  await repairAll(pipeline)
+  await expectEqual(at)
+  await sql("UPDATE orders SET v = 'later' WHERE id > 90")
+  await pipeline.once()
+  await expectEqual(at)
+})
+
+refuses('a damaged file of the key index is refused, and resync --all repairs', async (at) => {
+  const { pipeline, sql } = at
+  await pipeline.once()
+  const folder = join(pipeline.state, 'index')
+  for (const name of await readdir(folder)) {
+    const bytes = await readFile(join(folder, name))
+    bytes[bytes.length >> 1]! ^= 0x10
+    await writeFile(join(folder, name), bytes)
+  }
+  await sql("DELETE FROM orders WHERE id < 10; UPDATE orders SET v = 'unseen' WHERE id = 50")
+  await expectRefused(pipeline, 'CHECKPOINT_CORRUPT', ['index/', 'resync'])
+  await repairAll(pipeline)
+  await expectEqual(at)
+  await sql("UPDATE orders SET v = 'later' WHERE id > 90")
+  await pipeline.once()
+  await expectEqual(at)
 })
 
 refuses('a lake table that somebody dropped is not written to', async (at) => {

@@ -136,7 +136,7 @@ test('a checkpoint has the same size after a thousand epochs that wait', async (
   expect(ours[499]!.tables[3]!.committables).toMatchObject([{ deletes: deletesOf(500) }])
 
   // Three checkpoints later nothing is left of them.
-  await second.garbage.sweep(last)
+  await second.garbage.sweep()
   for (let epoch = 1; epoch <= 4; epoch++) {
     await second.epoch()
     await second.commits.drain(1000)
@@ -176,7 +176,7 @@ test('a crash between an intent and its checkpoint leaves a file that the next s
   expect(last?.intents.map(({ epoch }) => epoch)).toEqual([1, 2, 3])
   const outage = new Outage()
   const second = new Run(state, outage, last)
-  await second.garbage.sweep(last)
+  await second.garbage.sweep()
   expect(await named(state, 'intents')).toEqual(before)
   expect(await named(state, 'epochs')).toEqual([1, 2, 3].map(deletesOf))
   await second.epoch()

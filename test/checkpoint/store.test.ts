@@ -84,7 +84,10 @@ test('two damaged copies of the newest checkpoint stop, since it may have been a
   await store.save(checkpoint(1))
   await store.save(checkpoint(2))
   for (const copy of ['a', 'b'] as const) await writeFile(path(folder, 2, copy), 'torn')
-  await expect(store.loadNewest()).rejects.toMatchObject({ error: 'CHECKPOINT_CORRUPT' })
+  await expect(store.loadNewest()).rejects.toMatchObject({
+    error: 'CHECKPOINT_CORRUPT',
+    hint: expect.stringContaining('resync FILE --all') as string,
+  })
 })
 
 /** A disk that fails to read paths that end so. */
@@ -127,6 +130,34 @@ test('a copy that the disk cannot read may be the valid one, so no older one is 
   await rm(path(folder, 2, 'a'))
   await expect(other.loadNewest()).rejects.toMatchObject({ error: 'STORAGE_FAILED' })
   expect((await store.loadNewest())?.epoch).toBe(2)
+})
+
+test('a resync of everything begins with the newest valid checkpoint, above what was lost', async () => {
+  const { folder, store } = await newStore()
+  expect(await store.loadForResync()).toBeNull()
+  const parts = { ...checkpoint(1), held: { a: 1 }, waiting: { a: 1 }, cancelled: { a: 1 } }
+  await store.save(parts)
+  expect(await store.loadForResync()).toMatchObject({ epoch: 1, nextFileId: 1 })
+  await store.save({ ...parts, epoch: 2 })
+  for (const copy of ['a', 'b'] as const) await writeFile(path(folder, 2, copy), 'torn')
+  const found = (await store.loadForResync())!
+  const nothing = { writers: [], intents: [], held: {}, waiting: {}, cancelled: {} }
+  expect(found).toMatchObject({ epoch: 2, source: parts.source, ...nothing })
+  expect(found.nextFileId).toBeGreaterThan(1_000_000)
+  // Its next epoch can be saved, and is what comes after it.
+  await store.save({ ...parts, epoch: 3 })
+  expect((await store.loadNewest())?.epoch).toBe(3)
+})
+
+test('without a valid checkpoint no command is promised to repair', async () => {
+  const { folder, store } = await newStore()
+  await store.save(checkpoint(1))
+  for (const copy of ['a', 'b'] as const) await writeFile(path(folder, 1, copy), 'torn')
+  for (const load of [() => store.loadNewest(), () => store.loadForResync()]) {
+    const error = await load().catch((caught: unknown) => caught)
+    expect(error).toMatchObject({ error: 'CHECKPOINT_CORRUPT' })
+    expect((error as PipelineError).hint).not.toContain('resync')
+  }
 })
 
 test('a checkpoint is never replaced: the second writer of an epoch is fenced', async () => {

@@ -310,6 +310,35 @@ test('an epoch over 2,000 tables writes one object, and one without changes none
   expect(store.objects.size).toBe(1)
 })
 
+test('a state file that is cut or missing is damage, not a failing disk', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-index-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  for (const store of [memoryStore(), localStore(folder)]) {
+    let index = await open(store, 20_000, null)
+    let last: IndexCheckpoint | null = null
+    const keys = Array.from({ length: 1000 }, (_, at) => at)
+    for (let epoch = 1; epoch <= 3; epoch++) {
+      await put(index, keys, epoch)
+      last = await index.prepare(epoch)
+    }
+    await index.close()
+    for (const path of last!.files) {
+      const bytes = await store.get(path)
+      for (const length of [null, 0, 3, bytes.length >> 1]) {
+        if (length === null) await store.delete(path)
+        else await store.put(path, bytes.subarray(0, length))
+        const answers = async (): Promise<string[]> => {
+          index = await open(store, 20_000, last)
+          return find(index, keys)
+        }
+        const wanted = { error: 'CHECKPOINT_CORRUPT' }
+        await expect(answers(), `${path} of ${length}`).rejects.toMatchObject(wanted)
+      }
+      await store.put(path, bytes)
+    }
+  }
+})
+
 test('a hundred epochs leave a handful of deltas', async () => {
   const store = memoryStore()
   const index = await open(store, 64 * 1024 * 1024, null)

@@ -17,6 +17,7 @@ import { Run } from './run.ts'
 import { foldSegments } from './fold.ts'
 import { liveBytes, RunFiles } from './run-file.ts'
 import { CLEAN, Segment } from './segment.ts'
+import { readNamed } from './state-files.ts'
 import { TableIndex, type ChangeLog, type Resolved } from './table-index.ts'
 
 export interface KeyIndexOptions {
@@ -148,7 +149,8 @@ export class KeyIndex implements ChangeLog {
     for (const place of ordered) {
       const tables = new Set<string>()
       const chunks: DeltaChunk[] = []
-      readDelta(place.path, await this.options.store.get(place.path), (chunk) => chunks.push(chunk))
+      const bytes = await readNamed(this.options.store, place.path)
+      readDelta(place.path, bytes, (chunk) => chunks.push(chunk))
       const resets = new Map<string, number>()
       for (const [at, { kind, table }] of chunks.entries()) {
         if (kind === ChunkKind.reset) resets.set(table, at)

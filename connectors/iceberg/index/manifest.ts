@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib'
 import type { HashWords } from '../../../runtime/data/key-hash.ts'
 import type { ObjectStore } from '../../../runtime/object-store.ts'
 import type { RunPlace } from './run.ts'
-import { damaged } from './state-files.ts'
+import { damaged, readNamed } from './state-files.ts'
 
 /** One object of changes; `first` and `last` are the epochs that it covers. */
 export interface DeltaPlace {
@@ -65,7 +65,7 @@ export async function readManifest(
   store: ObjectStore,
   { path, crc }: { readonly path: string; readonly crc: number },
 ): Promise<Manifest> {
-  const bytes = Buffer.from(await store.get(path))
+  const bytes = Buffer.from(await readNamed(store, path))
   if (crc32(bytes) !== crc) throw damaged(path, 'the manifest of the index')
   return JSON.parse(bytes.toString()) as Manifest
 }

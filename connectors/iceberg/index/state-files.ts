@@ -9,21 +9,42 @@ export interface StateFile {
   readonly path: string
   /** Bytes of the object. */
   readonly bytes: number
-  /** Fills `target` with the bytes from `offset` on. @throws PipelineError STORAGE_FAILED */
+  /**
+   * Fills `target` with the bytes from `offset` on.
+   *
+   * @throws PipelineError CHECKPOINT_CORRUPT when there are less, STORAGE_FAILED
+   */
   read(offset: number, target: Uint8Array): void
   close(): void
 }
 
-/** @throws PipelineError STORAGE_FAILED when the object cannot be opened */
+/**
+ * An object that a checkpoint names.
+ *
+ * @throws PipelineError CHECKPOINT_CORRUPT when it is missing, STORAGE_FAILED
+ */
+export async function readNamed(store: ObjectStore, path: string): Promise<Uint8Array> {
+  try {
+    return await store.get(path)
+  } catch (error) {
+    if (await store.exists(path)) throw error
+    throw damaged(path, 'it is missing')
+  }
+}
+
+/** @throws PipelineError CHECKPOINT_CORRUPT when the object is missing, STORAGE_FAILED */
 export async function openStateFile(store: ObjectStore, path: string): Promise<StateFile> {
   const uri = store.uri(path)
-  if (uri.startsWith('file://')) return localFile(path, uri.slice('file://'.length))
-  const bytes = await store.get(path)
+  if (uri.startsWith('file://')) {
+    if (!(await store.exists(path))) throw damaged(path, 'it is missing')
+    return localFile(path, uri.slice('file://'.length))
+  }
+  const bytes = await readNamed(store, path)
   return {
     path,
     bytes: bytes.length,
     read(offset, target) {
-      if (offset + target.length > bytes.length) throw failed(path, null)
+      if (offset + target.length > bytes.length) throw damaged(path, 'it ends early')
       target.set(bytes.subarray(offset, offset + target.length))
     },
     close: () => undefined,
@@ -45,7 +66,7 @@ function localFile(path: string, name: string): StateFile {
       guarded(path, () => {
         for (let at = 0; at < target.length;) {
           const bytes = readSync(from, target, at, target.length - at, offset + at)
-          if (bytes === 0) throw failed(path, null)
+          if (bytes === 0) throw damaged(path, 'it ends early')
           at += bytes
         }
       })

@@ -9,6 +9,7 @@ import type { PreparedEpoch, SinkWriter, WriterState } from '../../../runtime/si
 import type { DataFileRecord, IcebergCommittable } from '../committable.ts'
 import { encodeEpochDeletes, readEpochDeletes, type TableDeletes } from '../epoch-deletes.ts'
 import { KeyIndex, type IndexCheckpoint } from '../index/key-index.ts'
+import { readNamed } from '../index/state-files.ts'
 import { dataFilePath } from '../layout.ts'
 import type { StoredHeldRows } from './held-rows.ts'
 import { OpenFiles } from './open-files.ts'
@@ -114,7 +115,7 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
         if (!isMine || record.deletes === null) continue
         // Its rows are written again into the first epoch's deletes.
         this.touched.add(table)
-        const deletes = readEpochDeletes(await state.get(record.deletes), record.table)
+        const deletes = readEpochDeletes(await readNamed(state, record.deletes), record.table)
         for (const [file, positions] of deletes) {
           table.superseded.unite(file, positions)
           positions.dispose()

@@ -7,7 +7,7 @@ import type { ObjectStore } from '../../../runtime/object-store.ts'
 import type { WriterState } from '../../../runtime/sink.ts'
 import type { DataFileRecord } from '../committable.ts'
 import type { IndexState } from '../index/manifest.ts'
-import { damaged } from '../index/state-files.ts'
+import { damaged, readNamed } from '../index/state-files.ts'
 
 /** Data files with first <= id < until have `suffix` in their name, whichever writer made them. */
 export interface FileBlock {
@@ -73,7 +73,7 @@ export async function writePart(
 
 /** @throws PipelineError CHECKPOINT_CORRUPT */
 export async function readPart(store: ObjectStore, { path, crc }: StatePart): Promise<unknown> {
-  const bytes = Buffer.from(await store.get(path))
+  const bytes = Buffer.from(await readNamed(store, path))
   if (crc32(bytes) !== crc) throw damaged(path, 'its content')
   return JSON.parse(bytes.toString())
 }
