@@ -15,8 +15,12 @@ import { formatMysqlType, mapType } from './types.ts'
 import { openControl, type ControlConnection } from './wire/connect.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 
-export function createMysqlInspector(options: MysqlOptions): SourceInspector {
-  return new MysqlInspector(options)
+/** @param database  that the connection names, though the log is that of all; `null`: none */
+export function createMysqlInspector(
+  options: MysqlOptions,
+  database: string | null = null,
+): SourceInspector {
+  return new MysqlInspector(options, database)
 }
 
 interface Connected {
@@ -31,11 +35,13 @@ interface Structures {
 
 class MysqlInspector implements SourceInspector {
   private readonly options: MysqlOptions
+  private readonly database: string | null
   private connected: Connected | null = null
   private scans: TableScans | null = null
 
-  constructor(options: MysqlOptions) {
+  constructor(options: MysqlOptions, database: string | null) {
     this.options = options
+    this.database = database
   }
 
   async check(): Promise<readonly Finding[]> {
@@ -82,7 +88,20 @@ class MysqlInspector implements SourceInspector {
     if (this.connected !== null) return this.connected
     const control = await openControl(this.options)
     this.connected = { control, facts: await identify(control) }
+    await this.requireDatabase(control)
     return this.connected
+  }
+
+  /** Nothing is read from it by its name alone, so a slip of the pen would go unseen. */
+  private async requireDatabase(control: ControlConnection): Promise<void> {
+    const { database } = this
+    if (database === null) return
+    const sql = 'SELECT 1 FROM information_schema.schemata WHERE schema_name = ?'
+    if ((await control.query(sql, [database])).length > 0) return
+    throw new PipelineError('DATABASE_MISSING', `there is no database "${database}"`, {
+      detail:
+        'Or the user may not see it: the server shows only those in which it has a privilege.',
+    })
   }
 
   private async structures(): Promise<Structures> {

@@ -116,8 +116,8 @@ export const errorCodes = {
     code: 'MR-2006',
     action: 'operator',
     exit: 3,
-    meaning: 'A table that the configuration names does not exist in the source.',
-    hint: 'Correct `source.tables`; `millrace discover FILE` lists what exists.',
+    meaning: 'A table or column that the configuration names does not exist in the source.',
+    hint: 'Correct the name; `millrace discover FILE` lists what exists.',
   },
   TLS_FAILED: {
     code: 'MR-2007',

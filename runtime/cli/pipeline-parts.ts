@@ -1,13 +1,21 @@
 // From a pipeline's configuration to its run: where its state lies, which threads it has, and who
 // commits. Everything below is told what to do here and nowhere else.
 
+import { existsSync } from 'node:fs'
 import { systemClock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
 import { moduleUrl } from '../base/module-url.ts'
+import { CheckpointStore } from '../checkpoint/store.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { SourceCommand, SourceReport, WriterCommand, WriterReport } from '../job/messages.ts'
+import { lockIsFree } from '../job/lock.ts'
+import { moveDamagedAside } from '../job/requests.ts'
 import { runPipeline, type PipelineParts } from '../job/run.ts'
 import { spawnWorker } from '../job/worker-port.ts'
 import { firstFieldIdOf, heldFiles, openCommitter } from './connectors.ts'
+import { openInspector } from './inspectors.ts'
+import { namingOwner } from './lock-owner.ts'
+import { requireSelection, selectionFaults } from './selection.ts'
 import { lockPath, openState } from './state-folder.ts'
 import type { ExitReason, RunOptions } from './wiring.ts'
 import { hashOfFile, type WorkerSeed } from './worker-seed.ts'
@@ -17,11 +25,44 @@ export async function runConfigured(
   config: PipelineConfig,
   options: RunOptions,
 ): Promise<ExitReason> {
-  const end = await runPipeline(pipelineParts(config, options), (control) => {
-    if (options.stop.aborted) control.stop()
-    else options.stop.addEventListener('abort', () => control.stop(), { once: true })
-  })
+  const { log, stop } = options
+  const end = await namingOwner(
+    config,
+    (text) => log.warn(text),
+    async () => {
+      await lookAround(config, log)
+      return runPipeline(pipelineParts(config, options), (control) => {
+        if (stop.aborted) control.stop()
+        else stop.addEventListener('abort', () => control.stop(), { once: true })
+      })
+    },
+  )
   return end === 'finished' ? 'finished' : 'stopped'
+}
+
+/** What a start looks at before it takes the lock; whoever holds it has done so. */
+async function lookAround(config: PipelineConfig, log: Log): Promise<void> {
+  const path = lockPath(config)
+  if (existsSync(path) && !lockIsFree(path)) return
+  const state = openState(config)
+  for (const moved of await moveDamagedAside(state)) {
+    log.warn('a request cannot be read; it is kept for you to look at', { path: state.uri(moved) })
+  }
+  const first = (await new CheckpointStore(state).epochs()).length === 0
+  if (first) await requireSelected(config, log)
+}
+
+/**
+ * At the very first start the patterns must match what they name. Later a table may have been
+ * dropped, and the pipeline goes on with the others.
+ */
+async function requireSelected(config: PipelineConfig, log: Log): Promise<void> {
+  const inspector = await openInspector(config, 'included')
+  try {
+    requireSelection(selectionFaults(config, await inspector.discover()), log)
+  } finally {
+    await inspector.close()
+  }
 }
 
 function pipelineParts(config: PipelineConfig, options: RunOptions): PipelineParts {

@@ -1,13 +1,9 @@
 // The wiring of the real program: pipeline and connectors, loaded when a command first needs them.
 
-import { join } from 'node:path'
 import { existsSync } from 'node:fs'
 import { systemClock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
-import { silentLog } from '../base/log.ts'
-import type { PipelineConfig } from '../job/config/pipeline-config.ts'
-import type { SourceInspector } from '../source.ts'
-import { mysqlOptions, postgresOptions } from './wiring-source.ts'
+import { openInspector } from './inspectors.ts'
 import type { Wiring } from './wiring.ts'
 
 export const connectedWiring: Wiring = {
@@ -47,9 +43,11 @@ export const connectedWiring: Wiring = {
     await leaveRequest(state, { tables })
   },
 
-  drop: async (config, { keepLake }) => {
+  drop: async (config, { keepLake, notice }) => {
     const { dropPipeline } = await import('./removal.ts')
-    return dropPipeline(config, keepLake, await openInspector(config, 'selected'))
+    const { namingOwner } = await import('./lock-owner.ts')
+    const inspector = await openInspector(config, 'selected')
+    return namingOwner(config, notice, () => dropPipeline(config, keepLake, inspector))
   },
 
   inspect: openInspector,
@@ -66,21 +64,4 @@ export const connectedWiring: Wiring = {
     const { lockIsFree } = await import('../job/lock.ts')
     return !lockIsFree(path)
   },
-}
-
-async function openInspector(
-  config: PipelineConfig,
-  scope: 'selected' | 'all',
-): Promise<SourceInspector> {
-  const { source } = config
-  const all = { tables: () => true, tablesExclude: () => false }
-  const seen = scope === 'all' ? all : {}
-  if (source.type === 'postgres') {
-    const { createPostgresInspector } = await import('../../connectors/postgres/inspect.ts')
-    return createPostgresInspector({ ...postgresOptions(config, source, silentLog), ...seen })
-  }
-  const { createMysqlInspector } = await import('../../connectors/mysql/inspect.ts')
-  const { stateFolder } = await import('./state-folder.ts')
-  const spillFolder = join(stateFolder(config), 'spill')
-  return createMysqlInspector({ ...mysqlOptions(config, source, spillFolder, silentLog), ...seen })
 }

@@ -65,6 +65,18 @@ export type Verify = (
   notice: (text: string) => void,
 ) => Promise<readonly TableVerdict[]>
 
+/**
+ * selected: the tables and columns of the pipeline. included: all that `source.tables` matches, with
+ * what the excludes leave out. all: every table of the server.
+ */
+export type InspectorScope = 'selected' | 'included' | 'all'
+
+export interface DropOptions {
+  readonly keepLake: boolean
+  /** Called with a sentence about what is being waited for. */
+  readonly notice: (text: string) => void
+}
+
 export interface Wiring {
   /** @throws PipelineError what ended the pipeline for good */
   run(config: PipelineConfig, options: RunOptions): Promise<ExitReason>
@@ -78,9 +90,8 @@ export interface Wiring {
    *
    * @returns what was removed, and what had to stay
    */
-  drop(config: PipelineConfig, options: { readonly keepLake: boolean }): Promise<readonly Removal[]>
-  /** @param scope  whether the inspector sees the tables of the pipeline, or all of the server */
-  inspect(config: PipelineConfig, scope: 'selected' | 'all'): Promise<SourceInspector>
+  drop(config: PipelineConfig, options: DropOptions): Promise<readonly Removal[]>
+  inspect(config: PipelineConfig, scope: InspectorScope): Promise<SourceInspector>
   openState(config: PipelineConfig): Promise<ObjectStore>
   /** True while a process holds the instance lock. */
   isRunning(config: PipelineConfig): Promise<boolean>

@@ -4,7 +4,7 @@
 // than the last where the clock went back. So a start whose state folder was lost is still told
 // apart.
 
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../base/clock.ts'
@@ -81,11 +81,18 @@ function tryAcquire(path: string, nowMs: number): InstanceLock | null {
 /** @throws PipelineError STORAGE_FULL, STORAGE_FAILED */
 function openLockFile(path: string): DatabaseSync {
   try {
-    mkdirSync(dirname(path), { recursive: true })
+    createFolder(dirname(path))
     return new DatabaseSync(path, { timeout: 0 })
   } catch (cause) {
     throw stateUnusable(path, cause)
   }
+}
+
+/** Keys of rows lie in it: it is nobody else's, whatever the umask says. */
+function createFolder(folder: string): void {
+  mkdirSync(dirname(folder), { recursive: true })
+  // `undefined`: it was there, and whoever made it has chosen who may read it.
+  if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(folder, 0o700)
 }
 
 function stateUnusable(path: string, cause: unknown): PipelineError {

@@ -123,7 +123,7 @@ test('check prints every requirement, its SQL, and what each column becomes', as
   ]
   const { code, terminal } = await millrace(['check', file], fake)
   expect(code).toBe(3)
-  expect(fake.closed).toBe(1)
+  expect(fake.closed).toBe(2)
   const lines = terminal.stdout.split('\n')
   expect(lines.slice(0, 3)).toEqual([
     '✔ version              PostgreSQL 18.4',

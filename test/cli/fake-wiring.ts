@@ -41,8 +41,8 @@ export class FakeWiring {
     resync: async (_config, tables) => {
       this.calls.push(['resync', tables])
     },
-    drop: async (_config, options) => {
-      this.calls.push(['drop', options])
+    drop: async (_config, { keepLake }) => {
+      this.calls.push(['drop', { keepLake }])
       return [
         { what: 'slot millrace_shop', kept: null },
         { what: 'publication millrace_shop', kept: 'it belongs to role "admin"' },

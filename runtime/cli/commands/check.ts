@@ -11,6 +11,8 @@ import { type AddCommand, print } from '../context.ts'
 import { printable } from '../failure.ts'
 import { checkFolders } from '../folders.ts'
 import { formatTable } from '../mapping.ts'
+import { selectionFaults, selectionFindings } from '../selection.ts'
+import type { Wiring } from '../wiring.ts'
 
 const EXIT_NOT_READY = 3
 const SLOT_LAG_EXAMPLE = '20GiB'
@@ -28,13 +30,14 @@ export const addCheck: AddCommand = (program, context) => {
       let tables: DiscoveredTable[]
       try {
         const selects = tableSelector(config.source.tables, config.source.tablesExclude)
-        findings = [...(await inspector.check()), ...(await checkHere(config))]
+        findings = [...(await inspector.check())]
         tables = (await inspector.discover()).filter(({ namespace, name }) =>
           selects(namespace, name),
         )
       } finally {
         await inspector.close()
       }
+      findings.push(...(await checkSelection(config, wiring)), ...(await checkHere(config)))
       print(context, command, { ready: isReady(findings), findings, tables }, () =>
         [
           ...config.warnings.map(formatLintMessage),
@@ -49,6 +52,15 @@ export const addCheck: AddCommand = (program, context) => {
 
 function isReady(findings: readonly Finding[]): boolean {
   return findings.every(({ ok, warning }) => ok || warning)
+}
+
+async function checkSelection(config: PipelineConfig, wiring: Wiring): Promise<Finding[]> {
+  const inspector = await wiring.inspect(config, 'included')
+  try {
+    return selectionFindings(selectionFaults(config, await inspector.discover()))
+  } finally {
+    await inspector.close()
+  }
 }
 
 async function checkHere(config: PipelineConfig): Promise<Finding[]> {

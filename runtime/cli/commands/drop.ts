@@ -4,6 +4,7 @@
 import { PipelineError } from '../../base/errors.ts'
 import { loadPipeline } from '../../job/config/load.ts'
 import { type AddCommand, globalOptions, print } from '../context.ts'
+import { printable } from '../failure.ts'
 import { flag } from '../options.ts'
 
 export const addDrop: AddCommand = (program, context) => {
@@ -28,7 +29,10 @@ export const addDrop: AddCommand = (program, context) => {
           })
         }
       }
-      const removals = await wiring.drop(config, { keepLake })
+      const notice = (text: string): void => {
+        if (!globalOptions(command).json) terminal.err(printable(text))
+      }
+      const removals = await wiring.drop(config, { keepLake, notice })
       const removed = removals.flatMap(({ what, kept }) => (kept === null ? [what] : []))
       const stays = removals.filter(({ kept }) => kept !== null)
       print(context, command, { removed, kept: stays }, () =>

@@ -46,6 +46,14 @@ export function compilePattern(
     parts.every((part, index) => matchGlob(part, Array.from(names[index] ?? '', codePoint)))
 }
 
+/** @returns the parts of the one name that a pattern stands for; `null`: it may match several */
+export function literalName(pattern: string): readonly string[] | null {
+  const parts = pattern.startsWith('/') ? null : splitGlob(pattern)
+  if (parts === null || parts instanceof PatternFault) return null
+  if (parts.some((part) => part.some((code) => code < 0))) return null
+  return parts.map((part) => String.fromCodePoint(...part))
+}
+
 function compileRegex(pattern: string): NameMatcher | PatternFault {
   if (pattern.length < 3 || !pattern.endsWith('/')) {
     return new PatternFault('begins a regular expression that does not end with a slash')
