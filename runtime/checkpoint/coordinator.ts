@@ -248,7 +248,8 @@ function withParked(
   const reasons = new Map(parked.map(({ table, reason }) => [table, reason]))
   const tables = source.tables.map((record) => {
     const reason = reasons.get(record.schema.table)
-    if (reason === undefined || record.phase === 'parked') return record
+    if (reason === undefined || record.phase === 'parked' || record.phase === 'dropped')
+      return record
     return { ...record, phase: 'parked' as const, reason, backfill: null }
   })
   return { ...source, tables }

@@ -136,7 +136,8 @@ export class Corridor implements SourceContext, HandOverOutput {
   parkRecord(table: string, reason: ErrorRecord): void {
     const record = this.tables.get(table)
     if (record === undefined) this.refused.set(table, reason)
-    if (record === undefined || record.phase === 'parked') return
+    // A writer may stumble over a table that has gone meanwhile: it stays gone.
+    if (record === undefined || record.phase === 'parked' || record.phase === 'dropped') return
     record.phase = 'parked'
     record.reason = reason
     record.backfill = null

@@ -126,3 +126,13 @@ test('a table that cannot be taken in is told at every barrier until it is there
   corridor.tableDropped('shop.other', 2n)
   expect(refused()).toEqual([])
 })
+
+test('a table that is gone is not parked, whoever stumbles over it', () => {
+  const { corridor, sent } = open()
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  corridor.tableDropped('shop.orders', 2n)
+  sent.length = 0
+  corridor.park('shop.orders', new PipelineError('VALUE_UNREPRESENTABLE', 'a value'))
+  expect(corridor.tables.get('shop.orders')?.phase).toBe('dropped')
+  expect(sent).toEqual([])
+})
