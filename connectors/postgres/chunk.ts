@@ -15,7 +15,7 @@ import { CopyReader } from './decode/copy.ts'
 import { compileDecoder, type DecodedField } from './decode/generate.ts'
 import { keyText } from './literal.ts'
 import { decodedFields } from './log-table.ts'
-import { orderOfLsn, type Lsn } from './lsn.ts'
+import { orderOfLsn, parseLsn, type Lsn } from './lsn.ts'
 import { hiddenRows, qualified } from './publication.ts'
 import { signatureOf, type TableShape } from './shape.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -31,8 +31,12 @@ export interface ChunkParts {
   readonly sourceEpoch: number
   /** LOW by the snapshot of the chunk (H1). */
   readonly lowOf: (snapshot: Snapshot) => Lsn
-  /** The log end, read after the rows. */
-  readonly highest: () => Promise<Lsn>
+  /**
+   * Waits until the log of before `inserted` is flushed, which the chunk may have seen.
+   *
+   * @returns HIGH: the same place, as the stream reaches it
+   */
+  readonly durable: (inserted: Lsn, signal: AbortSignal) => Promise<Lsn>
   /** The table's structure is not the one that the log has shown: it should be looked at. */
   readonly moved: (table: string) => void
 }
@@ -46,6 +50,8 @@ export interface Lease {
 
 interface Opened {
   readonly low: Lsn
+  /** The end of the log behind the snapshot. */
+  readonly inserted: Lsn
   readonly time2000Us: number
 }
 
@@ -96,11 +102,17 @@ async function begin(client: Client, parts: ChunkParts, known: KnownTable): Prom
   if (snapshot.xmin < known.joinedAt) {
     throw moved(tableKey(source), 'a transaction that is older than its publication still runs')
   }
-  const [clock] = await ask(
-    `SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::int8::text AS us`,
-  )
-  return { low: parts.lowOf(snapshot), time2000Us: Number(clock?.['us']) - US_TO_2000 }
+  const [row] = await ask(BEGUN_SQL)
+  return {
+    low: parts.lowOf(snapshot),
+    inserted: parseLsn(String(row?.['inserted'])),
+    time2000Us: Number(row?.['us']) - US_TO_2000,
+  }
 }
+
+/** Asked behind the snapshot: every commit that it shows was written before. */
+const BEGUN_SQL = `SELECT pg_current_wal_insert_lsn()::text AS inserted,
+  (extract(epoch FROM transaction_timestamp()) * 1000000)::int8::text AS us`
 
 const US_TO_2000 = 946_684_800_000_000
 
@@ -152,6 +164,8 @@ class ChunkReader {
   private readonly schema: TableSchema
   private readonly known: KnownTable
   private readonly low: Lsn
+  /** Resolves with HIGH, once no crash can take back what the chunk has seen. */
+  private readonly durable: Promise<Lsn>
   private readonly stamp: TransactionStamp
   private readonly signal: AbortSignal
   private rows = 0
@@ -173,6 +187,9 @@ class ChunkReader {
     this.schema = schema
     this.known = known
     this.low = opened.low
+    this.durable = parts.durable(opened.inserted, signal)
+    // Whoever gives the chunk up does not ask what became of it.
+    this.durable.catch(() => undefined)
     this.stamp = { serial: 0, lsn: opened.low, time2000Us: opened.time2000Us, xid: 0 }
     this.signal = signal
   }
@@ -182,7 +199,7 @@ class ChunkReader {
     return {
       low: orderOfLsn(parts.sourceEpoch, this.low),
       parts: this.read(),
-      high: async (): Promise<Order> => orderOfLsn(parts.sourceEpoch, await parts.highest()),
+      high: async (): Promise<Order> => orderOfLsn(parts.sourceEpoch, await this.durable),
       // A table without a key is read in one piece, whatever the limit.
       exhausted: () => this.schema.key === null || this.rows < this.limit,
     }
@@ -192,7 +209,11 @@ class ChunkReader {
     const { lease } = this
     let finished = false
     try {
-      yield* this.copy()
+      for await (const part of this.copy()) {
+        // The server sends rows meanwhile. A row that it lost would stay in the lake for good.
+        await this.durable
+        yield part
+      }
       await lease.client.query('COMMIT')
       finished = true
     } catch (error) {

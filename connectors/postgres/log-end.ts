@@ -2,39 +2,74 @@
 // stream can reach: log that is written but not flushed, and the header of an empty page.
 
 import type { Clock } from '../../runtime/base/clock.ts'
+import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Ask } from './catalog.ts'
-import { beforePageHeader, parseLsn, type Lsn } from './lsn.ts'
+import { beforePageHeader, formatLsn, parseLsn, type Lsn } from './lsn.ts'
 import type { ServerFacts } from './server.ts'
 
 const WAIT_MS = 20
-/** Commits that nobody waits for are flushed within three rounds of the log writer. */
-const WRITER_ROUNDS = 4
+/** Commits that somebody waits for are flushed by then. */
+const NUDGE_MS = 50
+/** A server that flushes nothing for so long has trouble of its own. */
+const FLUSH_MS_MAX = 60_000
 
-const END_SQL = `SELECT pg_current_wal_insert_lsn()::text AS inserted,
-  pg_current_wal_flush_lsn()::text AS flushed`
+const INSERTED_SQL = 'SELECT pg_current_wal_insert_lsn()::text AS inserted'
+const FLUSHED_SQL = 'SELECT pg_current_wal_flush_lsn()::text AS flushed'
+/** Writes no row: the end of a transaction that has an id makes the log writer flush up to it. */
+const NUDGE_SQL = 'SELECT pg_current_xact_id()'
 
 /**
- * A place behind the commit record of every transaction that is visible at the call.
- *
- * Everything before it is flushed, so a crash of the server cannot take back what a chunk has seen
- * of an application that does not wait for its commits (synchronous_commit = off), and the stream
- * reaches it on an idle server too: what a transaction that is still open has written may stay
- * unflushed for long, but after some rounds of the log writer it is no commit.
+ * A place behind the commit record of every transaction that is visible at the call, which is
+ * flushed: the stream reaches it, on an idle server too.
  */
-export async function visibleEnd(ask: Ask, clock: Clock, facts: ServerFacts): Promise<Lsn> {
-  const { walPageBytes, walSegmentBytes, walWriterDelayMs } = facts
-  const read = async (): Promise<{ inserted: Lsn; flushed: Lsn }> => {
-    const [row] = await ask(END_SQL)
-    const inserted = parseLsn(String(row?.['inserted']))
-    const flushed = parseLsn(String(row?.['flushed']))
-    return { inserted: beforePageHeader(inserted, walPageBytes, walSegmentBytes), flushed }
+export async function visibleEnd(
+  ask: Ask,
+  clock: Clock,
+  facts: ServerFacts,
+  signal?: AbortSignal,
+): Promise<Lsn> {
+  const [row] = await ask(INSERTED_SQL)
+  const end = reachable(parseLsn(String(row?.['inserted'])), facts)
+  await untilFlushed(ask, clock, facts, end, signal)
+  return end
+}
+
+/** @returns the same place of the log, as the stream can reach it */
+export function reachable(lsn: Lsn, { walPageBytes, walSegmentBytes }: ServerFacts): Lsn {
+  return beforePageHeader(lsn, walPageBytes, walSegmentBytes)
+}
+
+/**
+ * Waits until a crash of the server cannot take back what was written before `end`. A commit that
+ * nobody waits for (synchronous_commit = off) is visible before it is flushed, and no question
+ * tells it from the rows of an open transaction, which may stay unflushed for long. So there is no
+ * time after which one may be taken for the other: the log writer is told to flush both.
+ *
+ * @throws PipelineError CONNECT_FAILED; what the signal was aborted with
+ */
+export async function untilFlushed(
+  ask: Ask,
+  clock: Clock,
+  { walWriterDelayMs }: ServerFacts,
+  end: Lsn,
+  signal?: AbortSignal,
+): Promise<void> {
+  const startMs = clock.elapsedMs()
+  let nudged = false
+  for (;;) {
+    const [row] = await ask(FLUSHED_SQL)
+    if (parseLsn(String(row?.['flushed'])) >= end) return
+    const waitedMs = clock.elapsedMs() - startMs
+    if (!nudged && waitedMs >= NUDGE_MS) {
+      nudged = true
+      await ask(NUDGE_SQL)
+    }
+    if (waitedMs > Math.max(FLUSH_MS_MAX, 10 * walWriterDelayMs)) {
+      const message = `the server does not flush its log up to ${formatLsn(end)}`
+      throw new PipelineError('CONNECT_FAILED', message, {
+        hint: "Look at the server's disk; Millrace tries again.",
+      })
+    }
+    await clock.sleep(WAIT_MS, signal)
   }
-  const { inserted: end, flushed: first } = await read()
-  const deadline = clock.elapsedMs() + WRITER_ROUNDS * walWriterDelayMs
-  let flushed = first
-  while (flushed < end && clock.elapsedMs() < deadline) {
-    await clock.sleep(WAIT_MS)
-    flushed = (await read()).flushed
-  }
-  return Math.min(end, flushed)
 }

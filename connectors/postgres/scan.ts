@@ -11,8 +11,8 @@ import type { TableScan } from '../../runtime/source.ts'
 import { listTables, loadTypes, readTables, TypeCatalog, type Ask } from './catalog.ts'
 import { openChunk, type ChunkParts } from './chunk.ts'
 import type { ChunkPool } from './chunk-pool.ts'
-import { visibleEnd } from './log-end.ts'
-import { placeOf } from './lsn.ts'
+import { reachable, untilFlushed } from './log-end.ts'
+import { placeOf, type Lsn } from './lsn.ts'
 import { isCaptured, type PostgresOptions } from './options.ts'
 import { NO_PUBLICATION, readPublication } from './publication.ts'
 import { readServerFacts } from './server.ts'
@@ -44,7 +44,11 @@ export async function openScan(
     sourceEpoch: placeOf(near).sourceEpoch,
     // The rows are compared, not merged with the log: no change of theirs is looked for in it.
     lowOf: () => 0,
-    highest: async () => visibleEnd(ask, options.clock, facts),
+    durable: async (inserted: Lsn, stop: AbortSignal) => {
+      const high = reachable(inserted, facts)
+      await untilFlushed(ask, options.clock, facts, high, stop)
+      return high
+    },
     moved: () => undefined,
   }
   return new Scan(shape.source, pool, parts, signal)

@@ -18,8 +18,8 @@ import { ChunkPool } from './chunk-pool.ts'
 import { Control } from './control.ts'
 import { estimateRows, splitKeys } from './estimate.ts'
 import { LogReader } from './log.ts'
-import { visibleEnd } from './log-end.ts'
-import { beforePageHeader, orderOfLsn, parseLsn, placeOf, positionAt, type Lsn } from './lsn.ts'
+import { reachable, untilFlushed } from './log-end.ts'
+import { orderOfLsn, parseLsn, placeOf, positionAt, type Lsn } from './lsn.ts'
 import { openSource, type Opened } from './opening.ts'
 import type { PostgresOptions } from './options.ts'
 import { readSlot, requireSlotAt } from './server.ts'
@@ -141,12 +141,8 @@ class PostgresSource implements Source {
 
   async head(): Promise<Position> {
     const [row] = await this.ask('SELECT pg_current_wal_flush_lsn()::text AS lsn')
-    return positionAt(this.ready.sourceEpoch, this.reachable(parseLsn(String(row?.['lsn']))))
-  }
-
-  private reachable(lsn: Lsn): Lsn {
-    const { walPageBytes, walSegmentBytes } = this.ready.facts
-    return beforePageHeader(lsn, walPageBytes, walSegmentBytes)
+    const { facts, sourceEpoch } = this.ready
+    return positionAt(sourceEpoch, reachable(parseLsn(String(row?.['lsn'])), facts))
   }
 
   async estimateRows(table: string): Promise<number | null> {
@@ -189,15 +185,18 @@ class PostgresSource implements Source {
       registry,
       sourceEpoch,
       lowOf,
-      highest: async () => this.high(),
+      durable: async (inserted: Lsn, stop: AbortSignal) => this.durable(inserted, stop),
       moved: () => this.lookAgain(),
     }
     return openChunk(lease, parts, chunk, limit, schema, signal)
   }
 
-  private async high(): Promise<Lsn> {
-    const high = await visibleEnd(this.ask, this.options.clock, this.ready.facts)
+  private async durable(inserted: Lsn, signal: AbortSignal): Promise<Lsn> {
+    const { facts } = this.ready
+    const high = reachable(inserted, facts)
+    // Before the first row: a checkpoint may come between any two.
     this.highest = Math.max(this.highest, high)
+    await untilFlushed(this.ask, this.options.clock, facts, high, signal)
     return high
   }
 

@@ -2,6 +2,8 @@
 
 import { expect } from 'vitest'
 import type { Client } from 'pg'
+import { parseLsn } from '../../connectors/postgres/lsn.ts'
+import { decodeState } from '../../connectors/postgres/state.ts'
 import {
   brief,
   freshDatabase,
@@ -11,6 +13,7 @@ import {
   ready,
   run,
   startAll,
+  started,
   testOn,
   withPostgres,
   type Change,
@@ -141,6 +144,45 @@ testOn(
       await standby('RESET synchronous_standby_names')
       await running.stop()
       proxy.close()
+    }
+  },
+)
+
+testOn(
+  servers,
+  'no row of a chunk is handed out before a crash of the server could take it back',
+  async ({ major }) => {
+    const server = await started(major, { wal_writer_delay: '2s' })
+    try {
+      const uri = server.uri()
+      await queryPostgres(uri, 'CREATE TABLE t (id int PRIMARY KEY)')
+      const running = await run(optionsFor(server, { catalogPollMs: 1e9 }))
+      await ready(running.source, 'public.t')
+      await running.caughtUp()
+      await queryPostgres(uri, 'INSERT INTO t VALUES (1)')
+      const schema = running.runtime.schemas.get('public.t')!
+      await withPostgres(uri, async (client) => {
+        // Its commit is visible at once, and the log writer flushes it some time later.
+        await client.query('SET synchronous_commit = off')
+        await client.query('INSERT INTO t VALUES (2)')
+        const { rows } = await client.query<{ inserted: string }>(
+          'SELECT pg_current_wal_insert_lsn()::text AS inserted',
+        )
+        const inserted = parseLsn(rows[0]!.inserted)
+        const chunk = { table: 'public.t', after: null, until: null }
+        const signal = AbortSignal.timeout(20_000)
+        const read = await running.source.openChunk(chunk, 1000, schema, running.position, signal)
+        for await (const { batch } of read.parts) {
+          expect(batch.rows).toBe(2)
+          expect(parseLsn((await running.source.head()).token)).toBeGreaterThanOrEqual(inserted)
+        }
+        // A standby that takes over must not lack it either, and the checkpoint knows how far.
+        expect(decodeState(running.source.save()).highest).toBeGreaterThanOrEqual(inserted)
+        expect(await read.high()).toBeGreaterThanOrEqual(BigInt(inserted))
+      })
+      await running.stop()
+    } finally {
+      await server.stop()
     }
   },
 )
