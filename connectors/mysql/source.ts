@@ -190,7 +190,10 @@ class MysqlSource implements Source {
       place: new LogPlace(session.token, session.position.order),
       output,
       routes: new RowRoutes(session.tracker, output, context),
-      statements: new Statements(options, session.tracker, context, session.control),
+      statements: new Statements(options, session.tracker, context, {
+        ...session,
+        sourceEpoch: session.token.epoch,
+      }),
       logEnd: async () => {
         const { file, offset } = await readLogEnd(session.control, session.facts)
         const rows = await session.control.query('SELECT @@global.gtid_binlog_pos AS gtids')

@@ -5,6 +5,7 @@ import type { QueryEvent } from '../../connectors/mysql/decode/events.ts'
 import { parseStatement } from '../../connectors/mysql/ddl/parse.ts'
 import { Statements } from '../../connectors/mysql/log/statements.ts'
 import type { MysqlOptions } from '../../connectors/mysql/options.ts'
+import type { ServerFacts } from '../../connectors/mysql/server.ts'
 import type { TableTracker } from '../../connectors/mysql/tables.ts'
 import type { ControlConnection } from '../../connectors/mysql/wire/connect.ts'
 import type { PipelineError } from '../../runtime/base/errors.ts'
@@ -22,7 +23,8 @@ test('a statement that nobody can convert parks every table, unless it changes n
     joinFromServer: async () => undefined,
   } as unknown as TableTracker
   const control = { query: async () => [{ text: null }] } as unknown as ControlConnection
-  const statements = new Statements({} as MysqlOptions, tracker, context, control)
+  const server = { control, facts: {} as ServerFacts, sourceEpoch: 0 }
+  const statements = new Statements({} as MysqlOptions, tracker, context, server)
   const event = (text: string): QueryEvent => {
     const raw = { charset: 'klingon', bytes: Buffer.from(text) }
     return { text, database: 'd', raw } as unknown as QueryEvent

@@ -15,6 +15,8 @@ import type { MysqlOptions } from '../options.ts'
 import { adoptShadow } from '../shadow.ts'
 import type { TableTracker } from '../tables.ts'
 import type { ControlConnection } from '../wire/connect.ts'
+import { changesObjects, isSystem, StatementReach } from './statement-reach.ts'
+import type { StatementServer } from './statement-reach.ts'
 import { convertText } from './text.ts'
 
 /** A statement's place and what its text means there. */
@@ -46,17 +48,23 @@ export class Statements {
   private readonly tracker: TableTracker
   private readonly context: SourceContext
   private readonly control: ControlConnection
+  private readonly reach: StatementReach
 
   constructor(
     options: MysqlOptions,
     tracker: TableTracker,
     context: SourceContext,
-    control: ControlConnection,
+    server: StatementServer,
   ) {
     this.options = options
     this.tracker = tracker
     this.context = context
-    this.control = control
+    this.control = server.control
+    this.reach = new StatementReach({
+      ...server,
+      options,
+      copied: (database) => tracker.ofDatabase(database).length > 0,
+    })
   }
 
   /**
@@ -78,6 +86,7 @@ export class Statements {
       event.raw !== undefined || this.tracker.concerns(this.fullName(table, event))
     switch (statement.kind) {
       case 'create-table':
+        return statement.temporary || known(statement.table)
       case 'truncate':
       case 'alter-table':
         return known(statement.table) || ('actions' in statement && renamesTo(statement, known))
@@ -86,8 +95,9 @@ export class Statements {
       case 'drop-table':
         return statement.tables.some(known)
       case 'dml':
+        return !statement.tables.every((table) => isSystem(this.fullName(table, event)))
       case 'unreadable':
-        // A change that names no table may mean any; text that names none is most likely no DDL.
+        // Text that names no table is most likely no DDL; it is told.
         return statement.tables.some(known) || statement.tables.length === 0
       case 'create-database':
       case 'alter-database':
@@ -98,8 +108,9 @@ export class Statements {
       case 'rollback':
       case 'savepoint':
       case 'xa':
-      case 'no-effect':
         return false
+      case 'no-effect':
+        return changesObjects(statement, event)
     }
   }
 
@@ -141,7 +152,12 @@ export class Statements {
         }
         return
       case 'dml':
-        return this.parkNamed(statement.tables, place, 'LOG_STATEMENT', statementReason(statement))
+        return this.changeRows(statement, place)
+      case 'no-effect': {
+        const reason = this.reach.reconsider(order)
+        if (reason !== null) await this.parkNamed([], place, 'LOG_STATEMENT', reason)
+        return
+      }
       case 'unreadable':
         return this.unreadable(statement.tables, statement.reason, place)
       default:
@@ -163,9 +179,9 @@ export class Statements {
     statement: Extract<Statement, { kind: 'create-table' }>,
     place: Place,
   ): Promise<void> {
-    if (statement.temporary) return
     const { event, order } = place
     const table = this.fullName(statement.table, event)
+    if (statement.temporary) return this.reach.noteTemporary(table)
     const key = keyOf(table)
     if (this.isEarly(key, order)) return
     if (statement.ifNotExists && !statement.orReplace && this.tracker.find(key) !== null) return
@@ -294,6 +310,19 @@ export class Statements {
     const tracked = this.tracker.find(table)
     if (tracked === null || !tracked.announced || this.isEarly(table, order)) return
     this.context.tableTruncated(table, order)
+  }
+
+  private async changeRows(
+    statement: Extract<Statement, { kind: 'dml' }>,
+    place: Place,
+  ): Promise<void> {
+    const { tables } = statement
+    const reason = statementReason(statement)
+    await this.parkNamed(tables, place, 'LOG_STATEMENT', reason)
+    if (tables.length === 0) return
+    const names = tables.map((name) => this.fullName(name, place.event))
+    const beyond = await this.reach.beyond(names, place.order)
+    if (beyond !== null) await this.parkNamed([], place, 'LOG_STATEMENT', `${reason} ${beyond}`)
   }
 
   private async unreadable(
