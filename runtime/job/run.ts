@@ -10,6 +10,7 @@ import type { Checkpoint } from '../checkpoint/manifest.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Committer, TableClaim, WriterState } from '../sink.ts'
+import { Crashes, isCrash } from './crashes.ts'
 import { Execution, mayRetry, type ExecutionEnd } from './execution.ts'
 import { StateGarbage } from './garbage.ts'
 import { LateCommitter } from './late-committer.ts'
@@ -99,6 +100,7 @@ class PipelineRun {
   /** Tables that are parked, as of the last epoch. */
   private readonly parked = new Map<string, ErrorRecord>()
   private polling = false
+  private readonly crashes: Crashes
   /** Of the last attempt. */
   private fileSuffix = ''
 
@@ -116,6 +118,7 @@ class PipelineRun {
     )
     this.garbage = new StateGarbage(parts.state, this.store)
     this.requests = new RepairRequests(parts.state)
+    this.crashes = new Crashes(clock)
     this.state = new RunState(clock.nowMs())
     onControl({ stop: () => this.stop() })
   }
@@ -194,8 +197,12 @@ class PipelineRun {
   }
 
   private shouldRetry(error: unknown, failures: number): boolean {
-    if (!mayRetry(error)) return false
-    if (failures > (error.spec.retriesMax ?? Number.POSITIVE_INFINITY)) return false
+    if (isCrash(error)) {
+      if (!this.crashes.mayGoOn()) return false
+    } else {
+      if (!mayRetry(error)) return false
+      if (failures > (error.spec.retriesMax ?? Number.POSITIVE_INFINITY)) return false
+    }
     // Nobody waits for a server whose address is wrong: before the first epoch it is an error.
     if (this.state.snapshot([], 0).checkpoints === 0 && this.state.attempt <= 1) return false
     return !this.parts.task.once || failures <= ONCE_ATTEMPTS_MAX
@@ -211,7 +218,8 @@ class PipelineRun {
     const record = recordOf(error)
     this.state.phase = 'retrying'
     this.state.error = record
-    this.parts.onNotice('warn', 'retrying from the last checkpoint', { ...record, waitMs: ms })
+    const level = isCrash(error) ? 'error' : 'warn'
+    this.parts.onNotice(level, 'retrying from the last checkpoint', { ...record, waitMs: ms })
     await this.clock.sleep(ms, this.stopping.signal).catch(() => undefined)
   }
 

@@ -6,32 +6,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { localStore } from '../../connectors/storage/local.ts'
-import { recordOf } from '../../runtime/base/errors.ts'
 import type { Checkpoint } from '../../runtime/checkpoint/manifest.ts'
 import { PendingIntent } from '../../runtime/checkpoint/pending-intent.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
-import type { SourceCommand, SourceReport, SourceStart } from '../../runtime/job/messages.ts'
-import type { WriterReport } from '../../runtime/job/messages.ts'
+import type { SourceStart } from '../../runtime/job/messages.ts'
 import { leaveRequest } from '../../runtime/job/requests.ts'
-import { runPipeline, type PipelineControl, type WriterPlan } from '../../runtime/job/run.ts'
+import type { WriterPlan } from '../../runtime/job/run.ts'
 import type { Intent } from '../../runtime/sink.ts'
 import { checkpointOf } from '../checkpoint/checkpoints.ts'
+import { playRun } from './played-run.ts'
 
 const folders: string[] = []
 
 afterEach(async () => {
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true })
 })
-
-const TASK = {
-  startup: 'initial' as const,
-  once: false,
-  backfillParallelism: 1,
-  chunkRows: 1,
-  keyed: true,
-  appends: false,
-  firstFieldId: 1,
-}
 
 interface Seen {
   end: string
@@ -43,65 +32,22 @@ interface Seen {
 /** A run that ends with its first checkpoint, and what its threads and committer were given. */
 async function run(folder: string): Promise<Seen> {
   const seen: Seen = { end: '', start: null, plan: null, committed: [] }
-  let control: PipelineControl | null = null
-  let tell: (report: SourceReport) => void = () => undefined
-  let tellWriter: (report: WriterReport) => void = () => undefined
-  const source = (command: SourceCommand): void => {
-    if (command.kind === 'start') {
-      seen.start = command
-      control?.stop()
-    }
-    if (command.kind === 'stop') tell({ kind: 'stopped' })
-    if (command.kind !== 'barrier') return
-    const { epoch } = command
-    const { source: checkpoint } = checkpointOf(epoch)
-    tell({ kind: 'barrier', epoch, checkpoint, schemas: [], counts: [], refused: [] })
-    const state = { data: null, files: ['index/new'], nextFileId: 1 }
-    const prepared = { epoch, committables: [], state, counts: [], parked: [] }
-    tellWriter({ kind: 'prepared', prepared })
-  }
-  const parts = {
-    name: 'shop',
-    state: localStore(folder),
-    lockPath: join(folder, 'lock.db'),
-    parallelism: 1,
-    intervalMs: 60_000,
-    checkpointsKept: 3,
-    task: TASK,
-    createCommitter: async () => ({
+  seen.end = await playRun({
+    folder,
+    onPlan: (plan) => (seen.plan = plan),
+    committer: {
       commit: async (intents: readonly Intent<unknown>[]) => {
         seen.committed.push(...intents.map(({ epoch }) => epoch))
         return []
       },
-      adopt: async () => null,
-      sweep: async () => 0,
-      close: async () => undefined,
-    }),
-    spawnSource: () => ({
-      send: source,
-      onReport: (listener: (report: SourceReport) => void) => (tell = listener),
-      terminate: async () => undefined,
-    }),
-    spawnWriter: (plan: WriterPlan) => {
-      seen.plan = plan
-      return {
-        send: () => undefined,
-        onReport: (listener: (report: WriterReport) => void) => {
-          tellWriter = listener
-          queueMicrotask(() => listener({ kind: 'ready' }))
-        },
-        terminate: async () => undefined,
-      }
     },
-    heldFiles: async () => [],
-    onSnapshot: () => undefined,
-    onNotice: () => undefined,
-  }
-  try {
-    seen.end = await runPipeline(parts, (given) => (control = given))
-  } catch (error) {
-    seen.end = recordOf(error).error
-  }
+    onCommand: (command, control) => {
+      if (command.kind !== 'start') return undefined
+      seen.start = command
+      control.stop()
+      return undefined
+    },
+  })
   return seen
 }
 
