@@ -5,7 +5,8 @@ import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Order } from '../../runtime/data/position.ts'
 import { tableKey } from '../../runtime/data/schema.ts'
 import type { SourceContext } from '../../runtime/source.ts'
-import { loadTypes, readTables, type CatalogColumn, type CatalogTable } from './catalog.ts'
+import { asOfRelation, goneTable, membershipGap, unclear, withNullable } from './catalog-in-log.ts'
+import { loadTypes, readTables, type CatalogTable } from './catalog.ts'
 import type { LogParser } from './decode/log-parser.ts'
 import type { LogReaderParts } from './log.ts'
 import { LogTable } from './log-table.ts'
@@ -13,8 +14,8 @@ import { orderOfLsn } from './lsn.ts'
 import { laterTruncates } from './partitions.ts'
 import { matchColumns, type Relation } from './relation.ts'
 import { isInLog, shapeOfRelation, signatureOf } from './shape.ts'
-import type { ShapeSource, TableShape } from './shape.ts'
-import type { KnownTable, TableReading } from './state.ts'
+import type { TableShape } from './shape.ts'
+import type { KnownTable } from './state.ts'
 import type { Snapshot } from './snapshot.ts'
 import { nextXid, type Reading } from './structure.ts'
 import { silentChange } from './tables.ts'
@@ -137,7 +138,7 @@ export class LogStructure {
     registry.publication = reading.publication
     const order = orderOfLsn(sourceEpoch, reading.lsn)
     const seen = new Set<number>()
-    let whole = true
+    let whole = reading.later.size === 0
     for (const table of reading.tables) {
       seen.add(table.oid)
       if ((this.readAt.get(table.oid) ?? 0) > this.pendingSerial) {
@@ -197,7 +198,9 @@ export class LogStructure {
   }
 
   /** Tables that could not be taken in and are gone. */
-  private forgetRefusals({ tables, refused }: Reading, order: Order): void {
+  private forgetRefusals({ tables, refused, later }: Reading, order: Order): void {
+    // Nothing is said of these, not even their names.
+    if (later.size > 0) return
     const there = new Set([...tables.map(tableKey), ...refused.keys()])
     for (const key of this.refusals.keys()) {
       if (there.has(key)) continue
@@ -431,79 +434,6 @@ export class LogStructure {
     this.context.park(table.key, error)
     table.use(null)
   }
-}
-
-/** A table whose catalog rows are gone: its last rows in the log are those of its last shape. */
-function goneTable(relation: Relation, before: KnownTable | null): CatalogTable | null {
-  if (before === null) return null
-  const { oid, kind, source, columns } = before.shape
-  const key = (source.key ?? []).map(Number)
-  return {
-    oid,
-    kind,
-    namespace: source.namespace,
-    name: source.name,
-    isPartition: false,
-    identity: relation.identity,
-    hidesRows: false,
-    files: before.reading.files,
-    leaves: [],
-    readAt: before.reading.readAt,
-    comment: source.comment,
-    columns: columns.map((column) => ({
-      ...column,
-      notNull: source.columns.some((c) => c.identity === String(column.attnum) && !c.nullable),
-      dropped: false,
-      generated: '',
-      missing: [],
-      defaultId: null,
-      comment: source.columns.find((c) => c.identity === String(column.attnum))?.comment ?? null,
-      changedBy: before.reading.columns.find((c) => c.attnum === column.attnum)?.changedBy ?? '',
-    })),
-    indexes: key.length === 0 ? [] : [{ primary: true, identity: true, key }],
-  }
-}
-
-/** A column of the log that a relation lacks came later: at this place it is not there. */
-function asOfRelation(
-  reading: TableReading,
-  attnums: readonly number[],
-  table: CatalogTable,
-  source: ShapeSource,
-): TableReading {
-  const isLater = (column: CatalogColumn): boolean =>
-    isInLog(column, source) && !attnums.includes(column.attnum)
-  const later = new Set(table.columns.filter(isLater).map(({ attnum }) => attnum))
-  return { ...reading, columns: reading.columns.filter(({ attnum }) => !later.has(attnum)) }
-}
-
-function withNullable(shape: LogTable['shape'], attnum: number): LogTable['shape'] {
-  const columns = shape.source.columns.map((column) =>
-    column.identity === String(attnum) ? { ...column, nullable: true } : column,
-  )
-  return { ...shape, source: { ...shape.source, columns } }
-}
-
-/** Changes that were made while the table was out of the publication are in no log. */
-function membershipGap(
-  before: KnownTable,
-  now: KnownTable,
-  joinedAgain: boolean,
-): PipelineError | null {
-  const sameMember = before.memberSince === now.memberSince
-  if (sameMember && !joinedAgain) return null
-  // From a table list to a whole schema or back: it may never have been out.
-  if (!joinedAgain && (before.memberSince === '' || now.memberSince === '')) return null
-  const name = tableKey(now.shape.source)
-  return new PipelineError('DDL_UNMAPPABLE', `table "${name}" had left the publication`, {
-    detail: 'Changes that were made meanwhile are not in the log.',
-  })
-}
-
-function unclear(key: string): PipelineError {
-  return new PipelineError('DDL_UNMAPPABLE', `the columns of table "${key}" cannot be told apart`, {
-    detail: 'Several of them were dropped, added and renamed before the log showed a row.',
-  })
 }
 
 function asPipelineError(error: unknown): PipelineError {
