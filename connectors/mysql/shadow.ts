@@ -5,7 +5,7 @@
 import type { Applied } from './ddl/apply.ts'
 import { keepsValues } from './ddl/conversion.ts'
 import { defaultOf } from './ddl/default.ts'
-import type { ColumnState, TableState } from './ddl/state.ts'
+import type { ColumnState, KeyState, TableState } from './ddl/state.ts'
 import { sameName } from './decode/column-plan.ts'
 import type { TypeOptions } from './types.ts'
 
@@ -54,8 +54,27 @@ export function adoptShadow(
     ...key,
     columns: key.columns.map((part) => (part === null ? null : (identities.get(part) ?? null))),
   }))
+  const unique = keys.find((key) => key.unique && !hasRowsOf(original, key, columns))
+  if (unique !== undefined) {
+    problem ??= `It has a unique key "${unique.name}" now, and rows that it made equal are gone.`
+  }
   const { incarnation } = original
   const state = { ...shadow, columns, keys, incarnation, nextIdentity }
   if (problem !== null) return { kind: 'unmappable', reason: problem, state }
   return { kind: 'changed', state }
+}
+
+/**
+ * The tools copy with INSERT IGNORE and REPLACE: of rows that are equal under a unique key of the
+ * copy, one is left. The original had no such rows when one of its own keys is part of it.
+ */
+function hasRowsOf(original: TableState, key: KeyState, columns: readonly ColumnState[]): boolean {
+  const compares = (identity: string): boolean => {
+    const before = original.columns.find((column) => column.identity === identity)
+    const after = columns.find((column) => column.identity === identity)
+    return before?.type.charset === after?.type.charset && key.columns.includes(identity)
+  }
+  return original.keys.some(
+    (own) => own.unique && own.columns.every((part) => part !== null && compares(part)),
+  )
 }
