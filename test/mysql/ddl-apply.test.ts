@@ -5,7 +5,7 @@ import { alterTable, createTable } from '../../connectors/mysql/ddl/apply.ts'
 import type { Applied, DdlContext } from '../../connectors/mysql/ddl/apply.ts'
 import { parseStatement } from '../../connectors/mysql/ddl/parse.ts'
 import type { Statement } from '../../connectors/mysql/ddl/statement.ts'
-import type { TableState } from '../../connectors/mysql/ddl/state.ts'
+import { sourceTableOf, type TableState } from '../../connectors/mysql/ddl/state.ts'
 
 const types = { tinyint1AsBoolean: false }
 const strict: DdlContext = { types, strict: true }
@@ -286,4 +286,19 @@ test('a column may be called period', () => {
   const { state } = applied(table, 'ALTER TABLE t DROP period')
   expect(state?.columns.map(({ name }) => name)).toEqual(['id'])
   expect(applied(table, 'ALTER TABLE t DROP PERIOD FOR SYSTEM_TIME').kind).toBe('changed')
+})
+
+test('what old rows hold in a column that was excluded under its old name is not known', () => {
+  const { state } = applied(
+    'id int primary key, x int, a int',
+    'ALTER TABLE t RENAME COLUMN x TO y',
+  )
+  expect(state!.columns.map(({ existing }) => existing.kind)).toEqual(['null', 'unknown', 'null'])
+  const swap = 'ALTER TABLE t CHANGE x a int, CHANGE a x int'
+  const swapped = applied('id int primary key, x int, a int', swap).state!
+  const included = sourceTableOf(swapped, types, (name) => name !== 'x').table
+  expect(included.columns.map(({ name, existing }) => [name, existing.kind])).toEqual([
+    ['id', 'null'],
+    ['a', 'unknown'],
+  ])
 })

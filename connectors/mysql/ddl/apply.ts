@@ -202,7 +202,10 @@ class Draft {
     const name = fold(column.name)
     if (this.dropped.has(name)) return
     const change = this.changes.find(({ from }) => fold(from) === name)
-    const next = change === undefined ? this.kept(column) : this.changed(column, change.column)
+    const moved = change === undefined ? this.kept(column) : this.changed(column, change.column)
+    // Under its old name the lake may have left it out, and then old rows hold what nobody read.
+    const same = moved.name === column.name
+    const next: ColumnState = same ? moved : { ...moved, existing: { kind: 'unknown' } }
     // A column that moves keeps its place until its turn: others may be put behind it.
     this.columns.push(next)
     if (change !== undefined && change.place !== null) {
