@@ -84,8 +84,9 @@ export interface Source {
    *
    * @param saved  what `save` returned at the checkpoint; `null` at the very first start
    * @param after  position of the checkpoint; `null` at the very first start
-   * @param renew  with `null` for both: the log of before cannot be gone on with, so what the server
-   *   keeps for it (a slot) is replaced by a new one
+   * @param renew  with `null` for `saved`: the log of before cannot be gone on with, so what the
+   *   server keeps for it (a slot) is replaced by a new one. It may be the log of another server,
+   *   but its orders must lie above `after`: floors and versions of before are compared with them
    * @throws PipelineError LOG_GAP, SOURCE_CHANGED, SLOT_MISSING, ... when rows would be missed
    */
   open(saved: Uint8Array | null, after: Position | null, renew: boolean): Promise<SourceOpening>

@@ -74,7 +74,8 @@ class MysqlSource implements Source {
     await this.close()
     const control = await openControl(this.options)
     try {
-      this.session = await this.openSession(control, saved, after)
+      // Without a state the log begins anew, whatever was read before.
+      this.session = await this.openSession(control, saved, saved === null ? null : after)
     } catch (error) {
       await control.close()
       throw error

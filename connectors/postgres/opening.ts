@@ -56,13 +56,15 @@ export interface Checkpoint {
 }
 
 /**
- * @param checkpoint  `null` at the very first start
+ * @param checkpoint  `null` at the very first start, or when the log begins anew
+ * @param epochBefore  source epoch of the log before; `null`: there was none
  * @param renew  a slot that is there already is replaced
  */
 export async function openSource(
   options: PostgresOptions,
   ask: Ask,
   checkpoint: Checkpoint | null,
+  epochBefore: number | null,
   renew: boolean,
 ): Promise<Opened> {
   const facts = await readServerFacts(ask)
@@ -81,7 +83,9 @@ export async function openSource(
   const xid = await nextXid(ask)
   if (checkpoint !== null) await restore(registry, ask, checkpoint.state, joined)
   admit(registry, captured, xid, checkpoint === null)
-  const sourceEpoch = checkpoint?.sourceEpoch ?? 0
+  // Another server may be at an earlier place of its log than the one before.
+  const next = epochBefore === null ? 0 : epochBefore + 1
+  const sourceEpoch = checkpoint?.sourceEpoch ?? next
   return { facts, identity, registry, position, sourceEpoch, xid }
 }
 

@@ -62,7 +62,8 @@ class PostgresSource implements Source {
   ): Promise<SourceOpening> {
     const state = saved === null ? null : decodeState(saved)
     const checkpoint = state === null || after === null ? null : { state, ...placeOf(after) }
-    const opened = await openSource(this.options, this.ask, checkpoint, renew)
+    const before = after === null ? null : placeOf(after).sourceEpoch
+    const opened = await openSource(this.options, this.ask, checkpoint, before, renew)
     this.opened = opened
     this.delivered = new DeliveredCommits(opened.xid, state?.unseen ?? [])
     this.highest = state?.highest ?? 0

@@ -119,7 +119,7 @@ export class SourceTask {
     const { checkpoint, repairs, parked, options } = this.start
     const fresh = repairs.all
     const saved = checkpoint === null || fresh ? null : Buffer.from(checkpoint.state, 'base64')
-    const after = checkpoint === null || fresh ? null : checkpoint.position
+    const after = checkpoint?.position ?? null
     const opening = await this.source.open(saved, after, fresh)
     if (checkpoint === null && opening.tables.length === 0) {
       throw new PipelineError('NO_TABLES', 'no table of the source matches `source.tables`')

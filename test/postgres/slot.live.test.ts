@@ -3,7 +3,7 @@
 import { createServer, connect as dial, type Socket } from 'node:net'
 import { expect } from 'vitest'
 import { createPostgresSource } from '../../connectors/postgres/source.ts'
-import { parseLsn } from '../../connectors/postgres/lsn.ts'
+import { parseLsn, placeOf, positionAt } from '../../connectors/postgres/lsn.ts'
 import {
   brief,
   freshDatabase,
@@ -199,6 +199,25 @@ testOn(servers, 'a slot that disappears while it is read ends the read by name',
   }
   await expect(running.until(() => false)).rejects.toMatchObject({ error: 'SLOT_MISSING' })
   await running.stop()
+})
+
+testOn(servers, 'a log that begins anew lies above all orders of before', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  const options = optionsFor(server, changed)
+  await queryPostgres(uri, TABLE)
+  const first = await run(options)
+  // Another server may have got less far.
+  const { lsn } = placeOf(await first.caughtUp())
+  const far = positionAt(0, lsn + 1e9)
+  await first.stop()
+  for (const [sourceEpoch, after] of [far, positionAt(1, lsn + 1e9)].entries()) {
+    const source = createPostgresSource(options)
+    const { position } = await source.open(null, after, true)
+    expect(placeOf(position).sourceEpoch).toBe(sourceEpoch + 1)
+    expect(position.order).toBeGreaterThan(after.order)
+    expect((await source.head()).order).toBeGreaterThan(after.order)
+    await source.close()
+  }
 })
 
 testOn(servers, 'a publication that was made anew has left changes out', async (server) => {
