@@ -49,7 +49,7 @@ function failureOf(error: unknown, { verbose, file }: FailureFormat): Failure {
   const record = recordOf(error)
   const known = isOurs(error)
   const { code, exit } = errorCodes[record.error]
-  const hint = file == null ? record.hint : record.hint.replace(/\bFILE\b/g, file)
+  const hint = file == null ? record.hint : record.hint.replace(/\bFILE\b/g, () => file)
   // The stack of an error that is not ours is its detail; it is shown where stacks are.
   const detail = known ? record.detail : null
   const failure = { code, name: record.error, message: record.message, detail, hint, exit }

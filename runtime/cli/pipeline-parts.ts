@@ -3,7 +3,7 @@
 
 import { existsSync } from 'node:fs'
 import { systemClock } from '../base/clock.ts'
-import type { Log } from '../base/log.ts'
+import type { Log, LogFacts } from '../base/log.ts'
 import { moduleUrl } from '../base/module-url.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
@@ -14,7 +14,9 @@ import { runPipeline, type PipelineParts } from '../job/run.ts'
 import { spawnWorker } from '../job/worker-port.ts'
 import { firstFieldIdOf, heldFiles, openCommitter } from './connectors.ts'
 import { openInspector } from './inspectors.ts'
+import { LakeCounter } from './lake-counter.ts'
 import { namingOwner } from './lock-owner.ts'
+import { shellWord } from './query-hints.ts'
 import { requireSelection, selectionFaults } from './selection.ts'
 import { lockPath, openState } from './state-folder.ts'
 import type { ExitReason, RunOptions } from './wiring.ts'
@@ -68,6 +70,7 @@ async function requireSelected(config: PipelineConfig, log: Log): Promise<void> 
 function pipelineParts(config: PipelineConfig, options: RunOptions): PipelineParts {
   const { log, logLevel } = options
   const state = openState(config)
+  const lake = new LakeCounter()
   const seed: WorkerSeed = { file: config.file, fileHash: hashOfFile(config.file), logLevel }
   return {
     name: config.name,
@@ -86,19 +89,30 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
       firstFieldId: firstFieldIdOf(config),
     },
     clock: systemClock,
-    createCommitter: () => openCommitter(config, state, log),
+    createCommitter: async () => lake.watch(await openCommitter(config, state, log)),
     heldFiles: (checkpoint) => heldFiles(state, checkpoint),
     spawnSource: () =>
       spawnWorker<SourceCommand, SourceReport>(
         moduleUrl(import.meta.url, './source-worker.ts'),
         seed,
       ),
-    spawnWriter: (plan) =>
-      spawnWorker<WriterCommand, WriterReport>(moduleUrl(import.meta.url, './writer-worker.ts'), {
-        ...seed,
-        plan,
-      }),
-    onSnapshot: options.onSnapshot,
-    onNotice: (level, message, facts) => log[level](message, { ...facts }),
+    spawnWriter: (plan) => {
+      if (plan.index === 0) lake.expect(plan.fileSuffix)
+      return spawnWorker<WriterCommand, WriterReport>(
+        moduleUrl(import.meta.url, './writer-worker.ts'),
+        { ...seed, plan },
+      )
+    },
+    onSnapshot: (snapshot) => options.onSnapshot({ ...snapshot, lake: lake.counts() }),
+    onNotice: (level, message, facts) => log[level](message, forPasting({ ...facts }, config)),
   }
+}
+
+/** Hints name the file and the table, so that their commands can be pasted. */
+function forPasting(facts: LogFacts, { file }: PipelineConfig): LogFacts {
+  const { hint, table } = facts
+  if (typeof hint !== 'string') return facts
+  const named =
+    typeof table === 'string' ? hint.replace(/\bTABLE\b/g, () => shellWord(table)) : hint
+  return { ...facts, hint: named.replace(/\bFILE\b/g, () => shellWord(file)) }
 }

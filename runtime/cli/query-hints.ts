@@ -77,6 +77,11 @@ function quote(text: string): string {
   return JSON.stringify(text)
 }
 
+/** An argument to paste, in quotes where it needs them. */
+export function shellWord(text: string): string {
+  return /^[\w./:-]+$/.test(text) ? text : shellQuote(text)
+}
+
 function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`
 }

@@ -3,8 +3,8 @@
 
 import type { ErrorRecord } from '../base/errors.ts'
 import type { Log, LogLevel } from '../base/log.ts'
+import type { PipelineSnapshot } from '../console/status.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
-import type { RunSnapshot } from '../job/run-state.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Removal, SourceInspector } from '../source.ts'
 
@@ -17,7 +17,7 @@ export interface RunOptions {
   /** For the lines that threads of the pipeline write themselves. */
   readonly logLevel: LogLevel
   /** Called twice a second and at the end, under the instance lock. */
-  readonly onSnapshot: (snapshot: RunSnapshot) => void
+  readonly onSnapshot: (snapshot: PipelineSnapshot) => void
 }
 
 /** finished: `once` has read all there was · stopped: as the signal asked. */

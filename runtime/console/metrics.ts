@@ -1,7 +1,8 @@
 // A status as Prometheus metrics: base units, `_total` for counters, prefix `millrace_`. Positions
 // never become labels, and tables beyond the limit share one, so that series stay few.
 
-import { MetricSet } from '../base/metrics.ts'
+import { errorCodes } from '../base/errors.ts'
+import { type Metric, MetricSet } from '../base/metrics.ts'
 import type { PipelineState, PipelineStatus, TablePhase } from './status.ts'
 
 /** Tables with labels of their own; all others are `__other__`. */
@@ -35,6 +36,7 @@ export function metricsOf(status: PipelineStatus, tablesMax = TABLES_MAX): Metri
   const metrics = new MetricSet()
   addTables(metrics, status, tablesMax)
   addPipeline(metrics, status)
+  addEvents(metrics, status, tablesMax)
   return metrics
 }
 
@@ -72,7 +74,7 @@ function addTables(metrics: MetricSet, status: PipelineStatus, tablesMax: number
 }
 
 function addPipeline(metrics: MetricSet, status: PipelineStatus): void {
-  const { pipeline, lag, checkpoint, commit } = status
+  const { pipeline, lag, checkpoint, commit, files } = status
   const states = metrics.gauge('millrace_pipeline_state', 'State of the pipeline: 1 for one.', [
     'pipeline',
     'state',
@@ -99,7 +101,6 @@ function addPipeline(metrics: MetricSet, status: PipelineStatus): void {
   add('gauge', 'lag_bytes', 'Bytes of log behind the head of the source.', lag.bytes)
   add('gauge', 'queue_fill_ratio', 'Share of the fullest channel in use.', status.queue_fill)
   add('counter', 'attempts_total', 'Starts from a checkpoint in this process.', status.attempt)
-  add('counter', 'checkpoints_total', 'Durable checkpoints.', checkpoint.total)
   add('gauge', 'checkpoint_size_bytes', 'Size of the last checkpoint.', checkpoint.bytes)
   add(
     'gauge',
@@ -113,7 +114,7 @@ function addPipeline(metrics: MetricSet, status: PipelineStatus): void {
     'When the last checkpoint became durable.',
     timestamp(checkpoint.last_at),
   )
-  add('counter', 'commits_total', 'Epochs committed to the lake.', commit.total)
+  add('counter', 'sink_bytes_total', 'Bytes of data files in the lake.', files.bytes_written)
   add('counter', 'commit_retries_total', 'Commits that were tried again.', commit.retries)
   add(
     'gauge',
@@ -139,6 +140,35 @@ function addPipeline(metrics: MetricSet, status: PipelineStatus): void {
     'When this was measured.',
     timestamp(status.updated_at),
   )
+}
+
+/** Counters of what happened, each with the kinds that have been seen. */
+function addEvents(metrics: MetricSet, status: PipelineStatus, tablesMax: number): void {
+  const { pipeline, checkpoint, commit, files, events } = status
+  const counter = (name: string, help: string, ...labels: readonly string[]): Metric =>
+    metrics.counter(`millrace_${name}`, help, ['pipeline', ...labels])
+  const checkpoints = counter('checkpoints_total', 'Durable checkpoints.', 'result')
+  checkpoints.add(checkpoints.cell(pipeline, 'ok'), checkpoint.total)
+  const commits = counter('commits_total', 'Commits to the lake by how they ended.', 'result')
+  for (const [result, count] of Object.entries(commit.results)) {
+    commits.add(commits.cell(pipeline, result), count)
+  }
+  const written = counter('files_total', 'Files of this process in the lake.', 'kind', 'action')
+  written.add(written.cell(pipeline, 'data', 'written'), files.data_written)
+  const errors = counter('errors_total', 'Errors by what followed them.', 'code', 'class')
+  for (const { error, class: kind, count } of events.errors) {
+    errors.add(errors.cell(pipeline, errorCodes[error].code, kind), count)
+  }
+  const retries = counter('retries_total', 'What was tried again.', 'component', 'code')
+  for (const { component, error, count } of events.retries) {
+    retries.add(retries.cell(pipeline, component, errorCodes[error].code), count)
+  }
+  const help = 'Changes of structure, as they are seen between epochs; TRUNCATE is not.'
+  const ddl = counter('ddl_total', help, 'table', 'kind', 'decision')
+  const named = new Set(status.table_list.slice(0, tablesMax).map(({ table }) => table))
+  for (const { table, kind, decision, count } of events.ddl) {
+    ddl.add(ddl.cell(pipeline, named.has(table) ? table : OTHER, kind, decision), count)
+  }
 }
 
 function inSeconds(ms: number | null): number | null {

@@ -29,8 +29,8 @@ export function renderProgress(
       ORDER.indexOf(left.phase) - ORDER.indexOf(right.phase) || compare(left.table, right.table),
   )
   const shown = tables.length + 1 <= linesMax ? tables : tables.slice(0, Math.max(0, linesMax - 2))
-  const width = Math.min(40, Math.max(8, ...shown.map(({ table }) => table.length)))
-  const lines = [headline(status), ...shown.map((table) => tableLine(table, status, width, nowMs))]
+  const rows = shown.map((table) => rowOf(table, status, nowMs))
+  const lines = [headline(status), ...tableLines(rows, columns)]
   const hidden = tables.length - shown.length
   if (hidden > 0 && linesMax > 1) lines.push(`  and ${hidden} more tables`)
   return lines.map((line) => cut(printable(line), columns))
@@ -53,23 +53,57 @@ function headline(status: PipelineStatus): string {
   return parts.join('  ')
 }
 
-function tableLine(
-  table: TableStatus,
-  status: PipelineStatus,
-  width: number,
+interface Row {
+  readonly name: string
+  readonly phase: string
+  /** In columns of their own; [] where there is a sentence instead. */
+  readonly cells: readonly string[]
+  readonly sentence: string
+}
+
+function rowOf(table: TableStatus, status: PipelineStatus, nowMs: number): Row {
+  const { table: name, phase, reason, waits_for: blocker } = table
+  const said = { name, phase, cells: [] }
+  if (phase === 'parked') return { ...said, sentence: reason?.message ?? '' }
+  // Nothing comes before that has ended: no rate says more.
+  if (blocker !== null) return { ...said, sentence: `waits for ${blocker}` }
+  const rate = `${formatCount(table.rate.read_rows)}/s`
+  const lag = `lag ${formatSeconds(status.lag.source_s)}`
+  return { name, phase, cells: [rowsOf(table), rate, lag, commitOf(table, nowMs)], sentence: '' }
+}
+
+function commitOf(
+  { commit: { source_time: committed, epoch } }: TableStatus,
   nowMs: number,
 ): string {
-  const name = cut(table.table, width).padEnd(width)
-  const head = `  ${name} ${table.phase.padEnd(11)}`
-  if (table.phase === 'parked') return `${head} ${table.reason?.message ?? ''}`
-  const parts = [head, rowsOf(table).padEnd(17)]
-  if (table.waits_for !== null) parts.push(`waits for ${table.waits_for}`)
-  parts.push(`${formatCount(table.rate.read_rows)}/s`.padStart(8))
-  parts.push(`lag ${formatSeconds(status.lag.source_s)}`.padEnd(8))
-  const { source_time: committed, epoch } = table.commit
-  if (epoch === null) parts.push('no commit yet')
-  else parts.push(committed === null ? `commit ${epoch}` : `commit ${ageOf(committed, nowMs)} ago`)
-  return parts.join(' ')
+  if (epoch === null) return 'no commit yet'
+  return committed === null ? `commit ${epoch}` : `commit ${ageOf(committed, nowMs)} ago`
+}
+
+/** So that a number that grows by a digit does not move what stands behind it. */
+const CELL_WIDTHS: readonly number[] = [11, 6, 8, 14]
+const NAME_WIDTH_MIN = 8
+const NAME_WIDTH_MAX = 40
+
+/** What is behind the name is what changes, so a name that is too long gives way. */
+function tableLines(rows: readonly Row[], columns: number): string[] {
+  const widths = CELL_WIDTHS.map((least, index) =>
+    Math.max(least, ...rows.map(({ cells }) => cells[index]?.length ?? 0)),
+  )
+  const phaseWidth = Math.max(0, ...rows.map(({ phase }) => phase.length))
+  const longest = Math.max(0, ...rows.map(({ name }) => name.length))
+  const rest = widths.reduce((sum, width) => sum + 1 + width, 3 + phaseWidth)
+  const room = Math.max(NAME_WIDTH_MIN, Math.min(NAME_WIDTH_MAX, columns - rest))
+  const nameWidth = Math.max(NAME_WIDTH_MIN, Math.min(room, longest))
+  return rows.map(({ name, phase, cells, sentence }) => {
+    const padded = cells.map((cell, index) => {
+      const width = widths[index] ?? 0
+      // The rate is a number: its digits stand under each other.
+      return index === 1 ? cell.padStart(width) : cell.padEnd(width)
+    })
+    const head = `  ${cut(name, nameWidth).padEnd(nameWidth)} ${phase.padEnd(phaseWidth)}`
+    return [head, ...padded, sentence].join(' ').trimEnd()
+  })
 }
 
 function rowsOf({ phase, backfill, ops }: TableStatus): string {

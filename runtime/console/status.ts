@@ -30,6 +30,19 @@ export type TablePhase =
 
 export type Accuracy = 'EXACT' | 'BEST_EFFORT' | 'UNAVAILABLE'
 
+/** What this process has done to the lake. */
+export interface LakeCounts {
+  /** ok: visible by this call. unknown_resolved: an earlier attempt had done it, as was found out. */
+  readonly commits: Readonly<Record<'ok' | 'conflict' | 'unknown_resolved' | 'failed', number>>
+  /** Data files of this process that are in the lake, and their bytes. */
+  readonly files: number
+  readonly bytes: number
+}
+
+export interface PipelineSnapshot extends RunSnapshot {
+  readonly lake: LakeCounts
+}
+
 /** Rows are counts since the process started; rates are rows a second over the last seconds. */
 export interface TableStatus {
   readonly table: string
@@ -91,10 +104,15 @@ export interface PipelineStatus {
     readonly last_at: string | null
     readonly duration_ms: number | null
     readonly pending: number
+    /** Commits of this process that are visible; those that were there already do not count. */
     readonly total: number
+    readonly results: LakeCounts['commits']
     readonly retries: number
     readonly error: ErrorRecord | null
   }
+  readonly files: { readonly data_written: number; readonly bytes_written: number }
+  /** By kind, since the process started. */
+  readonly events: Pick<RunSnapshot, 'errors' | 'retries' | 'ddl'>
   readonly rates: { readonly read_rows: number; readonly written_rows: number }
   /** Share of the fullest channel to a writer, 0...1; `null` before the threads run. */
   readonly queue_fill: number | null
@@ -115,9 +133,9 @@ export class StatusTracker {
   }
 
   /** @param nowMs  milliseconds since 1970 */
-  statusOf(snapshot: RunSnapshot, nowMs: number): PipelineStatus {
+  statusOf(snapshot: PipelineSnapshot, nowMs: number): PipelineStatus {
     const tables = snapshot.tables.map((table) => this.#tableStatus(table, nowMs))
-    const { source, checkpoint, commits } = snapshot
+    const { source, checkpoint, commits, lake } = snapshot
     const rates = {
       read_rows: this.#rates.rate('/sent', source?.rowsSent ?? 0, nowMs),
       written_rows: tables.reduce((sum, { rate }) => sum + rate.written_rows, 0),
@@ -150,15 +168,9 @@ export class StatusTracker {
         bytes: checkpoint?.bytes ?? null,
         total: snapshot.checkpoints,
       },
-      commit: {
-        last_epoch: commits.lastEpoch,
-        last_at: commits.lastAtMs === null ? null : isoTime(commits.lastAtMs),
-        duration_ms: commits.lastDurationMs === null ? null : Math.round(commits.lastDurationMs),
-        pending: commits.pending,
-        total: commits.done,
-        retries: commits.retries,
-        error: commits.error,
-      },
+      commit: commitOf(commits, lake),
+      files: { data_written: lake.files, bytes_written: lake.bytes },
+      events: { errors: snapshot.errors, retries: snapshot.retries, ddl: snapshot.ddl },
       rates,
       queue_fill: source?.queueFill ?? null,
     }
@@ -191,6 +203,22 @@ export class StatusTracker {
 
   #formatOrder(order: bigint): string {
     return formatOrder(order, this.#positionType)
+  }
+}
+
+function commitOf(
+  { lastEpoch, lastAtMs, lastDurationMs, pending, retries, error }: RunSnapshot['commits'],
+  lake: LakeCounts,
+): PipelineStatus['commit'] {
+  return {
+    last_epoch: lastEpoch,
+    last_at: lastAtMs === null ? null : isoTime(lastAtMs),
+    duration_ms: lastDurationMs === null ? null : Math.round(lastDurationMs),
+    pending,
+    total: lake.commits.ok,
+    results: lake.commits,
+    retries,
+    error,
   }
 }
 

@@ -5,6 +5,7 @@ import type { ErrorRecord } from '../base/errors.ts'
 import type { EpochReport } from '../checkpoint/coordinator.ts'
 import type { LakeTable } from '../checkpoint/manifest.ts'
 import type { RowCounts, TableCounts } from '../sink.ts'
+import { EventCounts, type DdlCount, type ErrorCount, type RetryCount } from './event-counts.ts'
 import type { SourceProgress, TableProgress } from './messages.ts'
 
 export type RunPhase = 'starting' | 'running' | 'retrying' | 'stopping' | 'stopped' | 'failed'
@@ -51,6 +52,10 @@ export interface RunSnapshot {
     readonly lastEpoch: number | null
     readonly error: ErrorRecord | null
   }
+  /** Since the process started. */
+  readonly errors: readonly ErrorCount[]
+  readonly retries: readonly RetryCount[]
+  readonly ddl: readonly DdlCount[]
 }
 
 interface Totals {
@@ -61,8 +66,9 @@ interface Totals {
 /** Collects; `snapshot` copies. */
 export class RunState {
   phase: RunPhase = 'starting'
-  error: ErrorRecord | null = null
   attempt = 0
+  private lastError: ErrorRecord | null = null
+  private readonly events = new EventCounts()
   private readonly startedAtMs: number
   private source: SourceProgress | null = null
   private readonly totals = new Map<string, Totals>()
@@ -81,12 +87,25 @@ export class RunState {
     this.startedAtMs = startedAtMs
   }
 
+  get error(): ErrorRecord | null {
+    return this.lastError
+  }
+
+  /** Counts what ended an attempt: `phase` says already whether there will be another. */
+  set error(error: ErrorRecord | null) {
+    this.lastError = error
+    if (error === null) return
+    if (this.phase === 'failed') this.events.addError(error.error, 'fatal')
+    else this.events.addRetry('pipeline', error)
+  }
+
   addProgress(progress: SourceProgress): void {
     this.source = progress
   }
 
   addEpoch(report: EpochReport, atMs: number): void {
     for (const counts of report.counts) this.addCounts(counts)
+    this.events.addCut(report.source.tables, report.refused)
     if (report.bytes === 0) return
     this.checkpoints++
     const { epoch, durationMs, bytes, source } = report
@@ -108,10 +127,11 @@ export class RunState {
 
   addCommitRetry(error: ErrorRecord): void {
     this.commits = { ...this.commits, retries: this.commits.retries + 1, error }
+    this.events.addRetry('commit', error)
   }
 
   snapshot(lake: readonly LakeTable[], pending: number): RunSnapshot {
-    const { phase, startedAtMs, error, attempt, source, checkpoint, checkpoints } = this
+    const { phase, startedAtMs, error, attempt, source, checkpoint, checkpoints, events } = this
     const byName = new Map(lake.map((table) => [table.table, table]))
     const tables = (source?.tables ?? []).map((progress): TableSnapshot => {
       const known = byName.get(progress.table)
@@ -136,6 +156,9 @@ export class RunState {
       checkpoint,
       checkpoints,
       commits,
+      errors: events.errors(),
+      retries: events.retries(),
+      ddl: events.ddl(),
     }
   }
 

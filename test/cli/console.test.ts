@@ -6,15 +6,18 @@ import { expect, test } from 'vitest'
 import { RateMeter } from '../../runtime/console/rate.ts'
 import { formatCount, formatSeconds, renderProgress } from '../../runtime/console/progress.ts'
 import { type Console, startConsole } from '../../runtime/console/server.ts'
-import { type PipelineStatus, StatusTracker } from '../../runtime/console/status.ts'
+import {
+  type PipelineSnapshot,
+  type PipelineStatus,
+  StatusTracker,
+} from '../../runtime/console/status.ts'
 import { readStatus, writeStatus } from '../../runtime/console/status-file.ts'
 import { metricsOf } from '../../runtime/console/metrics.ts'
-import type { RunSnapshot } from '../../runtime/job/run-state.ts'
 import { FakeWiring, snapshotOf } from './fake-wiring.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 20, 12)
 
-function statusOf(changes: Partial<RunSnapshot> = {}): PipelineStatus {
+function statusOf(changes: Partial<PipelineSnapshot> = {}): PipelineStatus {
   return new StatusTracker('shop', 'lsn').statusOf(snapshotOf(changes), NOW_MS)
 }
 
@@ -38,7 +41,7 @@ test('a status says what is known, and null where nothing is', () => {
     accuracy: { source_s: 'BEST_EFFORT', e2e_s: 'UNAVAILABLE', bytes: 'EXACT' },
   })
   expect(checkpoint).toMatchObject({ last_id: 42, age_s: 1, duration_ms: 12, total: 42 })
-  expect(commit).toMatchObject({ last_epoch: 41, pending: 1, total: 41, retries: 1 })
+  expect(commit).toMatchObject({ last_epoch: 41, pending: 1, total: 40, retries: 1 })
   expect(statusOf({ source: null, tables: [] }).state).toBe('STARTING')
   const unknown = statusOf({ source: null, checkpoint: null, tables: [], phase: 'starting' })
   expect(unknown).toMatchObject({
@@ -132,8 +135,38 @@ test('progress lines fit the terminal and cannot steer it', () => {
   )
 })
 
-test('a line of a table with a name of usual length fits 80 columns', () => {
-  for (const line of renderProgress(statusOf(), 80)) expect(line).not.toMatch(/\.\.\.$/)
+test('80 columns show all of a line: a long name gives way, not the last commit', () => {
+  const [streaming, backfilling] = snapshotOf().tables
+  if (streaming === undefined || backfilling === undefined) throw new Error('there are two tables')
+  const named = (table: string, phase: string): typeof streaming => ({
+    ...streaming,
+    progress: { ...backfilling.progress, table, phase },
+    ops: { insert: 123_456, update: 98_765, delete: 1234, read: 0 },
+  })
+  const tables = [
+    named('public.order_items_of_the_last_quarter', 'streaming'),
+    named('public.users', 'catching-up'),
+    named('public.orders', 'backfilling'),
+  ]
+  // A terminal of 80 columns: the last stays free.
+  for (const width of [79, 80]) {
+    const [, ...lines] = renderProgress(statusOf({ tables }), width)
+    expect(lines).toHaveLength(3)
+    for (const line of lines) {
+      expect(line.length).toBeLessThanOrEqual(width)
+      expect(line).toMatch(/\/s lag 2\.0s +commit 5\.0s ago$/)
+    }
+    expect(lines.join('\n')).toContain('  publi')
+  }
+})
+
+test('a table that waits says for what, in the place of numbers that do not move', () => {
+  const [, backfilling] = snapshotOf().tables
+  if (backfilling === undefined) throw new Error('there is a second table')
+  const waitsFor = 'the transaction of process 4711, open since 11:00'
+  const progress = { ...backfilling.progress, phase: 'waiting', waitsFor }
+  const [, line] = renderProgress(statusOf({ tables: [{ ...backfilling, progress }] }), 79)
+  expect(line).toBe('  public.users structure waits for the transaction of process 4711, open sin...')
 })
 
 test('a backfill is seen to move before its epoch ends', () => {
@@ -262,7 +295,15 @@ test('the server answers what it has, to whom it should', async () => {
       'millrace_backfill_rows{pipeline="shop",table="public.users",kind="estimated"} 1600000',
       'millrace_pipeline_state{pipeline="shop",state="BACKFILLING"} 1',
       'millrace_lag_seconds{pipeline="shop",stage="source"} 2',
-      'millrace_checkpoints_total{pipeline="shop"} 42',
+      'millrace_checkpoints_total{pipeline="shop",result="ok"} 42',
+      'millrace_commits_total{pipeline="shop",result="ok"} 40',
+      'millrace_commits_total{pipeline="shop",result="unknown_resolved"} 1',
+      'millrace_files_total{pipeline="shop",kind="data",action="written"} 80',
+      'millrace_sink_bytes_total{pipeline="shop"} 123456',
+      'millrace_errors_total{pipeline="shop",code="MR-2001",class="retry"} 3',
+      'millrace_retries_total{pipeline="shop",component="commit",code="MR-2001"} 1',
+      'millrace_ddl_total{pipeline="shop",table="public.orders",kind="add_column",decision="applied"} 2',
+      'millrace_ddl_total{pipeline="shop",table="__other__",kind="drop_table",decision="kept"} 1',
       'millrace_commits_pending{pipeline="shop"} 1',
       '# TYPE millrace_source_rows_total counter',
     ]) {

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { ErrorRecord } from '../../runtime/base/errors.ts'
 import type { Repair, RunOptions, Wiring } from '../../runtime/cli/wiring.ts'
-import type { RunSnapshot, TableSnapshot } from '../../runtime/job/run-state.ts'
+import type { PipelineSnapshot } from '../../runtime/console/status.ts'
+import type { TableSnapshot } from '../../runtime/job/run-state.ts'
 import type { DiscoveredTable, Finding } from '../../runtime/source.ts'
 
 export class FakeWiring {
@@ -115,7 +116,7 @@ const BACKFILLING: TableSnapshot = {
 }
 
 /** A pipeline that streams one table and backfills another. */
-export function snapshotOf(changes: Partial<RunSnapshot> = {}): RunSnapshot {
+export function snapshotOf(changes: Partial<PipelineSnapshot> = {}): PipelineSnapshot {
   return {
     phase: 'running',
     startedAtMs: STARTED_MS,
@@ -148,6 +149,23 @@ export function snapshotOf(changes: Partial<RunSnapshot> = {}): RunSnapshot {
       lastDurationMs: 30,
       lastEpoch: 41,
       error: null,
+    },
+    errors: [
+      { error: 'CONNECT_FAILED', class: 'retry', count: 3 },
+      { error: 'KEY_CHANGED', class: 'notify', count: 1 },
+    ],
+    retries: [
+      { component: 'pipeline', error: 'CONNECT_FAILED', count: 2 },
+      { component: 'commit', error: 'CONNECT_FAILED', count: 1 },
+    ],
+    ddl: [
+      { table: 'public.orders', kind: 'add_column', decision: 'applied', count: 2 },
+      { table: 'public.gone', kind: 'drop_table', decision: 'kept', count: 1 },
+    ],
+    lake: {
+      commits: { ok: 40, conflict: 1, unknown_resolved: 1, failed: 0 },
+      files: 80,
+      bytes: 123_456,
     },
     ...changes,
   }

@@ -82,12 +82,19 @@ test.skipIf(!(await available('postgres18')))(
       })
       const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
       expect(metrics).toContain('millrace_pipeline_state{pipeline="shop",state="RUNNING"} 1')
+      expect(metrics).toMatch(/^millrace_commits_total\{.*result="ok"\} [1-9]/m)
+      expect(metrics).toMatch(/^millrace_files_total\{.*action="written"\} [1-9]/m)
 
       // It waits for the lock in case the other is just ending, and touches nothing meanwhile.
       const startMs = performance.now()
       const second = await millrace(ENV, 'run', file)
       expect(second.code, second.output).toBe(6)
       expect(errorCodeOf(second)).toBe('MR-5006')
+      const owner = `process ${first.child.pid}, since ${status.since}`
+      expect(second.output).toContain(`waiting up to 30 s for the lock, which ${owner} holds`)
+      expect(second.output).toContain(`It is owned by ${owner}.`)
+      // A log line with the code as well: nobody looks at standard error of a service.
+      expect(second.output).toMatch(/^\{"level":"error".*"code":"MR-5006"/m)
       expect(performance.now() - startMs).toBeGreaterThan(29_000)
       expect((await statusOf(file))?.pid).toBe(first.child.pid)
 

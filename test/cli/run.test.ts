@@ -1,6 +1,7 @@
 // `run` from the outside: signals, exit codes, what it says, and the status that it leaves.
 
 import { expect, test } from 'vitest'
+import { PipelineError } from '../../runtime/base/errors.ts'
 import { runCommandLine } from '../../runtime/cli/program.ts'
 import type { RunOptions } from '../../runtime/cli/wiring.ts'
 import { readStatus } from '../../runtime/console/status-file.ts'
@@ -202,4 +203,45 @@ test('--listen where others can reach it is refused unless insisted on', async (
     const code = runCommandLine(['run', file, '--listen', address], new FakeTerminal(), fake.wiring)
     expect(await code, address).toBe(2)
   }
+})
+
+test('what a table waits for is said once, and again when it is another', async () => {
+  const [fake, terminal] = [new FakeWiring(), new FakeTerminal()]
+  fake.runner = async ({ onSnapshot }) => {
+    const [table] = snapshotOf().tables
+    if (table === undefined) throw new Error('there is a table')
+    for (const pid of [7, 7, 8, null, 8]) {
+      const waitsFor = pid === null ? null : `the transaction of process ${pid}`
+      onSnapshot(snapshotOf({ tables: [{ ...table, progress: { ...table.progress, waitsFor } }] }))
+    }
+    return 'finished'
+  }
+  await runCommandLine(['run', file], terminal, fake.wiring)
+  const warned = terminal.lines().filter(({ level }) => level === 'warn')
+  expect(warned.map(({ msg }) => msg)).toEqual([
+    'table "public.orders" waits for the transaction of process 7',
+    'table "public.orders" waits for the transaction of process 8',
+    'table "public.orders" waits for the transaction of process 8',
+  ])
+})
+
+test('a run that ends with parked tables names them in the command that repairs', async () => {
+  const [fake, terminal] = [new FakeWiring(), new FakeTerminal()]
+  fake.runner = async ({ onSnapshot }) => {
+    const [table] = snapshotOf().tables
+    if (table === undefined) throw new Error('there is a table')
+    const tables = ['public.orders', "public.o'brien", 'public.fine'].map((name) => ({
+      ...table,
+      progress: {
+        ...table.progress,
+        table: name,
+        phase: name === 'public.fine' ? 'streaming' : 'parked',
+      },
+    }))
+    onSnapshot(snapshotOf({ tables }))
+    throw new PipelineError('TABLE_PARKED', 'parked and not up to date', { detail: 'Why.' })
+  }
+  expect(await runCommandLine(['run', file, '--once'], terminal, fake.wiring)).toBe(4)
+  const command = `millrace resync ${file} --table public.orders --table 'public.o'\\''brien'`
+  expect(terminal.stderr).toContain(`  Why.\n  fix    : Run \`${command}\`.\n`)
 })

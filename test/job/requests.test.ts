@@ -15,13 +15,13 @@ test('a request that cannot be read is moved aside, and the others are served', 
   for (const [index, text] of damaged.entries()) {
     await state.put(`requests/damaged-${index}.json`, Buffer.from(text))
   }
-  const served = async (): Promise<unknown[]> =>
-    (await readRequests(state)).map(({ tables }) => tables).toSorted()
-  expect(await served()).toEqual([null, ['public.orders']])
+  const served = async (): Promise<string[]> =>
+    (await readRequests(state)).map(({ tables }) => String(tables)).toSorted()
+  expect(await served()).toEqual(['null', 'public.orders'])
   const moved = await moveDamagedAside(state)
   expect(moved).toHaveLength(damaged.length)
   for (const path of moved) expect(await state.exists(path)).toBe(true)
   expect(await state.list('requests')).toHaveLength(2)
-  expect(await served()).toEqual([null, ['public.orders']])
+  expect(await served()).toEqual(['null', 'public.orders'])
   expect(await moveDamagedAside(state)).toEqual([])
 })

@@ -1,19 +1,21 @@
 // `millrace run`: the pipeline in the foreground, until a signal, an error, or, with --once, the
 // end of what there is to read.
 
+import { PipelineError } from '../../base/errors.ts'
 import { LOG_LEVELS, type LogLevel } from '../../base/log.ts'
 import type { Console } from '../../console/server.ts'
-import { StatusTracker, type PipelineStatus } from '../../console/status.ts'
+import { StatusTracker } from '../../console/status.ts'
+import type { PipelineSnapshot, PipelineStatus } from '../../console/status.ts'
 import { loadPipeline } from '../../job/config/load.ts'
 import type { PipelineConfig } from '../../job/config/pipeline-config.ts'
-import type { RunSnapshot } from '../../job/run-state.ts'
 import { type AddCommand, type CommandContext, globalOptions } from '../context.ts'
 import { type Display, LogDisplay, ScreenDisplay } from '../display.ts'
 import { parseListen, flag } from '../options.ts'
-import { formatHints, queryHints } from '../query-hints.ts'
+import { formatHints, queryHints, shellWord } from '../query-hints.ts'
 import { listenForShutdown, type Shutdown, STOP_MS_MAX } from '../shutdown.ts'
 import { SlotLagWatch } from '../slot-lag.ts'
 import { StatusKeeper } from '../status-keeper.ts'
+import { WaitWatch } from '../wait-watch.ts'
 
 interface RunFlags {
   readonly once?: boolean
@@ -52,6 +54,7 @@ class RunCommand {
   readonly #screen: boolean
   readonly #tracker: StatusTracker
   readonly #slotLag: SlotLagWatch | null
+  readonly #waits: WaitWatch
   #status: PipelineStatus | null = null
   #keeper: StatusKeeper | null = null
 
@@ -74,6 +77,7 @@ class RunCommand {
     this.#tracker = new StatusTracker(name, source.type === 'postgres' ? 'lsn' : 'binlog')
     const limit = source.type === 'postgres' ? source.maxSlotLagBytes : null
     this.#slotLag = limit === null ? null : new SlotLagWatch(limit, this.#display.log)
+    this.#waits = new WaitWatch(this.#display.log)
   }
 
   async run(): Promise<void> {
@@ -109,9 +113,27 @@ class RunCommand {
       // While the lock of another instance is waited for there is nothing to finish.
       const reason = await Promise.race([ended, this.#stoppedBeforeStart(shutdown.signal)])
       log.info(reason === 'finished' ? 'finished: all there was is in the lake' : 'stopped', {})
+    } catch (error) {
+      throw this.#naming(error)
     } finally {
       if (this.#status !== null) await this.#keeper.flush()
     }
+  }
+
+  /** The command that brings parked tables back, with their names in it. */
+  #naming(error: unknown): unknown {
+    if (!(error instanceof PipelineError) || error.error !== 'TABLE_PARKED') return error
+    const tables = this.#status?.table_list ?? []
+    const parked = tables.filter(({ phase }) => phase === 'parked').map(({ table }) => table)
+    if (parked.length === 0) return error
+    const options = parked.map((table) => `--table ${shellWord(table)}`).join(' ')
+    const { message, detail } = error
+    const hint = `Run \`millrace resync FILE ${options}\`.`
+    return new PipelineError('TABLE_PARKED', message, {
+      ...(detail === null ? {} : { detail }),
+      hint,
+      cause: error,
+    })
   }
 
   #stoppedBeforeStart(signal: AbortSignal): Promise<'stopped'> {
@@ -124,12 +146,13 @@ class RunCommand {
     })
   }
 
-  #take(snapshot: RunSnapshot): void {
+  #take(snapshot: PipelineSnapshot): void {
     const status = this.#tracker.statusOf(snapshot, this.#context.terminal.clock.nowMs())
     this.#status = status
     this.#display.show(status)
     this.#keeper?.offer(status)
     this.#slotLag?.look(snapshot)
+    this.#waits.look(snapshot)
   }
 
   #listenForShutdown(): Shutdown {

@@ -6,6 +6,7 @@ import { loadPipeline } from '../../job/config/load.ts'
 import { type AddCommand, globalOptions, print } from '../context.ts'
 import { printable } from '../failure.ts'
 import { collect, flag } from '../options.ts'
+import { shellWord } from '../query-hints.ts'
 import type { Repair, TableVerdict } from '../wiring.ts'
 
 export const addVerify: AddCommand = (program, context) => {
@@ -81,7 +82,9 @@ function formatVerdict(verdict: TableVerdict, file: string): string {
   const { table, equal, sourceRows, lakeRows, differences, examples, reason } = verdict
   if (reason !== null) {
     const { code } = errorCodes[reason.error]
-    const hint = reason.hint.replace(/\bFILE\b/g, file).replace(/\bTABLE\b/g, table)
+    const hint = reason.hint
+      .replace(/\bFILE\b/g, () => file)
+      .replace(/\bTABLE\b/g, () => shellWord(table))
     return printable(`? ${table}  not compared: ${code} ${reason.message}\n    fix: ${hint}`)
   }
   const rows =
@@ -89,7 +92,7 @@ function formatVerdict(verdict: TableVerdict, file: string): string {
       ? `${formatCount(sourceRows)} rows`
       : `${sourceRows} rows in the source, ${lakeRows} in the lake`
   const { verifiedThrough, undecided, note, repair } = verdict
-  const fixes = repair === null ? [] : [`    fix: ${FIXES[repair](file, table)}`]
+  const fixes = repair === null ? [] : [`    fix: ${FIXES[repair](file, shellWord(table))}`]
   const through = verifiedThrough === null ? '' : `, verified through ${verifiedThrough}`
   const count = differences > examples.length ? [`    ${differences} differ, among them`] : []
   const busy =
