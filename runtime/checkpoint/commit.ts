@@ -120,7 +120,7 @@ export class CommitQueue {
 
   /** Takes an intent whose checkpoint is durable, and commits it as soon as its turn comes. */
   enqueue(intent: Intent<unknown>): void {
-    const pending = new PendingIntent(intent)
+    const pending = PendingIntent.of(intent)
     this.noteSchemas(pending)
     if (intent.tables.length === 0) return
     this.queue.push(pending)

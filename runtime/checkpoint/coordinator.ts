@@ -171,7 +171,7 @@ export class Coordinator {
       source,
       writers: prepared.map(({ state }) => state),
       nextFileId: Math.max(...prepared.map(({ state }) => state.nextFileId)),
-      intents: [...this.commits.pending(), ...(intent === null ? [] : [new PendingIntent(intent)])],
+      intents: [...this.commits.pending(), ...(intent === null ? [] : [PendingIntent.of(intent)])],
       waiting: { ...this.commits.waiting(), ...Object.fromEntries(own) },
       cancelled: this.commits.cancellations(),
       lake: this.commits.lake(),

@@ -12,7 +12,7 @@ export interface Document {
 
 /** @returns the bytes, `<kind> <crc32 hex>\n<JSON>`, and the checksum in them */
 export function encodeDocument(kind: string, value: unknown): { bytes: Uint8Array; crc: number } {
-  const body = Buffer.from(JSON.stringify(value, writeExact))
+  const body = Buffer.from(textOf(value))
   const crc = crc32(body)
   return { bytes: Buffer.concat([Buffer.from(`${headOf(kind, crc)}\n`), body]), crc }
 }
@@ -26,7 +26,16 @@ export function decodeDocument(kind: string, bytes: Uint8Array, path: string): D
   if (end < 0 || buffer.toString('latin1', 0, end) !== headOf(kind, crc)) {
     throw new PipelineError('CHECKPOINT_CORRUPT', `state file "${path}" fails its checksum`)
   }
-  return { value: JSON.parse(body.toString(), readExact), crc }
+  return { value: valueOf(body.toString()), crc }
+}
+
+/** @returns JSON from which `valueOf` makes the same value again */
+export function textOf(value: unknown): string {
+  return JSON.stringify(value, writeExact)
+}
+
+export function valueOf(text: string): unknown {
+  return JSON.parse(text, readExact)
 }
 
 function headOf(kind: string, crc: number): string {

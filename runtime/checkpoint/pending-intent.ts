@@ -11,7 +11,7 @@ import { randomUuid } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Intent } from '../sink.ts'
-import { decodeDocument, encodeDocument } from './document.ts'
+import { decodeDocument, encodeDocument, textOf, valueOf } from './document.ts'
 
 /** Folder of the state store. */
 export const INTENTS_FOLDER = 'intents'
@@ -29,12 +29,6 @@ export interface IntentChain {
   readonly count: number
 }
 
-/** The object's content. */
-interface Link {
-  readonly before: IntentPlace | null
-  readonly intent: Intent<unknown>
-}
-
 /** What must be known of a table's part without reading it. */
 export interface PendingTable {
   readonly table: string
@@ -43,6 +37,24 @@ export interface PendingTable {
   /** Last version that it adds to the lake; `null`: none. */
   readonly schemaVersion: number | null
 }
+
+/** The object's content. */
+interface Link {
+  readonly before: IntentPlace | null
+  readonly epoch: number
+  readonly tables: readonly PendingTable[]
+  readonly files: readonly string[]
+  /** Text of the intent: a start reads all links, and text is not taken apart. */
+  readonly intent: string
+}
+
+interface CachedLink {
+  readonly intent: PendingIntent
+  readonly before: IntentPlace | null
+}
+
+/** Links that have been read, by path: the chains of several checkpoints share most of theirs. */
+export type LinkCache = Map<string, CachedLink>
 
 /** All that the runtime knows of the sink's committables. */
 interface Committable {
@@ -61,15 +73,24 @@ export class PendingIntent {
   private content: Intent<unknown> | null
   private state: ObjectStore | null = null
 
-  constructor(intent: Intent<unknown>) {
-    this.content = intent
-    this.epoch = intent.epoch
-    this.tables = intent.tables.map(({ table, snapshotId, schemas }) => {
+  private constructor(
+    { epoch, tables, files }: Pick<Link, 'epoch' | 'tables' | 'files'>,
+    content: Intent<unknown> | null,
+  ) {
+    this.epoch = epoch
+    this.tables = tables
+    this.files = files
+    this.content = content
+  }
+
+  static of(intent: Intent<unknown>): PendingIntent {
+    const tables = intent.tables.map(({ table, snapshotId, schemas }): PendingTable => {
       return { table, snapshotId, schemaVersion: schemas.at(-1)?.version ?? null }
     })
     const committables = intent.tables.flatMap((entry) => entry.committables) as Committable[]
     const files = committables.flatMap(({ deletes }) => (deletes === null ? [] : [deletes]))
-    this.files = [...new Set(files)]
+    const { epoch } = intent
+    return new PendingIntent({ epoch, tables, files: [...new Set(files)] }, intent)
   }
 
   /** @throws PipelineError CHECKPOINT_CORRUPT, STORAGE_FAILED */
@@ -77,7 +98,7 @@ export class PendingIntent {
     const { content, state, place } = this
     if (content !== null) return content
     if (state === null || place === null) throw lostContent(this.epoch)
-    return (await readLink(state, place)).link.intent
+    return valueOf((await readLink(state, place)).link.intent) as Intent<unknown>
   }
 
   /**
@@ -86,10 +107,11 @@ export class PendingIntent {
    * @param before  the intent before it in the queue, which is stored; `null`: it is the first
    */
   async store(state: ObjectStore, before: PendingIntent | null): Promise<void> {
-    const { content, epoch } = this
+    const { content, epoch, tables, files } = this
     if (this.place !== null) return
     if (content === null) throw lostContent(epoch)
-    const link: Link = { before: before?.place ?? null, intent: content }
+    const intent = textOf(content)
+    const link: Link = { before: before?.place ?? null, epoch, tables, files, intent }
     const { bytes, crc } = encodeDocument(KIND, link)
     const id = randomUuid().replaceAll('-', '').slice(0, 16)
     const path = `${INTENTS_FOLDER}/${String(epoch).padStart(12, '0')}-${id}`
@@ -109,23 +131,31 @@ export class PendingIntent {
   /**
    * Reads a chain, one object in memory at a time.
    *
+   * @param cache  of links that are known already; receives the others
    * @returns its intents, oldest first
    * @throws PipelineError CHECKPOINT_CORRUPT, STORAGE_FAILED
    */
   static async readChain(
     state: ObjectStore,
     { newest, count }: IntentChain,
+    cache: LinkCache,
   ): Promise<PendingIntent[]> {
     const intents: PendingIntent[] = []
     for (let place: IntentPlace | null = newest; intents.length < count;) {
       if (place === null) throw damaged(newest.path, 'an intent before it is missing')
-      const { link, bytes } = await readLink(state, place)
-      const intent = new PendingIntent(link.intent)
-      intent.isStored(state, place, bytes)
-      intents.push(intent)
-      place = link.before
+      const known: CachedLink = cache.get(place.path) ?? (await PendingIntent.readOne(state, place))
+      cache.set(place.path, known)
+      intents.push(known.intent)
+      place = known.before
     }
     return intents.reverse()
+  }
+
+  private static async readOne(state: ObjectStore, place: IntentPlace): Promise<CachedLink> {
+    const { link, bytes } = await readLink(state, place)
+    const intent = new PendingIntent(link, null)
+    intent.isStored(state, place, bytes)
+    return { intent, before: link.before }
   }
 }
 

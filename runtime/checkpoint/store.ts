@@ -10,7 +10,7 @@ import {
   type Checkpoint,
   type CheckpointRecord,
 } from './manifest.ts'
-import { PendingIntent } from './pending-intent.ts'
+import { PendingIntent, type LinkCache } from './pending-intent.ts'
 
 const FOLDER = 'checkpoints'
 const COPIES = ['a', 'b'] as const
@@ -36,6 +36,8 @@ export class CheckpointStore {
   private readonly state: ObjectStore
   /** Checkpoints that `prune` leaves, 1 or more. */
   readonly kept: number
+  /** Of the checkpoint that was loaded, until the kept ones have been looked at. */
+  private readonly links: LinkCache = new Map()
   private readonly onBadCopy: (error: ErrorRecord) => void
 
   /** @param onBadCopy  told of a copy that the other one stood in for */
@@ -86,8 +88,9 @@ export class CheckpointStore {
   }
 
   private async resolve({ older, intent, ...parts }: CheckpointRecord): Promise<Checkpoint> {
-    const intents = older === null ? [] : await PendingIntent.readChain(this.state, older)
-    if (intent !== null) intents.push(new PendingIntent(intent))
+    const intents =
+      older === null ? [] : await PendingIntent.readChain(this.state, older, this.links)
+    if (intent !== null) intents.push(PendingIntent.of(intent))
     return { ...parts, intents }
   }
 
@@ -114,6 +117,7 @@ export class CheckpointStore {
    *         intent that it names · STORAGE_FAILED when none is valid and one cannot be read
    */
   async loadNewest(): Promise<Checkpoint | null> {
+    this.links.clear()
     const epochs = [...(await this.epochs())]
     for (let epoch = epochs.pop(); epoch !== undefined; epoch = epochs.pop()) {
       const copies = await this.readCopies(epoch)
@@ -183,6 +187,7 @@ export class CheckpointStore {
       if (valid === null && unreadable?.error) throw unreadable.error
       if (valid !== null) kept.push(await this.resolveUndamaged(valid))
     }
+    this.links.clear()
     return kept
   }
 

@@ -134,7 +134,7 @@ test('each commit is told what the one before it left', async () => {
 
 test("what a former process left is committed first, from the checkpoint's own words", async () => {
   const committer = new Scripted()
-  const content = { intents: [new PendingIntent(intent(7, 'a'))], lake: [] }
+  const content = { intents: [PendingIntent.of(intent(7, 'a'))], lake: [] }
   const queue = new CommitQueue(committer, content, immediate, new Recorder())
   queue.enqueue(intent(8, 'a'))
   await queue.drain(5000)
@@ -182,7 +182,7 @@ test('waiting for an outage to end has a limit', async () => {
 // A former process may have committed later epochs as well, and died before a checkpoint said so.
 test('a commit of the first epochs is told the ids of those behind them', async () => {
   const committer = new Scripted()
-  const intents = Array.from({ length: 1002 }, (_, at) => new PendingIntent(intent(at + 1, 'a')))
+  const intents = Array.from({ length: 1002 }, (_, at) => PendingIntent.of(intent(at + 1, 'a')))
   const content = { intents, lake: [] }
   const queue = new CommitQueue(committer, content, immediate, new Recorder())
   await queue.drain(5000)
@@ -198,7 +198,7 @@ test('intents that are too large to be in memory together are committed one afte
   for (let epoch = 1; epoch <= 5; epoch++) {
     const { tables, ...head } = intent(epoch, 'a')
     const entries = tables.map((entry) => ({ ...entry, committables }))
-    const pending = new PendingIntent({ ...head, tables: entries })
+    const pending = PendingIntent.of({ ...head, tables: entries })
     await pending.store(state, intents.at(-1) ?? null)
     intents.push(pending)
   }
@@ -211,12 +211,12 @@ test('intents that are too large to be in memory together are committed one afte
 
 test('what was cancelled before a restart stays cancelled, what came after it does not', async () => {
   const committer = new Scripted()
-  const intents = [1, 2, 3].map((epoch) => new PendingIntent(intent(epoch, 'a', 'b')))
+  const intents = [1, 2, 3].map((epoch) => PendingIntent.of(intent(epoch, 'a', 'b')))
   const first = new CommitQueue(committer, { intents, lake: [] }, immediate, new Recorder())
   first.cancel('a')
   const cancelled = first.cancellations()
   expect(first.waiting()).toEqual({ b: 3 })
-  const content = { intents: [...intents, new PendingIntent(intent(4, 'a'))], cancelled, lake: [] }
+  const content = { intents: [...intents, PendingIntent.of(intent(4, 'a'))], cancelled, lake: [] }
   const second = new CommitQueue(committer, content, immediate, new Recorder())
   expect(second.waiting()).toEqual({ a: 4, b: 3 })
   await second.drain(5000)
@@ -227,7 +227,7 @@ test('what was cancelled before a restart stays cancelled, what came after it do
 
 test('a table that is adopted loses what was pending, and the next commit goes on from there', async () => {
   const committer = new Scripted()
-  const content = { intents: [new PendingIntent(intent(7, 'a', 'b'))], lake: [] }
+  const content = { intents: [PendingIntent.of(intent(7, 'a', 'b'))], lake: [] }
   const queue = new CommitQueue(committer, content, immediate, new Recorder())
   const claim = { timeline: 1, epoch: 7, fence: '2' }
   const adoption = await queue.adopt('a', claim)

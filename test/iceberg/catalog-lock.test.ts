@@ -56,7 +56,7 @@ function queueOf(
     committedEpoch: null,
     committedTimeUs: null,
   }
-  const content = { intents: [new PendingIntent(intent)], lake: [state] }
+  const content = { intents: [PendingIntent.of(intent)], lake: [state] }
   const queue = new CommitQueue(committer, content, systemClock, {
     onRetry: (error) => retries.push(error),
     onCommitted: () => undefined,

@@ -156,7 +156,7 @@ test('files that a crash left are swept by the first start that can, and by one 
   const { pipeline, timeline, epoch, fence, source } = EPOCH_1
   const pending = { pipeline, timeline, epoch, fence, ...source, tables: [] }
   // A crash, then a start that cannot commit, and ends well.
-  await store.save({ ...EPOCH_1, epoch: 2, intents: [new PendingIntent(pending)] })
+  await store.save({ ...EPOCH_1, epoch: 2, intents: [PendingIntent.of(pending)] })
   expect(await run({ folder, open: down, onStart: stop })).toBe('stopped')
   expect(sweeps).toEqual([])
   expect(await run({ folder, open: up, onStart: stop })).toBe('stopped')

@@ -63,7 +63,7 @@ function intentOf(epoch: number): PendingIntent {
       committables: [],
     },
   ]
-  return new PendingIntent({ pipeline, timeline, epoch, fence, ...source, tables })
+  return PendingIntent.of({ pipeline, timeline, epoch, fence, ...source, tables })
 }
 
 /** Checkpoints 1 to 3; the last two have two intents that wait. */
