@@ -7,6 +7,7 @@ import type { ObjectStore } from '../../runtime/object-store.ts'
 import type { Intent, TableIntent } from '../../runtime/sink.ts'
 import type { DataFileRecord, IcebergCommittable } from './committable.ts'
 import { EpochDeletes } from './epoch-deletes.ts'
+import { readNamed } from './index/state-files.ts'
 
 export type IcebergIntent = Intent<IcebergCommittable>
 export type IcebergTableIntent = TableIntent<IcebergCommittable>
@@ -46,7 +47,7 @@ export class DeletesReader {
   async read(path: string, table: string): Promise<Map<number, RoaringBitmap32>> {
     let object = this.#objects.get(path)
     if (object === undefined) {
-      object = this.#state.get(path).then((bytes) => new EpochDeletes(bytes))
+      object = readNamed(this.#state, path).then((bytes) => new EpochDeletes(bytes))
       this.#objects.set(path, object)
     }
     return (await object).read(table)

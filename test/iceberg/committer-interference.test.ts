@@ -252,6 +252,20 @@ function emptyList(bytes: Uint8Array): Uint8Array {
   return encodeContainer(metadata['avro.schema']!, {}, [])
 }
 
+test('positions to delete that are damaged or missing stop the commit, with the repair', async () => {
+  const lake = await filledLake()
+  const intent = await lake.intent([{ table, deletes: [new Map([[1, [4]]])] }])
+  const path = intent.tables[0]!.committables[0]!.deletes!
+  const bytes = Uint8Array.from(await lake.state.get(path))
+  bytes[bytes.length - 1]! ^= 1
+  await lake.state.put(path, bytes)
+  const hint = expect.stringContaining('resync FILE --all') as string
+  const wanted = { error: 'CHECKPOINT_CORRUPT', hint }
+  await expect(lake.committer().commit([intent])).rejects.toMatchObject(wanted)
+  await lake.state.delete(path)
+  await expect(lake.committer().commit([intent])).rejects.toMatchObject(wanted)
+})
+
 test('metadata that is damaged parks its table only', async () => {
   const lake = await filledLake()
   const other = { ...ORDERS, table: 'public.items' }
