@@ -12,6 +12,7 @@ import { isCaptured, type MysqlOptions } from './options.ts'
 import { orderOf } from '../../runtime/data/position.ts'
 import { fileNumber } from './position.ts'
 import { readLogEnd, type ServerFacts } from './server.ts'
+import { ShadowTables, type Shadow } from './shadow-tables.ts'
 import { originalsOf } from './shadow.ts'
 import { structuresAt, type ListedTable } from './structure.ts'
 import type { ControlConnection } from './wire/connect.ts'
@@ -36,13 +37,6 @@ export interface SavedTable {
   readonly announced: boolean
 }
 
-/** A copy of a captured table that a tool for online changes makes. */
-export interface Shadow {
-  readonly state: TableState
-  /** Table that it was made LIKE; `null`: it was defined. */
-  readonly like: string | null
-}
-
 export interface SavedTables {
   readonly tables: readonly SavedTable[]
   readonly shadows: readonly Shadow[]
@@ -61,7 +55,7 @@ export class TableTracker {
   private readonly control: ControlConnection
   private readonly sourceEpoch: number
   private readonly tables = new Map<string, Tracked>()
-  private readonly shadows = new Map<string, Shadow>()
+  private readonly shadows: ShadowTables
   /** Default charset by database. */
   private readonly charsets: Map<string, string>
   /** Tables whose name has been taken away by the running statement. */
@@ -89,16 +83,27 @@ export class TableTracker {
       const refusal = announced ? null : this.refusalOf(state)
       this.tables.set(keyOf(state), { ...tracked, refusal })
     }
-    for (const shadow of saved.shadows) this.shadows.set(keyOf(shadow.state), shadow)
+    this.shadows = new ShadowTables(saved.shadows)
   }
 
-  /** True for tables of the pipeline; the shadow of a captured table is none. */
+  /** True when the pipeline is to copy tables of this name. */
+  selects(database: string, name: string): boolean {
+    return isCaptured(this.options, database, name)
+  }
+
+  /**
+   * True when a table that is made under this name is copied at once. One that is named like a copy
+   * that a tool makes of a captured table is not, see `ShadowTables`; one that has been there from
+   * the start, or has proven to be none, is.
+   */
   captures(database: string, name: string): boolean {
-    return isCaptured(this.options, database, name) && !this.isShadow(database, name)
+    const key = nameKey(database, name)
+    const known = this.tables.has(key) || this.left.has(key)
+    return this.selects(database, name) && (known || !this.isNamedLikeCopy(database, name))
   }
 
-  /** True when `name` looks like the shadow of a table that is captured. */
-  private isShadow(database: string, name: string): boolean {
+  /** True when `name` is that of a copy of a table that is captured. */
+  isNamedLikeCopy(database: string, name: string): boolean {
     return originalsOf(name).some((original) => {
       const key = nameKey(database, original)
       return this.tables.has(key) || this.left.has(key)
@@ -110,9 +115,9 @@ export class TableTracker {
     const key = nameKey(database, name)
     return (
       this.tables.has(key) ||
-      this.shadows.has(key) ||
-      isCaptured(this.options, database, name) ||
-      this.isShadow(database, name)
+      this.shadows.get(key) !== null ||
+      this.selects(database, name) ||
+      this.isNamedLikeCopy(database, name)
     )
   }
 
@@ -174,10 +179,8 @@ export class TableTracker {
   /** Takes the structures that hold at the very first position. */
   adopt(structures: ReadonlyMap<string, TableState>, charsets: ReadonlyMap<string, string>): void {
     for (const [database, charset] of charsets) this.charsets.set(database, charset)
-    // Sorted by name, `_t_gho` would come before `t` and be taken for a table of its own.
-    const states = [...structures].sort(([left], [right]) => left.length - right.length)
-    for (const [key, state] of states) {
-      if (!this.captures(state.database, state.name)) continue
+    for (const [key, state] of structures) {
+      if (!this.selects(state.database, state.name)) continue
       this.tables.set(key, { state, joinedAt: null, announced: true, refusal: null })
     }
     this.saved = null
@@ -189,10 +192,10 @@ export class TableTracker {
    * end, so what the log still brings of them from before is left to the backfill.
    */
   async joinNew(listed: readonly ListedTable[]): Promise<void> {
-    const fresh = listed.filter(
-      ({ database, name }) =>
-        this.captures(database, name) && !this.tables.has(nameKey(database, name)),
-    )
+    const fresh = listed.filter(({ database, name }) => {
+      const key = nameKey(database, name)
+      return !this.tables.has(key) && this.shadows.get(key) === null
+    })
     if (fresh.length === 0) return
     const { structures, order } = await this.readNow()
     for (const { database, name } of fresh) {
@@ -261,21 +264,35 @@ export class TableTracker {
 
   /** The structure of a table or of a shadow, or of one that the running statement has moved. */
   stateOf(table: string): TableState | null {
-    return this.structureOf(table) ?? this.shadows.get(table)?.state ?? this.leftState(table)
+    return this.structureOf(table) ?? this.shadow(table)?.state ?? this.leftState(table)
   }
 
   shadow(table: string): Shadow | null {
-    return this.shadows.get(table) ?? null
+    return this.shadows.get(table)
   }
 
   putShadow(state: TableState, like: string | null): void {
-    if (!this.isShadow(state.database, state.name)) return
-    this.shadows.set(keyOf(state), { state, like })
+    if (!this.isNamedLikeCopy(state.database, state.name)) return
+    this.shadows.put(state, like)
     this.saved = null
   }
 
   dropShadow(table: string): void {
-    if (this.shadows.delete(table)) this.saved = null
+    if (this.shadows.drop(table)) this.saved = null
+  }
+
+  /** A statement that changes no table may say which tables are copies. */
+  learnShadows(text: string): void {
+    if (this.shadows.learnFrom(text)) this.saved = null
+  }
+
+  /** Rows come to what no tool has made: it is a table like any other. @returns false: no shadow */
+  promote(table: string, order: Order, context: SourceContext): boolean {
+    const shadow = this.shadows.get(table)
+    if (shadow === null) return false
+    this.dropShadow(table)
+    this.show(shadow.state, null, order, context)
+    return true
   }
 
   /** The running statement takes the table's name away; another table may take it. */
@@ -314,7 +331,7 @@ export class TableTracker {
         joinedAt: joinedAt === null ? null : joinedAt.toString(),
         announced,
       })),
-      shadows: [...this.shadows.values()],
+      shadows: this.shadows.all(),
       charsets: [...this.charsets],
     }
     return this.saved

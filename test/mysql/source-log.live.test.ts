@@ -137,68 +137,6 @@ for (const kind of ['mysql', 'mariadb'] as const) {
   )
 
   test.skipIf(missing)(
-    `${kind}: an online schema change is a change of structure, not a new table`,
-    async () => {
-      const server = await serverOf(kind)
-      const d = await database(
-        server,
-        `CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1), (2, 2);
-       CREATE TABLE w (id int PRIMARY KEY); INSERT INTO w VALUES (1)`,
-      )
-      let running = await RunningSource.start(optionsFor(server, d))
-      await running.backfill(`${d}.t`)
-      await running.backfill(`${d}.w`)
-      const before = running.lake.tables.get(`${d}.t`)!.incarnation
-      // As gh-ost does it: a copy by LIKE, changed, filled, swapped.
-      await queryMysql(
-        server.uri(d),
-        `CREATE TABLE _t_gho LIKE t; ALTER TABLE _t_gho ADD b int NOT NULL DEFAULT 5, RENAME COLUMN a TO aa;
-       INSERT INTO _t_gho (id, aa) SELECT id, a FROM t; INSERT INTO t VALUES (3, 3)`,
-      )
-      await running.catchUp()
-      const { lake, options } = running
-      running = await RunningSource.start(options, lake, await running.stop())
-      await queryMysql(
-        server.uri(d),
-        `INSERT INTO _t_gho (id, aa) VALUES (3, 3); RENAME TABLE t TO _t_del, _t_gho TO t;
-       INSERT INTO t VALUES (4, 4, 4); DROP TABLE _t_del`,
-      )
-      await same(server, running, `${d}.t`)
-      // As pt-online-schema-change does it, and a second run of it.
-      for (const column of ['c', 'd']) {
-        await queryMysql(
-          server.uri(d),
-          `CREATE TABLE _t_new (id int NOT NULL, aa int DEFAULT NULL, b int NOT NULL DEFAULT 5${
-            column === 'd' ? ', c int DEFAULT 9' : ''
-          }, PRIMARY KEY (id)); ALTER TABLE _t_new ADD ${column} int DEFAULT 9, DROP PRIMARY KEY,
-           ADD PRIMARY KEY (id); INSERT INTO _t_new SELECT t.*, 9 FROM t;
-         RENAME TABLE t TO _t_old, _t_new TO t; DROP TABLE _t_old; UPDATE t SET aa = aa + 1`,
-        )
-      }
-      // One that is given up leaves no trace.
-      await queryMysql(
-        server.uri(d),
-        'CREATE TABLE _t_gho LIKE t; INSERT INTO _t_gho SELECT * FROM t; DROP TABLE _t_gho',
-      )
-      await same(server, running, `${d}.t`)
-      expect(running.lake.tables.get(`${d}.t`)!.incarnation).toBe(before)
-      expect([...running.lake.tables.keys()].sort()).toEqual([`${d}.t`, `${d}.w`])
-      expect([...running.lake.parked]).toEqual([])
-      // Two tables that swap names bring rows that the lake has elsewhere: they begin anew.
-      const fresh: string[] = []
-      running.lake.onNewTable = (table) => fresh.push(table)
-      await queryMysql(server.uri(d), 'RENAME TABLE t TO x, w TO t, x TO w')
-      await running.catchUp()
-      expect(fresh.sort()).toEqual([`${d}.t`, `${d}.w`])
-      for (const table of fresh) {
-        await running.backfill(table)
-        await same(server, running, table)
-      }
-      await running.stop()
-    },
-  )
-
-  test.skipIf(missing)(
     `${kind}: a commit that is in the log before readers see it is not lost to a chunk`,
     async () => {
       const server = await serverOf(kind)

@@ -55,7 +55,8 @@ function ghostEnd(d: string, table: string): string {
   return `CREATE /* gh-ost */ TABLE ${d}._${table}_del (id int auto_increment primary key)
       engine=innodb comment='ghost-cut-over-sentry';
     DROP TABLE ${d}._${table}_del; UPDATE ${d}._${table}_ghc SET value = NOW(6) WHERE id = 2;
-    RENAME /* gh-ost */ TABLE ${d}.${table} TO ${d}._${table}_del, ${d}._${table}_gho TO ${d}.${table};
+    RENAME /* gh-ost */ TABLE ${d}.${table} TO ${d}._${table}_del,
+      ${d}._${table}_gho TO ${d}.${table};
     DROP /* gh-ost */ TABLE IF EXISTS ${d}._${table}_ghc`
 }
 
@@ -75,6 +76,171 @@ function percona(d: string, definition: string, alter: string, copy: string): st
 
 for (const kind of ['mysql', 'mariadb'] as const) {
   const missing = !(await available(kind))
+
+  test.skipIf(missing)(
+    `${kind}: an online schema change is a change of structure, not a new table`,
+    async () => {
+      const server = await serverOf(kind)
+      const d = await database(
+        server,
+        `CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1), (2, 2);
+       CREATE TABLE w (id int PRIMARY KEY); INSERT INTO w VALUES (1)`,
+      )
+      let running = await RunningSource.start(optionsFor(server, d))
+      await running.backfill(`${d}.t`)
+      await running.backfill(`${d}.w`)
+      const before = running.lake.tables.get(`${d}.t`)!.incarnation
+      const alter = 'ADD b int NOT NULL DEFAULT 5, RENAME COLUMN a TO aa'
+      await queryMysql(
+        server.uri(d),
+        `${ghostBegin(d, 't', alter)}; INSERT INTO _t_gho (id, aa) SELECT id, a FROM t;
+         INSERT INTO t VALUES (3, 3)`,
+      )
+      await running.catchUp()
+      const { lake, options } = running
+      running = await RunningSource.start(options, lake, await running.stop())
+      await queryMysql(
+        server.uri(d),
+        `INSERT INTO _t_gho (id, aa) VALUES (3, 3); ${ghostEnd(d, 't')};
+         INSERT INTO t VALUES (4, 4, 4); DROP TABLE _t_del`,
+      )
+      await same(server, running, `${d}.t`)
+      await queryMysql(server.uri(d), 'ALTER TABLE t RENAME COLUMN aa TO a, DROP b')
+      // A second run, of the other tool, and a third one.
+      for (const column of ['c', 'd']) {
+        const known = column === 'd' ? ', c int DEFAULT 9' : ''
+        const definition = `id int NOT NULL, a int DEFAULT NULL${known}, PRIMARY KEY (id)`
+        const alter = `ADD ${column} int DEFAULT 9, DROP PRIMARY KEY, ADD PRIMARY KEY (id)`
+        await queryMysql(
+          server.uri(d),
+          `${percona(d, definition, alter, '')}; UPDATE t SET a = a + 1`,
+        )
+      }
+      // One that is given up leaves no trace.
+      await queryMysql(
+        server.uri(d),
+        `${ghostBegin(d, 't', 'ADD e int')}; INSERT INTO _t_gho SELECT t.*, 1 FROM t;
+         DROP TABLE _t_gho; DROP TABLE _t_ghc`,
+      )
+      await same(server, running, `${d}.t`)
+      expect(running.lake.tables.get(`${d}.t`)!.incarnation).toBe(before)
+      expect([...running.lake.tables.keys()].sort()).toEqual([`${d}.t`, `${d}.w`])
+      expect([...running.lake.parked]).toEqual([])
+      // Two tables that swap names bring rows that the lake has elsewhere: they begin anew.
+      const fresh: string[] = []
+      running.lake.onNewTable = (table) => fresh.push(table)
+      await queryMysql(server.uri(d), 'RENAME TABLE t TO x, w TO t, x TO w')
+      await running.catchUp()
+      expect(fresh.sort()).toEqual([`${d}.t`, `${d}.w`])
+      for (const table of fresh) {
+        await running.backfill(table)
+        await same(server, running, table)
+      }
+      await running.stop()
+    },
+  )
+
+  test.skipIf(missing)(
+    `${kind}: tables that are only named like copies are copied like any other`,
+    async () => {
+      const server = await serverOf(kind)
+      const names = ['_t_new', '_t_old', '_t_gho', '_t_ghc', '_t_del', '__t_new']
+      const d = await database(
+        server,
+        ['t', ...names]
+          .map(
+            (name) => `CREATE TABLE ${name} (id int PRIMARY KEY); INSERT INTO ${name} VALUES (1)`,
+          )
+          .join('; '),
+      )
+      let running = await RunningSource.start(optionsFor(server, d))
+      const insert = async (tables: readonly string[], id: number): Promise<void> => {
+        await queryMysql(
+          server.uri(d),
+          tables.map((name) => `INSERT INTO ${name} VALUES (${id})`).join('; '),
+        )
+      }
+      await insert(names, 2)
+      for (const name of names) {
+        await running.backfill(`${d}.${name}`)
+        await same(server, running, `${d}.${name}`)
+      }
+      // Made while we read: real as soon as rows come that no tool has announced.
+      const later = ['_w_new', '_w_gho', '_w_del']
+      await queryMysql(
+        server.uri(d),
+        `CREATE TABLE w LIKE t; ${later.map((name) => `CREATE TABLE ${name} LIKE w`).join('; ')};
+         CREATE TABLE gone LIKE t; INSERT INTO gone VALUES (1); RENAME TABLE gone TO _w_old`,
+      )
+      await insert([...later, '_w_old'], 3)
+      await running.catchUp()
+      const { lake, options } = running
+      const from = await running.stop()
+      running = await RunningSource.start(options, lake, from)
+      await insert([...names, ...later, '_w_old'], 4)
+      await running.catchUp()
+      await running.backfill(`${d}._w_old`)
+      for (const name of [...names, ...later, '_w_old']) {
+        await same(server, running, `${d}.${name}`)
+      }
+      expect([...running.lake.parked]).toEqual([])
+      await running.stop()
+    },
+  )
+
+  test.skipIf(missing)(
+    `${kind}: a table that is swapped for a part of its rows begins anew`,
+    async () => {
+      const server = await serverOf(kind)
+      for (const part of ['WHERE id > 1', 'WHERE id > 9', '']) {
+        const d = await database(
+          server,
+          `CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)`,
+        )
+        const running = await RunningSource.start(optionsFor(server, d))
+        await running.backfill(`${d}.t`)
+        const fresh: string[] = []
+        running.lake.onNewTable = (table) => fresh.push(table)
+        await queryMysql(
+          server.uri(d),
+          `CREATE TABLE _t_new LIKE t; INSERT INTO _t_new SELECT * FROM t ${part};
+           RENAME TABLE t TO _t_old, _t_new TO t; INSERT INTO t VALUES (4, 4)`,
+        )
+        await running.catchUp()
+        expect(fresh).toContain(`${d}.t`)
+        await running.backfill(`${d}.t`)
+        await same(server, running, `${d}.t`)
+        await running.stop()
+      }
+    },
+  )
+
+  test.skipIf(missing)(
+    `${kind}: an online change while we were away leaves no table behind`,
+    async () => {
+      const server = await serverOf(kind)
+      const d = await database(
+        server,
+        'CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1), (2, 2)',
+      )
+      let running = await RunningSource.start(optionsFor(server, d))
+      await running.backfill(`${d}.t`)
+      const before = running.lake.tables.get(`${d}.t`)!.incarnation
+      const { lake, options } = running
+      const from = await running.stop()
+      await queryMysql(
+        server.uri(d),
+        `${ghostBegin(d, 't', 'ADD b int')}; INSERT INTO _t_gho (id, a) SELECT id, a FROM t;
+         ${ghostEnd(d, 't')}; INSERT INTO t VALUES (3, 3, 3)`,
+      )
+      running = await RunningSource.start(options, lake, from)
+      await same(server, running, `${d}.t`)
+      expect(running.lake.tables.get(`${d}.t`)!.incarnation).toBe(before)
+      const left = [...running.lake.tables].filter(([, { dropped }]) => !dropped)
+      expect(left.map(([name]) => name)).toEqual([`${d}.t`])
+      await running.stop()
+    },
+  )
 
   test.skipIf(missing)(
     `${kind}: a copy with a new unique key parks its table: rows may have gone on the way`,

@@ -25,7 +25,7 @@ export type RowRoute =
   | { readonly kind: 'ignored' }
   /** Before the table joined: its rows come by the backfill. */
   | { readonly kind: 'early' }
-  /** Captured, and never heard of: its structure must be asked for. */
+  /** Captured, and never heard of; or named like a copy and none: it becomes a table of ours. */
   | { readonly kind: 'join' }
 
 const IGNORED: RowRoute = { kind: 'ignored' }
@@ -75,8 +75,10 @@ export class RowRoutes {
 
   private route(map: TableMap, mark: TransactionMark): RowRoute {
     const { database, name } = map
-    if (!this.tracker.captures(database, name)) return IGNORED
+    if (!this.tracker.selects(database, name)) return IGNORED
     const table = tableKey({ namespace: database, name })
+    const shadow = this.tracker.shadow(table)
+    if (shadow !== null) return shadow.proven === true ? IGNORED : JOIN
     const tracked = this.tracker.find(table)
     if (tracked === null) return this.tracker.isGone(table, mark.order) ? EARLY : JOIN
     if (tracked.refusal !== null) return { kind: 'parked', table, counter: new RowCounter(map) }
@@ -99,9 +101,11 @@ export class RowRoutes {
     this.context.park(table, error)
   }
 
-  /** Asks the server for a table that was never heard of. */
-  async join(map: TableMap, order: TransactionMark['order']): Promise<void> {
-    await this.tracker.joinFromServer(map.database, map.name, order, this.context)
+  /** Makes a table ours, whose structure is known as a copy's, or asked for. */
+  async join({ database, name }: TableMap, order: TransactionMark['order']): Promise<void> {
+    const table = tableKey({ namespace: database, name })
+    if (this.tracker.promote(table, order, this.context)) return
+    await this.tracker.joinFromServer(database, name, order, this.context)
   }
 
   countParked(

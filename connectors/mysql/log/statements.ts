@@ -33,7 +33,8 @@ interface Rename {
 /** A table without a name, between two names. */
 interface MovedTable {
   readonly state: TableState | null
-  readonly shadow: boolean
+  /** A tool made it of another, to change that. */
+  readonly copy: boolean
   /** Of a shadow: the table that it was made LIKE. */
   readonly like: string | null
 }
@@ -154,6 +155,7 @@ export class Statements {
       case 'dml':
         return this.changeRows(statement, place)
       case 'no-effect': {
+        this.tracker.learnShadows(event.text)
         const reason = this.reach.reconsider(order)
         if (reason !== null) await this.parkNamed([], place, 'LOG_STATEMENT', reason)
         return
@@ -175,6 +177,18 @@ export class Statements {
     return this.tracker.isGone(table, order) || (joinedAt !== null && order < joinedAt)
   }
 
+  /**
+   * A table that was there at the start counts as a table of its own, however it is named. The log
+   * shows of this one that a tool may have made it while we were away.
+   */
+  private isMadeSince(table: FullName, order: Order): boolean {
+    const key = keyOf(table)
+    const early = order < (this.tracker.find(key)?.joinedAt ?? 0n)
+    if (!early || !this.tracker.isNamedLikeCopy(table.database, table.name)) return false
+    this.tracker.forget(key, order, this.context)
+    return true
+  }
+
   private async create(
     statement: Extract<Statement, { kind: 'create-table' }>,
     place: Place,
@@ -183,8 +197,9 @@ export class Statements {
     const table = this.fullName(statement.table, event)
     if (statement.temporary) return this.reach.noteTemporary(table)
     const key = keyOf(table)
-    if (this.isEarly(key, order)) return
-    if (statement.ifNotExists && !statement.orReplace && this.tracker.find(key) !== null) return
+    const careful = statement.ifNotExists && !statement.orReplace
+    if (this.isEarly(key, order) && (careful || !this.isMadeSince(table, order))) return
+    if (careful && this.tracker.find(key) !== null) return
     const created = { ...table, incarnation: order.toString() }
     if (statement.definition !== null) {
       const charset = this.tracker.databaseCharset(table.database, event)
@@ -263,21 +278,21 @@ export class Statements {
     const state = this.tracker.stateOf(key)
     if (this.tracker.find(key) !== null && !this.isEarly(key, order)) this.tracker.leave(key)
     this.tracker.dropShadow(key)
-    return { state, shadow: shadow !== null, like: shadow?.like ?? null }
+    return { state, copy: shadow?.proven === true, like: shadow?.like ?? null }
   }
 
   /**
-   * A shadow that takes the name of its original is the original in a new structure, with the same
+   * A copy that takes the name of its original is the original in a new structure, with the same
    * rows; any other table that takes a captured name brings rows of its own, which the lake does
    * not have: a new incarnation.
    */
   private async putBack(
-    { state, shadow, like }: MovedTable,
+    { state, copy, like }: MovedTable,
     to: FullName,
     { order }: Place,
   ): Promise<void> {
     const target = keyOf(to)
-    if (this.isEarly(target, order)) return
+    if (this.isEarly(target, order) && !this.isMadeSince(to, order)) return
     if (!this.tracker.captures(to.database, to.name)) {
       if (state !== null) this.put(renameTable(state, to.database, to.name), order, like)
       return
@@ -288,7 +303,7 @@ export class Statements {
     }
     const renamed = renameTable(state, to.database, to.name)
     const original = this.tracker.leftState(target)
-    if (!shadow || original === null) {
+    if (!copy || original === null) {
       this.put({ ...renamed, incarnation: order.toString() }, order, null)
       return
     }
