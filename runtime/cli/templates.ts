@@ -85,12 +85,14 @@ pipeline:
 
 // A publication of a whole schema would make the server refuse updates of tables that have no
 // primary key, the application's own updates, so it lists the tables that have one.
-const POSTGRES_GRANTS = `-- Run in database "shop" as its owner, who may create roles; in psql: \\c shop
+const POSTGRES_GRANTS = `-- Run in database "shop" as a superuser; in psql: \\c shop
+-- From PostgreSQL 16 on a role will do that has CREATEROLE and REPLICATION and owns the tables.
 -- The server needs wal_level = logical: ALTER SYSTEM SET wal_level = 'logical'; then restart it.
 CREATE ROLE millrace LOGIN REPLICATION PASSWORD 'choose-one';
 GRANT CONNECT ON DATABASE shop TO millrace;
 GRANT USAGE ON SCHEMA public TO millrace;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO millrace;
+-- For tables that this role will create; for those of others: ... PRIVILEGES FOR ROLE name IN ...
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO millrace;
 -- Only the owner of a table can publish it, so this is done here: all tables with a primary key.
 -- For later ones: ALTER PUBLICATION millrace_shop ADD TABLE ONLY ...;

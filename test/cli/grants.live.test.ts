@@ -77,6 +77,29 @@ for (const major of [15, 18] as const) {
   )
 }
 
+for (const major of [15, 18] as const) {
+  test.skipIf(!(await available(`postgres${major}`)))(
+    `who may run the grants of init on PostgreSQL ${major} is who its comment says`,
+    async () => {
+      const server = await startPostgres({ major })
+      try {
+        const [, grants] = await initialised('postgres', server.port)
+        await queryPostgres(server.uri(), 'CREATE ROLE keeper CREATEROLE REPLICATION')
+        await queryPostgres(server.uri(), 'CREATE DATABASE shop OWNER keeper')
+        const owned = 'CREATE TABLE public.orders (id int PRIMARY KEY)'
+        const as = async (sql: string): Promise<unknown> =>
+          queryPostgres(server.uri('shop'), `SET ROLE keeper; ${sql}`)
+        await queryPostgres(server.uri('shop'), 'ALTER SCHEMA public OWNER TO keeper')
+        await as(owned)
+        if (major >= 16) await as(grants)
+        else await expect(as(grants)).rejects.toThrow('must be superuser to create replication')
+      } finally {
+        await server.stop()
+      }
+    },
+  )
+}
+
 for (const [name, start] of [
   ['mysql', startMysql],
   ['mariadb', startMariadb],

@@ -30,7 +30,7 @@ export const addInit: AddCommand = (program, context) => {
       print(context, command, { file, grants: sqlFile }, () =>
         [
           `wrote ${file} and ${sqlFile}`,
-          `  1. have the owner of the database run ${sqlFile}:`,
+          `  1. have an administrator of the server run ${sqlFile}:`,
           ...grantsFor(options.from)
             .trimEnd()
             .split('\n')
