@@ -1,6 +1,6 @@
 // Counts what a process does to the lake: how its commits ended, and the data files and bytes that
-// it has added. It stands between the commit queue and the committer, since only here both are known:
-// what an intent holds, and what became of it.
+// it has added. It stands between the commit queue and the committer, since only here both are
+// known: what an intent holds, and what became of it.
 
 import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts'
 import { PipelineError } from '../base/errors.ts'

@@ -63,7 +63,7 @@ async function removeAll(
   }
 }
 
-/** @returns the refusal of a slot that only an administrator may drop: the rest goes nevertheless */
+/** @returns the refusal of a slot that only an administrator may drop: the rest goes then, too */
 async function removeSource(
   inspector: SourceInspector,
   removals: Removal[],

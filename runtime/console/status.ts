@@ -32,7 +32,7 @@ export type Accuracy = 'EXACT' | 'BEST_EFFORT' | 'UNAVAILABLE'
 
 /** What this process has done to the lake. */
 export interface LakeCounts {
-  /** ok: visible by this call. unknown_resolved: an earlier attempt had done it, as was found out. */
+  /** ok: visible by this call. unknown_resolved: an earlier one had done it, as was found out. */
   readonly commits: Readonly<Record<'ok' | 'conflict' | 'unknown_resolved' | 'failed', number>>
   /** Data files of this process that are in the lake, and their bytes. */
   readonly files: number

@@ -1,6 +1,6 @@
-// What has happened to a pipeline since its process started, counted by kind for the metrics: errors
-// and what followed them, and changes of structure, as the cuts between epochs show them. Only what
-// is seen for certain is counted: a TRUNCATE leaves no trace in a cut, so it is not.
+// What has happened to a pipeline since its process started, counted by kind for the metrics:
+// errors and what followed them, and changes of structure, as the cuts between epochs show them.
+// Only what is seen for certain is counted: a TRUNCATE leaves no trace in a cut, so it is not.
 
 import type { ErrorName, ErrorRecord } from '../base/errors.ts'
 import type { Field, TableSchema } from '../data/schema.ts'

@@ -15,7 +15,7 @@ type Block = Record<string, unknown>
 export function readAliases(document: ConfigDocument): void {
   for (const [name, rules] of FLINK) {
     const block = blockAt(document.value, [name])
-    // Keys of Flink CDC first: a few of them are, by their letters, keys of ours with another sense.
+    // Keys of Flink CDC first: a few are, by their letters, keys of ours with another sense.
     for (const key of Object.keys(block ?? {})) rules.get(snakeCase(key))?.(document, [name, key])
   }
   respell(document, [])
