@@ -90,6 +90,7 @@ function nullables(columns: string, alter: string): string[] {
 }
 
 test('columns of a primary key and AUTO_INCREMENT ones are NOT NULL without saying so', () => {
+  expect(parks(TABLE, 'ALTER TABLE t MODIFY id bigint', lenient)).toBeNull()
   expect(nullables(TABLE, 'ALTER TABLE t MODIFY id bigint')).toEqual(['a', 's'])
   expect(nullables(TABLE, 'ALTER TABLE t CHANGE id k bigint NULL')).toEqual(['a', 's'])
   expect(nullables(TABLE, 'ALTER TABLE t DROP PRIMARY KEY, MODIFY id bigint')).toEqual([
@@ -150,6 +151,10 @@ test.each([
 
 test.each([
   ['float', 'double'],
+  // One number is a size in bits, and rounds nothing.
+  ['float', 'float(10)'],
+  ['float(10)', 'float(20)'],
+  ['float(10,0)', 'float(10,2)'],
   ['float(10,2)', 'double'],
   ['double(10,2)', 'double(12,4)'],
   ['double unsigned', 'double'],
@@ -173,6 +178,14 @@ test.each([
 ])('the values of %s are those of %s', (from, to) => {
   const columns = `id int primary key, a ${from}`
   expect(parks(columns, `ALTER TABLE t MODIFY a ${to}`)).toBeNull()
+})
+
+test('labels of ASCII survive in another charset outside of strict mode too', () => {
+  const columns = "id int primary key, a enum('a','b'), b set('a','b'), c varchar(5)"
+  const alter = (column: string): string => `ALTER TABLE t MODIFY ${column} character set latin1`
+  expect(parks(columns, alter("a enum('a','b')"), lenient)).toBeNull()
+  expect(parks(columns, alter("b set('a','b')"), lenient)).toBeNull()
+  expect(parks(columns, alter('c varchar(5)'), lenient)).toMatch(/question marks/)
 })
 
 test('TIMESTAMP allows nulls where explicit_defaults_for_timestamp is on', () => {

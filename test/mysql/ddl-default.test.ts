@@ -111,6 +111,8 @@ test('what FLOAT(M,D) would round is left to the server', () => {
   expect(added('DOUBLE(5,2) DEFAULT 7')).toEqual(value(7))
   expect(added('DOUBLE DEFAULT 1.239')).toEqual(value(1.239))
   expect(added('FLOAT DEFAULT 1.5')).toEqual(value(1.5))
+  expect(added('FLOAT(20) DEFAULT 1.5')).toEqual(value(1.5))
+  expect(added('FLOAT(30) DEFAULT 1.1')).toEqual(value(1.1))
   // DECIMAL has no negative zero, DOUBLE has.
   expect(added('DOUBLE DEFAULT -0.0')).toEqual(unknown)
 })

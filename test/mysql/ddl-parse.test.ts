@@ -101,7 +101,7 @@ test('columns of CREATE TABLE have the types that the server would give them', (
     `s set('a','b') ascii`,
     'j json',
     'l mediumtext',
-    'f double(53)',
+    'f double',
     'y year(4)',
     'g int',
     'cb binary(4)',

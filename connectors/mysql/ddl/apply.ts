@@ -271,10 +271,9 @@ class Draft {
 
   /** A new primary key takes the nulls out of its columns. */
   private checkKeyPart(column: ColumnState, { columns }: TableState): void {
-    if (this.context.strict || !column.nullable) return
-    const old = this.state.columns.some(({ identity }) => identity === column.identity)
+    const old = this.state.columns.find(({ identity }) => identity === column.identity)
     const next = columns.find(({ identity }) => identity === column.identity)
-    if (!old || next === undefined || next.nullable) return
+    if (this.context.strict || old?.nullable !== true || next?.nullable !== false) return
     this.rewritten ??= `Column "${column.name}": nulls became the default.`
   }
 

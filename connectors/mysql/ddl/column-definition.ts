@@ -46,7 +46,9 @@ export function readColumn(name: string, tokens: TokenStream): ColumnDefinition 
     charset: charset === 'utf8' ? 'utf8mb3' : charset,
   })
   if (column.key === 'primary' || column.autoIncrement) column.nullable = false
-  return { name, type, ...column }
+  // FLOAT(p) is a size in bits; only FLOAT(M,D) has digits.
+  const size = (type.base === 'float' || type.base === 'double') && parts.scale === null
+  return { name, type: size ? { ...type, length: null } : type, ...column }
 }
 
 /** FIRST or AFTER behind a column; `null` when neither is there. */

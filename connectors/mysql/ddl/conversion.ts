@@ -61,12 +61,8 @@ export function keepsValues(
 }
 
 function convertedValues(from: MysqlType, to: MysqlType, strict: boolean): string | null {
-  if (from.charset !== to.charset && !strict && !UNICODE.has(to.charset ?? '')) {
-    return `characters that ${to.charset} lacks became question marks`
-  }
-  if (from.charset !== to.charset && !labelsSurvive(from, to)) {
-    return 'its labels were written in another charset'
-  }
+  const reason = from.charset === to.charset ? null : otherCharset(from, to, strict)
+  if (reason !== null) return reason
   if (from.base in INTEGER_BITS && to.base in INTEGER_BITS) return integers(from, to, strict)
   if (FLOATS.has(from.base) && FLOATS.has(to.base)) return floats(from, to, strict)
   if (from.base !== to.base) return otherBase(from, to)
@@ -98,6 +94,12 @@ const CUT = 'longer values were cut'
 const CLIPPED = 'values out of range were clipped'
 const LABELS_GONE = 'labels were removed or renamed'
 
+function otherCharset(from: MysqlType, to: MysqlType, strict: boolean): string | null {
+  if (!labelsSurvive(from, to)) return 'its labels were written in another charset'
+  if (strict || from.labels.length > 0 || UNICODE.has(to.charset ?? '')) return null
+  return `characters that ${to.charset} lacks became question marks`
+}
+
 /**
  * CONVERT TO CHARACTER SET takes the bytes of labels for text of the new charset: utf16 joins every
  * two characters of MySQL 9.7's, and MariaDB 10.11's become question marks beyond ASCII.
@@ -128,9 +130,9 @@ export function keepsRange(from: MysqlType, to: MysqlType): boolean {
 
 const FLOATS = new Set(['float', 'double'])
 
-/** FLOAT(M,D) rounds to its digits and clips; FLOAT(p) looks the same and has scale 0. */
+/** FLOAT(M,D) rounds to its digits, and clips. */
 function floats(from: MysqlType, to: MysqlType, strict: boolean): string | null {
-  const rounded = from.length !== null && from.scale > 0 && from.scale <= to.scale
+  const rounded = from.length !== null && from.scale <= to.scale
   if (to.length !== null && !(rounded && from.base === to.base)) return 'values were rounded'
   return strict || keepsDigits(from, to) ? null : CLIPPED
 }
