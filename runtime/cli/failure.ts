@@ -51,10 +51,16 @@ function failureOf(error: unknown, { verbose, file }: FailureFormat): Failure {
   const { code, exit } = errorCodes[record.error]
   const hint = file == null ? record.hint : record.hint.replace(/\bFILE\b/g, () => file)
   // The stack of an error that is not ours is its detail; it is shown where stacks are.
-  const detail = known ? record.detail : null
+  const detail = known && record.detail !== null ? withFile(record.detail, file) : null
   const failure = { code, name: record.error, message: record.message, detail, hint, exit }
   if (!verbose) return failure
   return { ...failure, stack: known ? stackOf(error) : (record.detail ?? stackOf(error)) }
+}
+
+/** A detail quotes commands among other words, which may be the user's own. */
+function withFile(detail: string, file: string | null | undefined): string {
+  if (file == null) return detail
+  return detail.replace(/`millrace [^`]*`/g, (command) => command.replace(/\bFILE\b/, () => file))
 }
 
 /** An INTERNAL error of another thread comes as one of ours, with its stack as detail. */

@@ -166,7 +166,9 @@ test('a table that waits says for what, in the place of numbers that do not move
   const waitsFor = 'the transaction of process 4711, open since 11:00'
   const progress = { ...backfilling.progress, phase: 'waiting', waitsFor }
   const [, line] = renderProgress(statusOf({ tables: [{ ...backfilling, progress }] }), 79)
-  expect(line).toBe('  public.users structure waits for the transaction of process 4711, open sin...')
+  expect(line).toBe(
+    '  public.users structure waits for the transaction of process 4711, open sin...',
+  )
 })
 
 test('a backfill is seen to move before its epoch ends', () => {

@@ -239,9 +239,14 @@ test('a run that ends with parked tables names them in the command that repairs'
       },
     }))
     onSnapshot(snapshotOf({ tables }))
-    throw new PipelineError('TABLE_PARKED', 'parked and not up to date', { detail: 'Why.' })
+    const detail = 'public.orders: FILE. Run `millrace resync FILE --table public.orders`.'
+    throw new PipelineError('TABLE_PARKED', 'parked and not up to date', { detail })
   }
   expect(await runCommandLine(['run', file, '--once'], terminal, fake.wiring)).toBe(4)
   const command = `millrace resync ${file} --table public.orders --table 'public.o'\\''brien'`
-  expect(terminal.stderr).toContain(`  Why.\n  fix    : Run \`${command}\`.\n`)
+  expect(terminal.stderr).toBe(
+    'MR-5013 parked and not up to date\n' +
+      `  public.orders: FILE. Run \`millrace resync ${file} --table public.orders\`.\n` +
+      `  fix    : Run \`${command}\`.\n`,
+  )
 })
