@@ -12,6 +12,7 @@ import { atLeast, identify, logFindings, logStatusSql } from './server.ts'
 import type { ServerFacts } from './server.ts'
 import { listTables, readStructures, type ListedTable } from './structure.ts'
 import { formatMysqlType, mapType } from './types.ts'
+import { isVersioned } from './versioned.ts'
 import { openControl, type ControlConnection } from './wire/connect.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 
@@ -118,7 +119,7 @@ class MysqlInspector implements SourceInspector {
       estimatedRows: table.rows,
       key: keyOf(state)?.map((identity) => names.get(identity) ?? '') ?? null,
       columns: state.columns.map(({ name, type, nullable }) => {
-        const mapping = mapType(type, this.options)
+        const mapping = isVersioned(state) ? REFUSED : mapType(type, this.options)
         const excluded = this.options.columnsExclude(table.database, table.name, name)
         return {
           name,
@@ -131,6 +132,8 @@ class MysqlInspector implements SourceInspector {
     }
   }
 }
+
+const REFUSED = { type: null, note: 'the table is system-versioned, which cannot be copied' }
 
 function passed(name: string): Finding {
   return { name, ok: true, warning: false, message: '', fix: null }
@@ -256,6 +259,9 @@ function findingsOf(
 ): readonly Finding[] {
   const name = `table ${nameOf(table)}`
   const findings: Finding[] = []
+  if (isVersioned(state)) {
+    findings.push({ name, ok: false, warning: false, message: REFUSED.note, fix: null })
+  }
   const refused = state.columns.flatMap(({ name: column, type }) => {
     if (options.columnsExclude(table.database, table.name, column)) return []
     const { type: lakeType, note } = mapType(type, options)

@@ -14,6 +14,7 @@ import type { MysqlOptions } from './options.ts'
 import { parseToken } from './position.ts'
 import type { ServerFacts } from './server.ts'
 import { listTables, readStructures, type ListedTable } from './structure.ts'
+import { isVersioned, versionedError } from './versioned.ts'
 import type { ControlConnection } from './wire/connect.ts'
 
 /** Rows of the one chunk: what an exact number and LIMIT both can hold. */
@@ -50,6 +51,7 @@ export class TableScans {
     const found = listed.filter((table) => nameOf(table) === key)
     const state = (await readStructures(control, found, facts.mariadb)).get(key)
     if (state === undefined) return null
+    if (isVersioned(state)) throw versionedError(state)
     const included = (column: string): boolean =>
       !options.columnsExclude(state.database, state.name, column)
     const { table, unsupported } = sourceTableOf(state, options, included)

@@ -8,6 +8,7 @@ import { PRIMARY, type ColumnDefault, type ColumnState, type TableState } from '
 import type { KeyState } from './ddl/state.ts'
 import { isCaptured, SYSTEM_DATABASES, type MysqlOptions } from './options.ts'
 import { parseColumnType } from './types.ts'
+import { asVersioned } from './versioned.ts'
 import type { ControlConnection, ControlRow } from './wire/connect.ts'
 
 /** Tables of one question; a list of thousands of names would not fit a statement. */
@@ -21,6 +22,8 @@ export interface ListedTable {
   readonly engine: string
   readonly collation: string
   readonly comment: string
+  /** See versioned.ts. */
+  readonly versioned: boolean
 }
 
 /** @returns the base tables that the pipeline captures, ordered by name */
@@ -30,9 +33,9 @@ export async function listTables(
 ): Promise<readonly ListedTable[]> {
   const rows = await control.query(
     `SELECT table_schema AS d, table_name AS t, table_rows AS n, engine AS e,
-            table_collation AS c, table_comment AS m
+            table_collation AS c, table_comment AS m, table_type AS k
      FROM information_schema.tables
-     WHERE table_type = 'BASE TABLE' AND table_schema NOT IN (?)
+     WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND table_schema NOT IN (?)
      ORDER BY table_schema, table_name`,
     [SYSTEM_DATABASES],
   )
@@ -44,6 +47,7 @@ export async function listTables(
       engine: text(row, 'e'),
       collation: text(row, 'c'),
       comment: text(row, 'm'),
+      versioned: text(row, 'k') === 'SYSTEM VERSIONED',
     }))
     .filter(({ database, name }) => isCaptured(options, database, name))
 }
@@ -116,6 +120,20 @@ export async function structuresAt<P>(
   throw new PipelineError('CONNECT_FAILED', 'the tables change faster than they can be read')
 }
 
+/** @returns true when the name is that of a view, a sequence, or what else is no table */
+export async function isOtherKind(
+  control: ControlConnection,
+  database: string,
+  name: string,
+): Promise<boolean> {
+  const rows = await control.query(
+    `SELECT table_type AS k FROM information_schema.tables
+     WHERE table_schema = ? AND table_name = ?`,
+    [database, name],
+  )
+  return rows.some((row) => !['BASE TABLE', 'SYSTEM VERSIONED'].includes(text(row, 'k')))
+}
+
 function text(row: ControlRow, name: string): string {
   const value = row[name]
   return value === null || value === undefined ? '' : String(value)
@@ -168,7 +186,7 @@ function stateOf(
   mariadb: boolean,
 ): TableState {
   const columns = rows.map((row, at) => columnOf(row, String(at + 1), mariadb))
-  return {
+  const state = {
     database: table.database,
     name: table.name,
     incarnation: '1',
@@ -178,6 +196,7 @@ function stateOf(
     comment: table.comment === '' ? null : table.comment,
     nextIdentity: columns.length + 1,
   }
+  return asVersioned(state, table.versioned)
 }
 
 function columnOf(row: ControlRow, identity: string, mariadb: boolean): ColumnState {

@@ -14,7 +14,8 @@ import { fileNumber } from './position.ts'
 import { readLogEnd, type ServerFacts } from './server.ts'
 import { ShadowTables, type Shadow } from './shadow-tables.ts'
 import { originalsOf } from './shadow.ts'
-import { structuresAt, type ListedTable } from './structure.ts'
+import { isOtherKind, structuresAt, type ListedTable } from './structure.ts'
+import { isVersioned, versionedError } from './versioned.ts'
 import type { ControlConnection } from './wire/connect.ts'
 
 export interface Tracked {
@@ -62,6 +63,8 @@ export class TableTracker {
   private readonly left = new Map<string, Tracked>()
   /** Tables that were asked for and had gone, and the log's end at that moment. */
   private readonly gone = new Map<string, Order>()
+  /** Names that were asked for and are no tables' now: the log may show rows of a sequence. */
+  private readonly others = new Set<string>()
   private saved: SavedTables | null = null
 
   constructor(
@@ -151,6 +154,7 @@ export class TableTracker {
   /** All tables, for `SourceOpening`: those that the lake can hold. */
   sourceTables(): readonly SourceTable[] {
     return [...this.tables.values()]
+      .filter(({ state }) => !isVersioned(state))
       .map(({ state }) => this.sourceTable(state))
       .filter(({ unsupported }) => unsupported.length === 0)
       .map(({ table }) => table)
@@ -216,10 +220,22 @@ export class TableTracker {
     context: SourceContext,
   ): Promise<void> {
     const { structures, order: now } = await this.readNow()
-    const state = structures.get(nameKey(database, name))
+    const key = nameKey(database, name)
+    const state = structures.get(key)
+    if (state !== undefined) return this.show(state, now, order, context)
     // Dropped meanwhile: its rows are of no use.
-    if (state === undefined) this.gone.set(nameKey(database, name), now)
-    else this.show(state, now, order, context)
+    this.gone.set(key, now)
+    if (await isOtherKind(this.control, database, name)) this.others.add(key)
+  }
+
+  /** True for the name of a view or a sequence. */
+  isOther(table: string): boolean {
+    return this.others.has(table)
+  }
+
+  /** A table is made under this name, or takes it. */
+  nameTaken(table: string): void {
+    this.others.delete(table)
   }
 
   /** True when the server no longer had the table at this place, or later. */
@@ -241,8 +257,9 @@ export class TableTracker {
     this.saved = null
     if (refusal === null || announced) {
       this.tables.set(key, { state, joinedAt, announced: true, refusal: null })
-      if (unsupported.length > 0) context.park(key, unsupportedError(key, unsupported))
-      else context.tableChanged(table, order)
+      const stays = unsupported.length === 0 && !isVersioned(state)
+      if (refusal === null || stays) context.tableChanged(table, order)
+      else context.park(key, refusal)
       return
     }
     this.tables.set(key, { state, joinedAt, announced: false, refusal })
@@ -356,6 +373,7 @@ export class TableTracker {
   private refusalOf(state: TableState): PipelineError | null {
     const { table, unsupported } = this.sourceTable(state)
     const key = keyOf(state)
+    if (isVersioned(state)) return versionedError(state)
     if (unsupported.length > 0) return unsupportedError(key, unsupported)
     if (!this.options.keyed || table.key !== null) return null
     return new PipelineError('TABLE_WITHOUT_KEY', `table "${key}" has no key`)

@@ -11,6 +11,7 @@ import { bindColumns } from '../decode/column-plan.ts'
 import type { RowsEvent, TableMap } from '../decode/events.ts'
 import { TableDecoder } from '../decode/table-decoder.ts'
 import type { TableTracker } from '../tables.ts'
+import { isVersioned, versionedError } from '../versioned.ts'
 import type { LogOutput, TableBuffer, TransactionMark } from './output.ts'
 
 export type RowRoute =
@@ -80,11 +81,16 @@ export class RowRoutes {
     const shadow = this.tracker.shadow(table)
     if (shadow !== null) return shadow.proven === true ? IGNORED : JOIN
     const tracked = this.tracker.find(table)
+    if (tracked === null && this.tracker.isOther(table)) return IGNORED
     if (tracked === null) return this.tracker.isGone(table, mark.order) ? EARLY : JOIN
     if (tracked.refusal !== null) return { kind: 'parked', table, counter: new RowCounter(map) }
     if (tracked.joinedAt !== null && mark.order < tracked.joinedAt) return EARLY
     const schema = this.context.schemaOf(table)
     if (schema === null) return { kind: 'parked', table, counter: new RowCounter(map) }
+    if (isVersioned(tracked.state)) {
+      this.park(table, versionedError(tracked.state))
+      return { kind: 'parked', table, counter: new RowCounter(map) }
+    }
     const { binding, mismatch } = bindColumns(map, tracked.state, schema)
     if (binding === null) {
       const message = `table "${table}" has another structure than its log tells`

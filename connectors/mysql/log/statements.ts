@@ -7,6 +7,7 @@ import type { Order } from '../../../runtime/data/position.ts'
 import { tableKey } from '../../../runtime/data/schema.ts'
 import type { SourceContext } from '../../../runtime/source.ts'
 import { alterTable, createLike, createTable, renameTable } from '../ddl/apply.ts'
+import type { Applied } from '../ddl/apply.ts'
 import { inDatabase } from '../ddl/parse.ts'
 import type { AlterAction, Statement, TableName } from '../ddl/statement.ts'
 import type { TableState } from '../ddl/state.ts'
@@ -15,6 +16,7 @@ import type { MysqlOptions } from '../options.ts'
 import { adoptShadow } from '../shadow.ts'
 import type { TableTracker } from '../tables.ts'
 import type { ControlConnection } from '../wire/connect.ts'
+import { versionedBy } from '../versioned.ts'
 import { changesObjects, isSystem, StatementReach } from './statement-reach.ts'
 import type { StatementServer } from './statement-reach.ts'
 import { convertText } from './text.ts'
@@ -200,10 +202,12 @@ export class Statements {
     const careful = statement.ifNotExists && !statement.orReplace
     if (this.isEarly(key, order) && (careful || !this.isMadeSince(table, order))) return
     if (careful && this.tracker.find(key) !== null) return
+    this.tracker.nameTaken(key)
     const created = { ...table, incarnation: order.toString() }
     if (statement.definition !== null) {
       const charset = this.tracker.databaseCharset(table.database, event)
-      this.put(createTable(statement.definition, { ...created, charset }), order, null)
+      const state = createTable(statement.definition, { ...created, charset })
+      this.put(versionedBy(event.text, state), order, null)
       return
     }
     const like = statement.like === null ? null : keyOf(this.fullName(statement.like, event))
@@ -238,15 +242,20 @@ export class Statements {
     const why = 'Its rows were exchanged with a partition.'
     await this.parkNamed(exchanged, place, 'DDL_UNMAPPABLE', why)
     const context = { types: this.options, strict: event.strict }
+    const apply = (state: TableState): Applied => {
+      const applied = alterTable(state, actions, context)
+      if (applied.state === null) return applied
+      return { ...applied, state: versionedBy(event.text, applied.state) }
+    }
     if (tracked !== null && !this.isEarly(key, order)) {
-      const applied = alterTable(tracked.state, actions, context)
+      const applied = apply(tracked.state)
       if (applied.kind === 'unmappable') {
         await this.parkTable(key, order, applied.reason, applied.state)
       } else if (!isDeepStrictEqual(applied.state, tracked.state)) {
         this.tracker.show(applied.state, null, order, this.context)
       }
     } else if (shadow !== null) {
-      const applied = alterTable(shadow.state, actions, context)
+      const applied = apply(shadow.state)
       if (applied.state !== null) this.tracker.putShadow(applied.state, shadow.like)
       else this.tracker.dropShadow(key)
     }
@@ -292,6 +301,7 @@ export class Statements {
     { order }: Place,
   ): Promise<void> {
     const target = keyOf(to)
+    this.tracker.nameTaken(target)
     if (this.isEarly(target, order) && !this.isMadeSince(to, order)) return
     if (!this.tracker.captures(to.database, to.name)) {
       if (state !== null) this.put(renameTable(state, to.database, to.name), order, like)
