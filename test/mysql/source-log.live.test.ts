@@ -198,3 +198,30 @@ for (const kind of ['mysql', 'mariadb'] as const) {
     },
   )
 }
+
+test.skipIf(!(await available('mariadb')))(
+  'mariadb: an ALTER in two phases takes effect once, where it ends, and never when it fails',
+  async () => {
+    const server = await serverOf('mariadb')
+    const d = await database(
+      server,
+      `CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1), (2, 1);
+       CREATE TABLE u (id int PRIMARY KEY)`,
+    )
+    const running = await RunningSource.start(optionsFor(server, d))
+    await running.backfill(`${d}.t`)
+    const two = 'SET SESSION binlog_alter_two_phase = ON'
+    const failing = `${two}; ALTER TABLE t ADD x int, ADD UNIQUE (a)`
+    await expect(queryMysql(server.uri(d), failing)).rejects.toThrow(/Duplicate/)
+    await queryMysql(
+      server.uri(d),
+      `INSERT INTO t VALUES (3, 3); ${two}; ALTER TABLE t ADD b int DEFAULT 5;
+       ALTER TABLE u ADD v varchar(10); INSERT INTO t VALUES (4, 4, 4); INSERT INTO u VALUES (1, 'x')`,
+    )
+    await same(server, running, `${d}.t`)
+    await same(server, running, `${d}.u`)
+    expect(running.lake.dump(`${d}.t`).columns).toEqual(['id', 'a', 'b'])
+    expect([...running.lake.parked]).toEqual([])
+    await running.stop()
+  },
+)

@@ -125,6 +125,11 @@ export interface MariadbGtidEvent extends EventHeader {
   readonly completedXa: boolean
   /** Of a prepared or completed XA transaction, as `Statement` of kind `xa` spells it. */
   readonly xid: string | null
+  /**
+   * `binlog_alter_two_phase`: the same ALTER TABLE comes twice, when it starts and when it ends, and
+   * takes effect where it is committed.
+   */
+  readonly alter: 'start' | 'commit' | 'rollback' | null
 }
 
 /** Text as a client sent it. */

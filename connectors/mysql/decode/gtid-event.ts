@@ -119,6 +119,16 @@ const MariadbFlag = {
   completedXa: 128,
 } as const
 
+/** flags_extra, the byte behind: 0, or none, for nearly every group. */
+const MariadbExtraFlag = { startAlter: 2, commitAlter: 4, rollbackAlter: 8 } as const
+
+function readAlter(cursor: Cursor): MariadbGtidEvent['alter'] {
+  const extra = cursor.left > 0 ? cursor.u8() : 0
+  if ((extra & MariadbExtraFlag.startAlter) !== 0) return 'start'
+  if ((extra & MariadbExtraFlag.commitAlter) !== 0) return 'commit'
+  return (extra & MariadbExtraFlag.rollbackAlter) !== 0 ? 'rollback' : null
+}
+
 export function readMariadbGtid(header: EventHeader, cursor: Cursor): MariadbGtidEvent {
   const sequence = cursor.u64()
   const domain = cursor.u32()
@@ -143,6 +153,7 @@ export function readMariadbGtid(header: EventHeader, cursor: Cursor): MariadbGti
     preparedXa,
     completedXa,
     xid,
+    alter: readAlter(cursor),
   }
 }
 

@@ -42,6 +42,12 @@ export class Group {
     return gtid.tag === '' ? `${gtid.uuid}:${gtid.gno}` : `${gtid.uuid}:${gtid.tag}:${gtid.gno}`
   }
 
+  /** An ALTER TABLE that only begins here, or has failed. */
+  get isHalfAlter(): boolean {
+    const { gtid } = this
+    return gtid.kind === 'mariadb-gtid' && (gtid.alter === 'start' || gtid.alter === 'rollback')
+  }
+
   /** As the server stamped it: microseconds on MySQL, whole seconds on MariaDB. */
   get commitTimeUs(): bigint {
     const { gtid } = this

@@ -338,7 +338,7 @@ export class LogReader implements LogWitness {
 
   /** A statement that is a transaction of its own: DDL. */
   private async *standalone(group: Group, event: QueryEvent): Work {
-    yield* this.rows.follow(this.rows.apply(group, event))
+    if (!group.isHalfAlter) yield* this.rows.follow(this.rows.apply(group, event))
     yield* this.finish(group)
   }
 
