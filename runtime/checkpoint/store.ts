@@ -149,7 +149,7 @@ export class CheckpointStore {
     const epoch = (await this.epochs()).at(-1)
     const found = await this.peekNewest()
     if (epoch === undefined) return null
-    if (found === null) throw damaged(epoch, NOTHING_LEFT)
+    if (found === null) throw unusable(epoch, '', NOTHING_LEFT)
     const { intent: _, older: __, ...parts } = found
     const nextFileId = found.nextFileId + (found.epoch < epoch ? FILE_IDS_LOST : 0)
     const nothing = { intents: [], waiting: {}, cancelled: {}, writers: [], held: {} }
@@ -218,7 +218,8 @@ export class CheckpointStore {
     if (unreadable?.error) throw unreadable.error
     if (copies.length < COPIES.length) return
     const older = await this.peekNewest()
-    throw older === null ? damaged(epoch, NOTHING_LEFT) : damaged(epoch)
+    const reason = copies.find(({ error }) => error?.detail)?.error?.detail ?? ''
+    throw unusable(epoch, reason, older === null ? NOTHING_LEFT : null)
   }
 
   private async readCopies(epoch: number): Promise<readonly Copy[]> {
@@ -251,14 +252,13 @@ export class CheckpointStore {
   }
 }
 
-function damaged(epoch: number, hint?: string): PipelineError {
-  const detail = 'Nothing was lost in the lake; it stands at its last commit.'
-  const more = hint === undefined ? { detail } : { detail, hint }
-  return new PipelineError(
-    'CHECKPOINT_CORRUPT',
-    `both copies of checkpoint ${epoch} are damaged`,
-    more,
-  )
+/** @param reason  a sentence, where damage is not the reason */
+function unusable(epoch: number, reason: string, hint: string | null): PipelineError {
+  const lake = 'Nothing was lost in the lake; it stands at its last commit.'
+  const detail = reason === '' ? lake : `${reason} ${lake}`
+  const message = `no copy of checkpoint ${epoch} can be used`
+  const more = hint === null ? { detail } : { detail, hint }
+  return new PipelineError('CHECKPOINT_CORRUPT', message, more)
 }
 
 function pathOf(epoch: number, copy: (typeof COPIES)[number]): string {

@@ -149,6 +149,17 @@ test('a resync of everything begins with the newest valid checkpoint, above what
   expect((await store.loadNewest())?.epoch).toBe(3)
 })
 
+test('a checkpoint of another version is refused with its version', async () => {
+  const { folder, store } = await newStore()
+  await store.save(checkpoint(1))
+  const other = encodeCheckpoint({ ...record(2), format: 77 as never })
+  for (const copy of ['a', 'b'] as const) await writeFile(path(folder, 2, copy), other)
+  const error = await store.loadNewest().catch((caught: unknown) => caught)
+  expect(error).toMatchObject({ error: 'CHECKPOINT_CORRUPT' })
+  expect((error as PipelineError).detail).toContain('format 77')
+  expect((await store.epochs()).length).toBe(2)
+})
+
 test('without a valid checkpoint no command is promised to repair', async () => {
   const { folder, store } = await newStore()
   await store.save(checkpoint(1))
