@@ -23,20 +23,16 @@ import {
   createSlot,
   dropSlot,
   readServerFacts,
-  readSlot,
   requireSlotAt,
   requireSuitable,
   type ServerFacts,
 } from './server.ts'
 import { shapeOfCatalog } from './shape.ts'
+import { freeSlot } from './slot-wait.ts'
 import type { SavedState } from './state.ts'
 import { connectLog, identifySystem, timelineEnd, type SystemIdentity } from './stream.ts'
 import { nextXid } from './structure.ts'
 import { NO_MEMBER, TableRegistry } from './tables.ts'
-
-/** How long a slot may still be held by a connection of our own that died. */
-const SLOT_WAIT_MS = 30_000
-const SLOT_RETRY_MS = 500
 
 export interface Opened {
   readonly facts: ServerFacts
@@ -78,8 +74,8 @@ export async function openSource(
   const registry = new TableRegistry(options, types, publication)
   const position =
     checkpoint === null
-      ? await openSlot(options, ask, renew)
-      : await resumeSlot(options, ask, checkpoint.lsn)
+      ? await openSlot(options, ask, facts, renew)
+      : await resumeSlot(options, ask, facts, checkpoint.lsn)
   const xid = await nextXid(ask)
   if (checkpoint !== null) await restore(registry, ask, checkpoint.state, joined)
   admit(registry, captured, xid, checkpoint === null)
@@ -215,8 +211,13 @@ async function openPublication(
  * @param renew  makes it in any case: an old one may be invalidated, or stand before something that
  *   the server cannot decode
  */
-async function openSlot(options: PostgresOptions, ask: Ask, renew: boolean): Promise<Lsn> {
-  const slot = await freeSlot(options, ask)
+async function openSlot(
+  options: PostgresOptions,
+  ask: Ask,
+  { walSenderTimeoutMs }: ServerFacts,
+  renew: boolean,
+): Promise<Lsn> {
+  const slot = await freeSlot(ask, options.clock, options.slot, walSenderTimeoutMs)
   if (slot === null || renew) {
     if (slot !== null) await dropSlot(ask, options.slot)
     options.log.info('creating the replication slot', { slot: options.slot })
@@ -234,35 +235,15 @@ async function openSlot(options: PostgresOptions, ask: Ask, renew: boolean): Pro
   return slot.confirmed
 }
 
-async function resumeSlot(options: PostgresOptions, ask: Ask, ours: Lsn): Promise<Lsn> {
-  const slot = await freeSlot(options, ask)
-  requireSlotAt(slot, options.slot, ours)
-  return ours
-}
-
-/**
- * Waits while another connection reads from the slot: the server may need wal_sender_timeout to
- * notice that a killed process of ours is gone.
- *
- * @throws PipelineError SLOT_IN_USE
- */
-async function freeSlot(
+async function resumeSlot(
   options: PostgresOptions,
   ask: Ask,
-): Promise<Awaited<ReturnType<typeof readSlot>>> {
-  const { clock, slot: name } = options
-  const deadline = clock.elapsedMs() + SLOT_WAIT_MS
-  for (;;) {
-    const slot = await readSlot(ask, name)
-    if (slot === null || !slot.active) return slot
-    if (clock.elapsedMs() >= deadline) {
-      throw new PipelineError(
-        'SLOT_IN_USE',
-        `replication slot "${name}" is read by another process`,
-      )
-    }
-    await clock.sleep(SLOT_RETRY_MS)
-  }
+  { walSenderTimeoutMs }: ServerFacts,
+  ours: Lsn,
+): Promise<Lsn> {
+  const slot = await freeSlot(ask, options.clock, options.slot, walSenderTimeoutMs)
+  requireSlotAt(slot, options.slot, ours)
+  return ours
 }
 
 /** @param joined  tables that were not published until now: those we know had been out */

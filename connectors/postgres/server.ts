@@ -70,6 +70,8 @@ export interface Slot {
   readonly plugin: string
   readonly database: string
   readonly active: boolean
+  /** When its reader last gave a sign of life, if that is ours to see. */
+  readonly reply: string | null
   /** Changes before it are no longer sent. */
   readonly confirmed: Lsn
   /** Why the slot can no longer be read; `null`: it can. */
@@ -79,7 +81,8 @@ export interface Slot {
 /** @returns the slot; `null` when there is none of this name */
 export async function readSlot(ask: Ask, name: string): Promise<Slot | null> {
   const [row] = await ask(
-    `SELECT plugin, database, active, confirmed_flush_lsn::text AS confirmed, wal_status AS status
+    `SELECT plugin, database, active, confirmed_flush_lsn::text AS confirmed, wal_status AS status,
+       (SELECT r.reply_time::text FROM pg_stat_replication r WHERE r.pid = active_pid) AS reply
      FROM pg_replication_slots WHERE slot_name = $1`,
     [name],
   )
@@ -90,6 +93,7 @@ export async function readSlot(ask: Ask, name: string): Promise<Slot | null> {
     plugin: String(row['plugin']),
     database: String(row['database']),
     active: row['active'] === true,
+    reply: typeof row['reply'] === 'string' ? row['reply'] : null,
     confirmed: typeof confirmed === 'string' ? parseLsn(confirmed) : 0,
     lost: typeof confirmed === 'string' ? lost : 'it is not a logical slot',
   }
@@ -113,7 +117,7 @@ export async function createSlot(ask: Ask, name: string): Promise<Lsn> {
  *
  * @throws PipelineError SLOT_MISSING, LOG_GAP
  */
-export function requireSlotAt(slot: Slot | null, name: string, ours: Lsn): void {
+export function requireSlotAt(slot: Slot | null, name: string, ours: Lsn): asserts slot is Slot {
   if (slot === null) {
     throw new PipelineError('SLOT_MISSING', `replication slot "${name}" no longer exists`)
   }

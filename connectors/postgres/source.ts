@@ -23,13 +23,11 @@ import { orderOfLsn, parseLsn, placeOf, positionAt, type Lsn } from './lsn.ts'
 import { openSource, type Opened } from './opening.ts'
 import type { PostgresOptions } from './options.ts'
 import { readSlot, requireSlotAt } from './server.ts'
+import { SLOT_RETRY_MS, SlotWait } from './slot-wait.ts'
 import { DeliveredCommits, parseSnapshot } from './snapshot.ts'
 import { decodeState, encodeState } from './state.ts'
 import { connectLog, identifySystem, LogStream } from './stream.ts'
 import { StructurePoll } from './structure.ts'
-
-const SLOT_WAIT_MS = 30_000
-const SLOT_RETRY_MS = 500
 
 /** @returns a source that has not connected yet; `open` does */
 export function createPostgresSource(options: PostgresOptions): Source {
@@ -92,40 +90,43 @@ class PostgresSource implements Source {
     return this.reader.read(signal)
   }
 
-  /** Opens the stream, after the checks that every start needs. */
+  /**
+   * Opens the stream, after the checks that every start needs. While a connection of before still
+   * holds the slot, and be it for minutes, there is nothing that a person could do.
+   */
   private async connectLog(position: Lsn, signal: AbortSignal): Promise<LogStream> {
-    const { clock, slot } = this.options
-    const deadline = clock.elapsedMs() + SLOT_WAIT_MS
+    const { clock, slot: name } = this.options
+    const wait = new SlotWait(clock, this.ready.facts.walSenderTimeoutMs)
     for (;;) {
-      requireSlotAt(await readSlot(this.ask, slot), slot, position)
-      const client = await connectLog(this.options)
-      try {
-        const { system, timeline } = await identifySystem(client)
-        const { identity } = this.ready
-        if (system !== identity.system || timeline !== identity.timeline) {
-          throw new PipelineError('CONNECT_FAILED', 'another server answers: starting again')
-        }
-        return await LogStream.start(
-          client,
-          this.options,
-          position,
-          this.acknowledged,
-          this.heartbeatMs(),
-        )
-      } catch (error) {
-        await client.end().catch(() => {})
-        const inUse = error instanceof PipelineError && error.error === 'SLOT_IN_USE'
-        if (!inUse || clock.elapsedMs() >= deadline || signal.aborted) throw error
+      const slot = await readSlot(this.ask, name)
+      requireSlotAt(slot, name, position)
+      const stream = slot.active ? null : await this.startLog(position)
+      if (stream !== null) return stream
+      if (!wait.mayWait(slot)) {
+        const message = `replication slot "${name}" is still held by another connection`
+        throw new PipelineError('CONNECT_FAILED', message)
       }
       await clock.sleep(SLOT_RETRY_MS, signal)
     }
   }
 
-  /** Often enough that the server never takes us for dead, also when it is in a hurry. */
-  private heartbeatMs(): number {
-    const { walSenderTimeoutMs } = this.ready.facts
-    const { heartbeatMs } = this.options
-    return walSenderTimeoutMs === 0 ? heartbeatMs : Math.min(heartbeatMs, walSenderTimeoutMs / 4)
+  /** @returns `null` when another connection has the slot */
+  private async startLog(position: Lsn): Promise<LogStream | null> {
+    const { identity, facts } = this.ready
+    const client = await connectLog(this.options)
+    try {
+      const { system, timeline } = await identifySystem(client)
+      if (system !== identity.system || timeline !== identity.timeline) {
+        throw new PipelineError('CONNECT_FAILED', 'another server answers: starting again')
+      }
+      const { walSenderTimeoutMs } = facts
+      const { options, acknowledged } = this
+      return await LogStream.start(client, options, position, acknowledged, walSenderTimeoutMs)
+    } catch (error) {
+      await client.end().catch(() => {})
+      if (error instanceof PipelineError && error.error === 'SLOT_IN_USE') return null
+      throw error
+    }
   }
 
   requestProgress(): void {

@@ -12,8 +12,13 @@ import { Message, MESSAGE_HEADER, queryMessage, readServerError, uint32At, Wire 
 
 /** A sender of tiny packets is left alone this long after a short read. */
 const SHORT_READ_PAUSE_MS = 1
-/** Without a sign from the server for this many heartbeats, the connection counts as dead. */
+/** Without a sign from the server for this many heartbeats, the connection counts as dead, ... */
 const SILENT_HEARTBEATS = 3
+/**
+ * ... but not before this part of its own timeout: while it decodes a large transaction of which
+ * nothing is published, it looks at what we say after half of it.
+ */
+const SILENT_PART = 0.75
 const TWO_32 = 0x1_0000_0000
 
 /** Who answers at the other end of a replication connection. */
@@ -68,17 +73,27 @@ export class LogStream {
   private receivedLsn: Lsn = 0
   private flushedLsn: Lsn
 
-  private constructor(client: Client, options: PostgresOptions, flushed: Lsn, heartbeatMs: number) {
+  private constructor(
+    client: Client,
+    options: PostgresOptions,
+    flushed: Lsn,
+    walSenderTimeoutMs: number,
+  ) {
     this.client = client
     this.flushedLsn = flushed
     const { clock } = options
     this.wire = new Wire(client, (resume) => clock.after(SHORT_READ_PAUSE_MS, resume))
     let before = -1
     let silent = 0
+    const heartbeatMs = heartbeatOf(options, walSenderTimeoutMs)
+    const silentMax = Math.max(
+      SILENT_HEARTBEATS,
+      Math.ceil((SILENT_PART * walSenderTimeoutMs) / heartbeatMs),
+    )
     this.stopTimer = clock.every(heartbeatMs, () => {
       silent = this.wire.received === before && !this.wire.paused ? silent + 1 : 0
       before = this.wire.received
-      if (silent >= SILENT_HEARTBEATS) this.wire.fail(new Error('no sign of life'))
+      if (silent >= silentMax) this.wire.fail(new Error('no sign of life'))
       else this.sendStatus(true)
     })
   }
@@ -87,6 +102,7 @@ export class LogStream {
    * Starts the stream at `position`; transactions that commit from there on are sent.
    *
    * @param flushed  last acknowledged place
+   * @param walSenderTimeoutMs  the server's; 0: it has none
    * @throws PipelineError SLOT_IN_USE, SLOT_MISSING, LOG_GAP, CONNECT_FAILED, ...
    */
   static async start(
@@ -94,9 +110,9 @@ export class LogStream {
     options: PostgresOptions,
     position: Lsn,
     flushed: Lsn,
-    heartbeatMs: number,
+    walSenderTimeoutMs: number,
   ): Promise<LogStream> {
-    const stream = new LogStream(client, options, flushed, heartbeatMs)
+    const stream = new LogStream(client, options, flushed, walSenderTimeoutMs)
     try {
       const names = quoteName(options.publication).replaceAll("'", "''")
       stream.wire.send(
@@ -171,6 +187,11 @@ export class LogStream {
     this.wire.destroy()
     void this.client.end().catch(() => {})
   }
+}
+
+/** Often enough that the server never takes us for dead, also when it is in a hurry. */
+function heartbeatOf({ heartbeatMs }: PostgresOptions, walSenderTimeoutMs: number): number {
+  return walSenderTimeoutMs === 0 ? heartbeatMs : Math.min(heartbeatMs, walSenderTimeoutMs / 4)
 }
 
 function writeLsn(target: Buffer, at: number, lsn: Lsn): void {

@@ -1,0 +1,91 @@
+// A log connection that is silent, or whose place somebody holds, is no reason to end.
+
+import { expect } from 'vitest'
+import { systemClock } from '../../runtime/base/clock.ts'
+import {
+  brief,
+  freshDatabase,
+  optionsFor,
+  queryPostgres,
+  run,
+  startAll,
+  testOn,
+  withPostgres,
+} from './harness.ts'
+import { proxyTo } from './proxy.ts'
+
+const servers = await startAll({ wal_sender_timeout: '4s' })
+
+const TABLE = 'CREATE TABLE t (id int PRIMARY KEY, v text)'
+
+testOn(
+  servers,
+  'a server that is silent for less than its own timeout is not given up',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    await queryPostgres(uri, TABLE)
+    // As a server does that decodes a large transaction of which nothing is published.
+    let held: (() => void)[] | null = null
+    const proxy = await proxyTo(server, {
+      fromServer: (bytes, link) => {
+        if (held === null || link.purpose !== 'log') link.toClient(bytes)
+        else held.push(() => link.toClient(bytes))
+      },
+    })
+    const warnings: string[] = []
+    const log = { info: () => {}, warn: (message: string) => void warnings.push(message) }
+    const port = { port: proxy.port, heartbeatMs: 200 }
+    const running = await run(optionsFor(server, { ...changed, ...port, log }))
+    await queryPostgres(uri, `INSERT INTO t VALUES (1, 'a')`)
+    await running.until(() => running.changes.length === 1)
+    held = []
+    await queryPostgres(uri, `INSERT INTO t VALUES (2, 'b')`)
+    await new Promise((resolve) => setTimeout(resolve, 2000))
+    for (const pass of held) pass()
+    held = null
+    await running.until(() => running.changes.length === 2)
+    expect(warnings).toEqual([])
+    await running.stop()
+    proxy.close()
+  },
+)
+
+testOn(servers, 'a slot that somebody else holds for a while is read on', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(uri, TABLE)
+  // The minute that others are waited for is a second here.
+  const clock = { ...systemClock, elapsedMs: () => 60 * systemClock.elapsedMs() }
+  const running = await run(optionsFor(server, { ...changed, clock, catalogPollMs: 1e9 }))
+  await queryPostgres(uri, `INSERT INTO t VALUES (1, 'a')`)
+  await running.caughtUp()
+  const slot = String(changed.slot)
+  const thief = withPostgres(`${uri}?replication=database`, async (client) => {
+    for (let attempt = 0; attempt < 200; attempt++) {
+      await queryPostgres(
+        uri,
+        `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
+         WHERE slot_name = '${slot}' AND active`,
+      )
+      const started = client.query(
+        `START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names 'millrace')`,
+      )
+      const refused = await Promise.race([
+        started.then(
+          () => false,
+          () => true,
+        ),
+        new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 300)),
+      ])
+      if (!refused) break
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2500))
+  })
+  await thief
+  await queryPostgres(uri, `INSERT INTO t VALUES (2, 'b')`)
+  await running.until(() => running.changes.length === 2)
+  expect(brief(running.changes, 'id')).toEqual([
+    ['insert', 1],
+    ['insert', 2],
+  ])
+  await running.stop()
+})
