@@ -159,7 +159,8 @@ class MysqlSource implements Source {
     from: { after: Position; state: SavedState; createdS: FileBirths },
   ): Promise<{ token: LogToken; tracker: TableTracker; xa: EarlyXa }> {
     const { after, state, createdS } = from
-    const token = await resumeToken(control, facts, after, createdS)
+    const { log } = this.options
+    const token = await resumeToken(control, facts, after, { createdS, log })
     const tracker = new TableTracker(this.options, facts, control, token.epoch, state.tables)
     await tracker.joinNew(await listTables(control, this.options))
     if (facts.mariadb) await this.waitForXa(control, state)

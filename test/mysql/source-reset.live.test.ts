@@ -81,3 +81,63 @@ for (const kind of ['mysql', 'mariadb'] as const) {
     },
   )
 }
+
+test.skipIf(!(await available('mariadb')))(
+  'mariadb: a domain that was deleted from the log is forgotten where nothing of it was missed',
+  async () => {
+    const server = await startMariadb()
+    servers.push(server)
+    await queryMysql(server.uri(), 'CREATE DATABASE d; CREATE TABLE d.t (id int PRIMARY KEY)')
+    const warnings: string[] = []
+    const log = { info: () => undefined, warn: (message: string) => warnings.push(message) }
+    const options = optionsFor(server, 'd', { log })
+    let running = await RunningSource.start(options)
+    const insert = async (id: number, domain: number): Promise<void> => {
+      const sql = `SET SESSION gtid_domain_id = ${domain}; INSERT INTO t VALUES (${id})`
+      await queryMysql(server.uri('d'), sql)
+    }
+    await insert(1, 0)
+    await insert(2, 1)
+    await insert(3, 0)
+    // Only a domain without transactions in the files that are left can be deleted.
+    const deleteDomain = async (): Promise<void> => {
+      for (let tries = 0; ; tries++) {
+        await running.catchUp()
+        const logs = await queryMysql(server.uri(), 'SHOW BINARY LOGS')
+        await queryMysql(server.uri(), `PURGE BINARY LOGS TO '${String(logs.at(-1)!['Log_name'])}'`)
+        try {
+          await queryMysql(server.uri(), 'FLUSH BINARY LOGS DELETE_DOMAIN_ID = (1)')
+          return
+        } catch (error) {
+          if (tries === 20) throw error
+          await queryMysql(server.uri(), 'FLUSH BINARY LOGS')
+        }
+      }
+    }
+    await queryMysql(server.uri(), 'FLUSH BINARY LOGS')
+    await insert(4, 0)
+    await running.catchUp()
+    await deleteDomain()
+    // The log is idle, and ends as it does now.
+    await running.catchUp()
+    const { lake } = running
+    const from = await running.stop()
+    await insert(5, 0)
+    running = await RunningSource.start(options, lake, from)
+    expect(warnings).toEqual(['the server has deleted GTID domains that were read'])
+    await insert(6, 1)
+    await running.catchUp()
+    const ids = lake.history.map(({ cells }) => cells[0])
+    expect(ids).toEqual(['1', '2', '3', '4', '5', '6'])
+    const last = await running.stop()
+    // What came behind the position may be gone with the files: then nobody can tell.
+    await insert(7, 1)
+    for (let tries = 0; tries < 10; tries++) {
+      await queryMysql(server.uri(), 'FLUSH BINARY LOGS')
+      const logs = await queryMysql(server.uri(), 'SHOW BINARY LOGS')
+      await queryMysql(server.uri(), `PURGE BINARY LOGS TO '${String(logs.at(-1)!['Log_name'])}'`)
+    }
+    await queryMysql(server.uri(), 'FLUSH BINARY LOGS DELETE_DOMAIN_ID = (1)')
+    expect((await resume(options, last))?.error).toBe('SOURCE_REWOUND')
+  },
+)

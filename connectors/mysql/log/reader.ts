@@ -193,7 +193,7 @@ export class LogReader implements LogWitness {
     const { knownEnd: end } = this
     const { place, processed } = this.parts
     this.knownEnd = null
-    if (end === null || end.gtids !== processed.format()) return
+    if (end === null || !processed.isAt(end.gtids)) return
     if (!place.skipTo(end.file, end.offset)) return
     place.settle()
     this.requested = true

@@ -4,7 +4,8 @@
 import { PipelineError } from '../../../runtime/base/errors.ts'
 import type { Position } from '../../../runtime/data/position.ts'
 import { GtidSet, MariadbPosition, missingFromState } from '../gtid.ts'
-import { formatMariadbGtid, parseMariadbGtids } from '../gtid.ts'
+import { formatMariadbGtid, parseMariadbGtids, type MariadbGtid } from '../gtid.ts'
+import type { SourceLog } from '../options.ts'
 import { fileNumber, parseToken, positionOf, tokenOrder, type LogToken } from '../position.ts'
 import { readLogEnd, textOf, type ServerFacts } from '../server.ts'
 import type { ControlConnection } from '../wire/connect.ts'
@@ -41,10 +42,15 @@ async function mariadbEndToken(control: ControlConnection, facts: ServerFacts): 
   return { gtids, server: facts.identity, ...place, epoch: 0 }
 }
 
+export interface ResumeParts {
+  /** When a file was begun. */
+  readonly createdS: FileBirths
+  readonly log: SourceLog
+}
+
 /**
  * Checks that this server can go on from `after`.
  *
- * @param createdS  when a file was begun, see file-birth.ts
  * @returns the token to go on from: on another server under the next source epoch, because its
  *          files and offsets mean something else
  * @throws PipelineError SOURCE_REWOUND, LOG_GAP
@@ -53,16 +59,21 @@ export async function resumeToken(
   control: ControlConnection,
   facts: ServerFacts,
   after: Position,
-  createdS: FileBirths,
+  { createdS, log }: ResumeParts,
 ): Promise<LogToken> {
   const token = parseToken(after.token)
-  await (facts.mariadb ? checkMariadb(control, token) : checkMysql(control, token))
+  const deleted = facts.mariadb ? await checkMariadb(control, token) : []
+  if (!facts.mariadb) await checkMysql(control, token)
   const end = await readLogEnd(control, facts)
   const sameLog = token.server === facts.identity && baseName(end.file) === baseName(token.file)
-  if (sameLog) {
-    await refuseReset(token, end.file, createdS)
-    return token
+  const proven = sameLog && (await isUnchanged(token, end.file, createdS))
+  if (deleted.length > 0) {
+    const gtids = deleted.map(formatMariadbGtid).join(',')
+    if (!proven) throw rewound(gtids, 'no transaction of these domains')
+    log.warn('the server has deleted GTID domains that were read', { gtids })
+    return { ...token, gtids: withoutDomains(token.gtids, deleted) }
   }
+  if (sameLog) return token
   const [oldest] = await control.query('SHOW BINARY LOGS')
   const file = String(oldest?.['Log_name'] ?? end.file)
   const place = { file, offset: 0, createdS: null }
@@ -70,19 +81,26 @@ export async function resumeToken(
 }
 
 /**
- * Numbers of files only grow, and a file stays what it was, until somebody resets the log. A file
- * that was purged tells nothing any more.
+ * Numbers of files only grow, and a file stays what it was, until somebody resets the log.
+ *
+ * @returns true when the file of the token is there, and with it all that follows; false when it
+ *          was purged, or was not known
+ * @throws PipelineError SOURCE_REWOUND when the log was reset
  */
-async function refuseReset(token: LogToken, endFile: string, createdS: FileBirths): Promise<void> {
+async function isUnchanged(
+  token: LogToken,
+  endFile: string,
+  createdS: FileBirths,
+): Promise<boolean> {
   const { file } = token
   const message = 'the log of the server was reset since it was read'
   if (fileNumber(endFile) < fileNumber(file)) {
     const detail = `It was read in ${file} and ends in ${endFile} now.`
     throw new PipelineError('SOURCE_REWOUND', message, { detail })
   }
-  if (token.createdS === null) return
+  if (token.createdS === null) return false
   const found = await createdS(file)
-  if (found === null || found === token.createdS) return
+  if (found === null || found === token.createdS) return found !== null
   const [before, now] = [token.createdS, found].map((s) => new Date(s * 1000).toISOString())
   const detail = `File ${file} was begun at ${before} when it was read; now it is one of ${now}.`
   throw new PipelineError('SOURCE_REWOUND', message, { detail })
@@ -112,13 +130,32 @@ async function checkMysql(control: ControlConnection, token: LogToken): Promise<
   })
 }
 
-async function checkMariadb(control: ControlConnection, token: LogToken): Promise<void> {
+/**
+ * @returns the GTIDs of domains that the server does not know at all, while it knows others of ours.
+ *          FLUSH BINARY LOGS DELETE_DOMAIN_ID deletes such a domain when no file has transactions
+ *          of it any more: none was missed when the file that we stand in is still there
+ */
+async function checkMariadb(
+  control: ControlConnection,
+  token: LogToken,
+): Promise<readonly MariadbGtid[]> {
   const position = MariadbPosition.parse(token.gtids)
   const rows = await control.query('SELECT @@global.gtid_binlog_state AS state')
   const state = textOf(rows, 'state')
-  const missing = missingFromState(position, parseMariadbGtids(state))
-  if (missing.length === 0) return
-  throw rewound(missing.map(({ gtid }) => formatMariadbGtid(gtid)).join(','), state)
+  const known = parseMariadbGtids(state)
+  const missing = missingFromState(position, known).map(({ gtid }) => gtid)
+  const deleted = missing.filter(({ domain }) => !known.some((other) => other.domain === domain))
+  const some = deleted.length < position.all().length
+  if (missing.length === deleted.length && (some || missing.length === 0)) return deleted
+  throw rewound(missing.map(formatMariadbGtid).join(','), state)
+}
+
+function withoutDomains(gtids: string, deleted: readonly MariadbGtid[]): string {
+  const left = new MariadbPosition()
+  for (const gtid of MariadbPosition.parse(gtids).all()) {
+    if (!deleted.some(({ domain }) => domain === gtid.domain)) left.add(gtid)
+  }
+  return left.toString()
 }
 
 function rewound(lacking: string, has: string): PipelineError {
