@@ -199,7 +199,7 @@ function indexOf({ primary, identity, key, count }: IndexRow): CatalogIndex {
 const TYPE_SQL = `
 SELECT t.oid::text AS oid, n.nspname AS namespace, t.typname AS name, t.typtype AS typtype,
   t.typbasetype::text AS base, t.typtypmod AS "baseModifier",
-  CASE WHEN t.typcategory = 'A' AND t.typtype = 'b' THEN t.typelem ELSE 0 END::text AS element,
+  CASE WHEN t.typinput = 'pg_catalog.array_in'::regproc THEN t.typelem ELSE 0 END::text AS element,
   quote_ident(f.nspname) || '.' || quote_ident(p.proname) AS output
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
   JOIN pg_proc p ON p.oid = t.typoutput JOIN pg_namespace f ON f.oid = p.pronamespace

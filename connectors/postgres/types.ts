@@ -13,7 +13,10 @@ export interface PgType {
   /** Domain: the type that it restricts, and its modifier. 0 otherwise. */
   readonly base: number
   readonly baseModifier: number
-  /** True arrays (`typcategory` A with an element): the element type. 0 otherwise. */
+  /**
+   * True arrays: the element type. 0 otherwise, also of int2vector and oidvector, which the server
+   * counts among the arrays although their text is no array's.
+   */
   readonly element: number
   /** Output function, quoted and qualified: the text form of any value. */
   readonly output: string

@@ -328,6 +328,19 @@ test('a list of any texts is read, with quotes, escapes and NULL', () => {
   )
 })
 
+test('an array that does not end is an error, and nothing behind it is read', () => {
+  const type = { kind: 'list', element: { kind: 'string' } } as const
+  const texts = fc.constantFrom('{1,2}', '{"a b","c\\\\"}', '{NULL,"x"}', '1 2 3', '{}')
+  check(
+    prop(fc.tuple(texts, fc.nat(12)), ([text, cut]) => {
+      const part = text.slice(0, cut)
+      const read = (): Value => decodeText(type, 'text', part, true)
+      if (part === text && text.startsWith('{')) expect(read()).toBeInstanceOf(Array)
+      else expect(read).toThrow(expect.objectContaining({ error: 'LOG_CORRUPT' }))
+    }),
+  )
+})
+
 test('the text of a key is read back as the same value', () => {
   check(
     prop(decimals, ({ precision, scale, unscaled }) => {

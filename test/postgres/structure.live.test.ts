@@ -400,6 +400,11 @@ testOn(
       error: 'TYPE_UNSUPPORTED',
       message: expect.stringContaining('"v"') as string,
     })
+    // Arrays by their category, but not by their text.
+    for (const type of ['int2vector', 'oidvector']) {
+      await queryPostgres(uri, `ALTER TABLE bad ALTER v TYPE ${type} USING NULL`)
+      await expect(run(options)).rejects.toMatchObject({ error: 'TYPE_UNSUPPORTED' })
+    }
     await queryPostgres(uri, 'DROP TABLE bad; CREATE TABLE t (id int PRIMARY KEY)')
     const running = await run(options)
     await queryPostgres(uri, 'ALTER TABLE t ADD v interval; INSERT INTO t VALUES (1)')

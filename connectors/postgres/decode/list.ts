@@ -4,6 +4,7 @@
 // backslash escapes; bounds other than 1 come first, as `[2:4]=`.
 // Source: https://www.postgresql.org/docs/18/arrays.html#ARRAYS-IO
 
+import { PipelineError } from '../../../runtime/base/errors.ts'
 import type {
   BytesBuilder,
   FixedBuilder,
@@ -42,6 +43,7 @@ export function putListText(
   if (bytes[start] === BRACKET) {
     throw new UnrepresentableValue(start, 'an array whose first index is not 1')
   }
+  if (bytes[start] !== OPEN || bytes[end - 1] !== CLOSE) throw endless()
   let index = builder.childLength
   let at = start + 1
   while (at < end && bytes[at] !== CLOSE) {
@@ -51,11 +53,12 @@ export function putListText(
     builder.child.reserveRows(index + 1)
     at =
       bytes[at] === QUOTE
-        ? putQuoted(builder, index, bytes, at, put)
-        : putBare(builder, index, bytes, at, put)
+        ? putQuoted(builder, index, bytes, at, end, put)
+        : putBare(builder, index, bytes, at, end, put)
     index++
     if (bytes[at] === COMMA) at++
   }
+  if (at >= end) throw endless()
   builder.childLength = index
   builder.endRow(row)
 }
@@ -66,10 +69,11 @@ function putBare(
   index: number,
   bytes: Uint8Array,
   start: number,
+  end: number,
   put: PutElement,
 ): number {
   let at = start
-  while (bytes[at] !== COMMA && bytes[at] !== CLOSE) at++
+  while (at < end && bytes[at] !== COMMA && bytes[at] !== CLOSE) at++
   if (at - start === 4 && NULL_TEXT.every((byte, offset) => bytes[start + offset] === byte)) {
     builder.child.setNull(index)
   } else put(builder.child as FixedBuilder & BytesBuilder, index, bytes, start, at)
@@ -81,11 +85,12 @@ function putQuoted(
   index: number,
   bytes: Uint8Array,
   start: number,
+  end: number,
   put: PutElement,
 ): number {
   let at = start + 1
   let length = 0
-  for (; bytes[at] !== QUOTE; at++) {
+  for (; at < end && bytes[at] !== QUOTE; at++) {
     if (bytes[at] === BACKSLASH) at++
     if (length === scratch.length) {
       const larger = new Uint8Array(2 * length)
@@ -102,4 +107,8 @@ function putQuoted(
     throw error
   }
   return at + 1
+}
+
+function endless(): PipelineError {
+  return new PipelineError('LOG_CORRUPT', 'an array has no end')
 }

@@ -47,7 +47,7 @@ function readDate(bytes: Uint8Array, start: number, end: number): number {
   }
   let at = start
   let year = 0
-  for (; bytes[at] !== DASH; at++) year = year * 10 + (bytes[at]! - ZERO)
+  for (; at < end && bytes[at] !== DASH; at++) year = year * 10 + (bytes[at]! - ZERO)
   dateEnd = at + 6
   const month = twoDigits(bytes, at + 1)
   const day = twoDigits(bytes, at + 4)
