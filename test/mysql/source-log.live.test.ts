@@ -2,6 +2,7 @@
 // out, statements instead of rows, online schema changes, and commits that readers do not see yet.
 
 import { afterAll, expect, test } from 'vitest'
+import type { PipelineError } from '../../runtime/base/errors.ts'
 import { differenceOf } from '../readers/canonical.ts'
 import { readMysqlSource } from '../readers/source.ts'
 import { available } from '../servers/available.ts'
@@ -65,6 +66,38 @@ test.skipIf(!(await available('mysql')))(
       false,
     )
     await running.stop()
+  },
+)
+
+test.skipIf(!(await available('mysql')))(
+  'mysql: differences of JSON are named as such, also in a transaction that is held back',
+  async () => {
+    const server = await serverOf('mysql')
+    const update = "UPDATE t SET j = JSON_SET(j, '$.b', 3)"
+    for (const sql of [
+      update,
+      `BEGIN; INSERT INTO t VALUES (2, '{}'); SAVEPOINT s; ${update}; COMMIT`,
+      `XA START 'j'; ${update}; XA END 'j'; XA PREPARE 'j'; XA COMMIT 'j'`,
+    ]) {
+      const d = await database(
+        server,
+        `CREATE TABLE t (id int PRIMARY KEY, j json);
+         INSERT INTO t VALUES (1, '{"a": "12345678901234567890", "b": 2}')`,
+      )
+      const running = await RunningSource.start(optionsFor(server, d))
+      await queryMysql(
+        server.uri(d),
+        `SET SESSION binlog_row_value_options = 'PARTIAL_JSON'; ${sql}`,
+      )
+      await running.catchUp().catch(() => undefined)
+      const failure = running.failure as PipelineError | null
+      expect([failure?.error, failure?.message]).toEqual([
+        'LOG_UNKNOWN_EVENT',
+        `updates of table "${d}.t" are in the log as differences of JSON documents`,
+      ])
+      expect(failure?.hint).toContain('binlog_row_value_options')
+      await running.stop()
+    }
   },
 )
 

@@ -64,6 +64,7 @@ const HOLDABLE: ReadonlySet<number> = new Set([
   EventType.writeRows,
   EventType.updateRows,
   EventType.deleteRows,
+  EventType.partialUpdateRows,
   EventType.writeRowsCompressedV1,
   EventType.updateRowsCompressedV1,
   EventType.deleteRowsCompressedV1,
