@@ -131,9 +131,9 @@ async function checkMysql(control: ControlConnection, token: LogToken): Promise<
 }
 
 /**
- * @returns the GTIDs of domains that the server does not know at all, while it knows others of ours.
- *          FLUSH BINARY LOGS DELETE_DOMAIN_ID deletes such a domain when no file has transactions
- *          of it any more: none was missed when the file that we stand in is still there
+ * @returns the GTIDs of domains that the server does not know at all, while it knows others of
+ *          ours. FLUSH BINARY LOGS DELETE_DOMAIN_ID deletes such a domain when no file has
+ *          transactions of it any more: none was missed when the file that we stand in is there
  */
 async function checkMariadb(
   control: ControlConnection,
