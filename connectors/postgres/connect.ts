@@ -124,9 +124,14 @@ const HINTS: Readonly<Record<string, string>> = {
   [CANCELED]: 'The server is slow, or somebody cancelled the statement; Millrace tries again.',
 }
 
-/** Codes of Node's sockets. */
-const socketCodes = new Set(
-  'ECONNREFUSED ECONNRESET EPIPE ETIMEDOUT ENOTFOUND EAI_AGAIN EHOSTUNREACH ENETUNREACH'.split(' '),
+/** Codes of Node's sockets: ECONNRESET, EAI_AGAIN, ERR_STREAM_DESTROYED, ... */
+const SOCKET_CODE = /^(E[A-Z]+(_[A-Z]+)?$|ERR_(STREAM|SOCKET)_)/
+
+/** Texts of `pg` about a connection that is lost, or that never was one; they have no code. */
+const LOST = new RegExp(
+  '^(Connection terminated|Query read timeout|timeout expired' +
+    '|Client (was closed|has encountered a connection error)' +
+    '|Received unexpected|received invalid response)',
 )
 
 /** TLS failures have no common code; these are the beginnings of Node's and OpenSSL's. */
@@ -139,10 +144,13 @@ const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|EPRO
 export function translate(error: unknown, what: string): PipelineError {
   if (error instanceof PipelineError) return error
   const { code, message } = factsOf(error)
+  const name = nameOf(code, message)
   const hint = HINTS[code]
-  return new PipelineError(nameOf(code, message), `${what}: ${message}`, {
+  const place = name === 'INTERNAL' && error instanceof Error ? error.stack : undefined
+  return new PipelineError(name, `${what}: ${message}`, {
     cause: error,
     ...(hint !== undefined && { hint }),
+    ...(place !== undefined && { detail: place }),
   })
 }
 
@@ -160,12 +168,15 @@ function factsOf(error: unknown): { code: string; message: string } {
 function nameOf(code: string, message: string): ErrorName {
   const known = sqlStates[code] ?? sqlStates[code.slice(0, 2)]
   if (known !== undefined && /^[0-9A-Z]{5}$/.test(code)) return known
-  if (socketCodes.has(code)) return 'CONNECT_FAILED'
-  // `pg` gives these three no code.
-  if (TLS_CODE.test(code) || message.includes('SSL connection')) return 'TLS_FAILED'
+  if (TLS_CODE.test(code)) return 'TLS_FAILED'
+  if (SOCKET_CODE.test(code) || LOST.test(message)) return 'CONNECT_FAILED'
   if (/^[0-9A-Z]{5}$/.test(code)) return 'SERVER_UNSUITABLE'
-  if (message.includes('password must be a string')) return 'AUTH_FAILED'
-  return 'CONNECT_FAILED'
+  if (message.includes('SSL connection')) return 'TLS_FAILED'
+  if (message.startsWith('SASL') || message.startsWith('Unknown authentication')) {
+    return 'AUTH_FAILED'
+  }
+  // Neither the server's nor the socket's: tried again for ever, it would only come again.
+  return 'INTERNAL'
 }
 
 /** @returns the SQLSTATE of an error of the server; '' for any other */

@@ -26,7 +26,7 @@ import {
 } from './publication.ts'
 import { dropSlot, readServerFacts, readSlot, type ServerFacts } from './server.ts'
 import { openScan } from './scan.ts'
-import { isInLog, keyOf } from './shape.ts'
+import { isInLog, keyOf, listKey } from './shape.ts'
 import { TableRegistry } from './tables.ts'
 import { mapType, typeName } from './types.ts'
 
@@ -151,6 +151,8 @@ class PostgresInspector implements SourceInspector {
     for (const { name, note } of describeColumns(table, types, options, publication)) {
       if (note.unsupported) findings.push(fail(key, `column "${name}": ${note.text}`, null))
     }
+    const list = options.keyed ? listIn(keyOf(table), table, types, options) : null
+    if (list !== null) findings.push(fail(key, listKey(key, list).message, null))
     return findings
   }
 
@@ -227,6 +229,21 @@ function keyNames(table: CatalogTable): readonly string[] | null {
   const key = keyOf(table)
   if (key === null) return null
   return key.map((attnum) => table.columns.find((c) => c.attnum === attnum)?.name ?? '?')
+}
+
+/** @returns the name of a key column that is a list; `null`: none is */
+function listIn(
+  key: readonly number[] | null,
+  { namespace, name: tableName, columns }: CatalogTable,
+  types: TypeCatalog,
+  options: PostgresOptions,
+): string | null {
+  const list = columns.find(({ attnum, name, type, modifier }) => {
+    const asText = options.columnsAsText(namespace, tableName, name)
+    const isList = mapType(type, modifier, types.lookup, asText).type?.kind === 'list'
+    return isList && key?.includes(attnum) === true
+  })
+  return list?.name ?? null
 }
 
 interface DescribedColumn {

@@ -172,7 +172,10 @@ function buildShape(
       existing: existingValue(now, mapping.type, mapping.wire, before, table),
     })
   }
-  const present = key !== null && key.every((attnum) => wires.has(attnum)) ? key : null
+  const list = kept.find(({ identity, type }) => type.kind === 'list' && inKey(key, identity))
+  if (list !== undefined && options.keyed) throw listKey(`${namespace}.${name}`, list.name)
+  const whole = key !== null && list === undefined && key.every((attnum) => wires.has(attnum))
+  const present = whole ? key : null
   const places = (present ?? []).map((attnum) => columns.findIndex((c) => c.attnum === attnum))
   return {
     oid,
@@ -222,6 +225,18 @@ function wasLeftOut({ attnum }: CatalogColumn, { reading, shape }: KnownTable): 
 
 function wasRewritten(files: string, table: CatalogTable): boolean {
   return table.kind === 'p' ? hasOtherFiles(files, table.leaves) : files !== table.files
+}
+
+function inKey(key: readonly number[] | null, identity: string): boolean {
+  return key?.includes(Number(identity)) === true
+}
+
+/** Lists have no text that a chunk could go on behind, and no hash that a row could be found by. */
+export function listKey(table: string, column: string): PipelineError {
+  const what = `key column "${column}" of table "${table}" is a list, which cannot be a key`
+  return new PipelineError('TYPE_UNSUPPORTED', what, {
+    hint: 'Give the table another key by `REPLICA IDENTITY USING INDEX`, or exclude the table.',
+  })
 }
 
 function unsupported(

@@ -3,11 +3,13 @@
 import { expect } from 'vitest'
 import { createPostgresInspector } from '../../connectors/postgres/inspect.ts'
 import type { PostgresOptions } from '../../connectors/postgres/options.ts'
+import { createPostgresSource } from '../../connectors/postgres/source.ts'
 import type { DiscoveredTable, Finding } from '../../runtime/source.ts'
 import {
   freshDatabase,
   optionsFor,
   queryPostgres,
+  readTable,
   run,
   startAll,
   started,
@@ -36,6 +38,37 @@ async function discover(options: PostgresOptions): Promise<readonly DiscoveredTa
 
 const failures = (findings: readonly Finding[]): readonly Finding[] =>
   findings.filter(({ ok, warning }) => !ok && !warning)
+
+testOn(servers, 'a list cannot be the key, unless it is taken as text', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(
+    uri,
+    `CREATE TABLE t (id int[] PRIMARY KEY, v int); INSERT INTO t VALUES ('{1,2}', 1), ('{3}', 2)`,
+  )
+  const options = optionsFor(server, changed)
+  expect(failures(await check(options))).toMatchObject([
+    { name: 'public.t', message: expect.stringContaining('"id"') as string },
+  ])
+  await expect(run(options)).rejects.toMatchObject({
+    error: 'TYPE_UNSUPPORTED',
+    message: expect.stringContaining('"id"') as string,
+  })
+  const asText = { ...options, columnsAsText: () => true }
+  expect(failures(await check(asText))).toEqual([])
+  const running = await run(asText)
+  expect((await readTable(running, 'public.t', 1)).rows.map(({ row }) => row)).toEqual([
+    { id: '{1,2}', v: '1' },
+    { id: '{3}', v: '2' },
+  ])
+  await running.stop()
+  // Without a key every row is kept, and read in one piece.
+  const unkeyed = { ...options, keyed: false, slot: `${options.slot}_2` }
+  expect(failures(await check(unkeyed))).toEqual([])
+  const source = createPostgresSource(unkeyed)
+  const { tables } = await source.open(null, null, false)
+  expect(tables.map(({ key }) => key)).toEqual([null])
+  await source.close()
+})
 
 testOn(servers, 'a server that is ready passes, before and after the first run', async (server) => {
   const { uri, changed } = await freshDatabase(server)
