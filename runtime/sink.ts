@@ -168,4 +168,6 @@ export interface AdoptedTable {
   /** Schema versions and field ids of later epochs must lie above these (C3). */
   readonly lastSchemaId: number
   readonly lastColumnId: number
+  /** The intent that our marker named before; `null`: it had none of ours. */
+  readonly before: bigint | null
 }

@@ -96,6 +96,8 @@ export interface AdoptedTable {
   /** Schema versions and field ids of later epochs must lie above these (C3). */
   readonly lastSchemaId: number
   readonly lastColumnId: number
+  /** The intent that our marker named before; `null`: it had none of ours. */
+  readonly before: bigint | null
 }
 
 /** Swaps of a busy catalog: conflicts and lost answers that one call of `commit` bears. */
@@ -376,11 +378,16 @@ class CatalogCommitter implements IcebergCommitter {
     }
     const task = new CommitTask(table, target, [], pending)
     let obstacle: PipelineError | null = null
+    let before: bigint | null = null
     try {
       for (let attempt = 0; attempt < ATTEMPTS_MAX && task.result === null; attempt++) {
         if (attempt > 0) await this.#pause(attempt, undefined)
         const location = await this.#options.catalog.load(target)
         if (location === null) return null
+        if (attempt === 0) {
+          const { metadata } = await this.#stateAt(table, location)
+          before = markerOf(metadata, pipeline)?.intent ?? null
+        }
         if (task.plan !== null && location === task.plan.next) this.#accept(task)
         else await this.#planMarking(task, location, work)
         if (task.result === null) obstacle = await this.#swap([task])
@@ -394,7 +401,7 @@ class CatalogCommitter implements IcebergCommitter {
     }
     const ids = accepted.metadata.schemas.map(({ schemaId }) => schemaId)
     const { lastColumnId } = accepted.metadata
-    return { commit: result, lastSchemaId: Math.max(...ids), lastColumnId }
+    return { commit: result, lastSchemaId: Math.max(...ids), lastColumnId, before }
   }
 
   async #planMarking(task: CommitTask, location: string, work: CommitWork): Promise<void> {

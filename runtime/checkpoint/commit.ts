@@ -177,16 +177,19 @@ export class CommitQueue {
   }
 
   private async adoptNow(table: string, claim: TableClaim): Promise<Adoption> {
+    const pending = this.queue.flatMap(({ tables }) => tables).filter((one) => one.table === table)
     this.cancel(table)
     const { tableUuid } = this.lakeTable(table)
     const adopted = await this.committer.adopt(table, claim)
     this.tables.delete(table)
     if (adopted === null) return { lastSchemaId: -1, lastColumnId: 0, renumber: false }
-    const { commit, lastSchemaId, lastColumnId } = adopted
+    const { commit, lastSchemaId, lastColumnId, before } = adopted
     const { snapshotId: lastIntent, metadataLocation } = commit
     const known = { lastIntent, metadataLocation, schemaVersion: lastSchemaId }
     this.tables.set(table, { ...unknownTable(table), ...known, tableUuid: commit.tableUuid })
-    const renumber = tableUuid !== commit.tableUuid
+    // The commit that created it may have come after the last checkpoint, which then knows no uuid.
+    const created = pending.some(({ snapshotId }) => snapshotId === before)
+    const renumber = tableUuid === null ? !created : tableUuid !== commit.tableUuid
     return { lastSchemaId, lastColumnId, renumber }
   }
 

@@ -383,7 +383,7 @@ class PipelineRun {
     if (this.parked.has(table)) return
     this.parked.set(table, reason)
     const { code } = errorCodes[reason.error]
-    this.parts.onNotice('error', `table "${table}" is parked`, { code, ...reason })
+    this.parts.onNotice('error', `table "${table}" is parked`, { table, code, ...reason })
   }
 
   /** `once` ends well only if every table is in the lake: a scheduler sees nothing but the code. */

@@ -94,3 +94,18 @@ onEach('the structure of an epoch that parked its table is there after its repai
   await pipeline.once()
   await expectEqual(at, 'good', 'first', 'later')
 })
+
+onEach('a resync of a table that is well keeps its fields and parks nothing', async (scene) => {
+  const { pipeline, run } = scene
+  await run('CREATE TABLE k (a int PRIMARY KEY, b varchar(20))')
+  await run(`INSERT INTO k VALUES (1, 'x'), (2, 'y')`)
+  await pipeline.once()
+  const fields = async (): Promise<unknown> =>
+    (await pipeline.checkpoint())?.source.tables.map(({ schema }) => schema.fields)
+  const before = await fields()
+  await resync(scene, 'k')
+  const { stdout, stderr } = await pipeline.once()
+  expect(stdout + stderr).not.toContain('can no longer be written')
+  expect(await fields()).toEqual(before)
+  await expectEqual(scene, 'k')
+})

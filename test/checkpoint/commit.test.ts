@@ -79,7 +79,7 @@ class Scripted implements Committer<unknown> {
     await immediate.sleep(0)
     this.adopted.push(table)
     if (table === 'gone') return null
-    return { commit: committed(table, 77n), lastSchemaId: 4, lastColumnId: 9 }
+    return { commit: committed(table, 77n), lastSchemaId: 4, lastColumnId: 9, before: 100n }
   }
   async sweep(): Promise<number> {
     return immediate.sleep(0).then(() => 0)
@@ -250,4 +250,18 @@ test('a table that is gone from the lake is made anew', async () => {
   const adoption = await queue.adopt('gone', { timeline: 1, epoch: 7, fence: '2' })
   expect(adoption).toEqual({ lastSchemaId: -1, lastColumnId: 0, renumber: false })
   expect(queue.lakeTable('gone').tableUuid).toBeNull()
+})
+
+test('a table that a pending intent has created keeps its field ids when it is adopted', async () => {
+  const claim = { timeline: 1, epoch: 1, fence: '1' }
+  for (const [epoch, renumber] of [
+    [1, false],
+    [2, true],
+  ] as const) {
+    const recorder = new Recorder()
+    const content = { intents: [PendingIntent.of(intent(epoch, 'orders'))], lake: [] }
+    const queue = new CommitQueue(new Scripted(), content, immediate, recorder)
+    expect(await queue.adopt('orders', claim)).toMatchObject({ renumber })
+    expect(queue.cancellations()).toEqual({ orders: epoch })
+  }
 })
