@@ -45,7 +45,7 @@ testOn(
     const reading = source.read(position, runtime, stop.signal)[Symbol.asyncIterator]()
     const first = reading.next()
     await queryPostgres(uri, `INSERT INTO t VALUES (1, 'a')`)
-    await first
+    const { value: begun } = await first
     const start = parseLsn(position.token)
     // More than wal_sender_timeout without a reader, and 40 MB that nobody takes.
     await queryPostgres(
@@ -54,7 +54,7 @@ testOn(
     )
     await new Promise((resolve) => setTimeout(resolve, 5000))
     expect(await confirmed(uri, String(changed.slot))).toBe(start)
-    let rows = 0
+    let rows = begun.kind === 'changes' ? begun.rows : 0
     let last = position
     while (rows < 40_000) {
       const { value } = await reading.next()
