@@ -113,16 +113,24 @@ export function intentsDone(table: string, marker: Marker | null, pending: Pendi
   if (index >= 0) return index + 1
   if (pending.committed.includes(marker.intent)) return 0
   const known = pending.committed.at(-1)?.toString() ?? 'none'
-  throw ahead(
-    table,
+  const detail =
     `The table holds epoch ${marker.epoch} of timeline ${marker.timeline} (intent ` +
-      `${marker.intent}); the last commit that the checkpoint knows is ${known}.`,
-  )
+    `${marker.intent}); the last commit that the checkpoint knows is ${known}.`
+  throw ahead(table, detail, pending.committed.length === 0 ? stateLost(table) : null)
 }
 
-function ahead(table: string, detail: string): PipelineError {
+function ahead(table: string, detail: string, hint: string | null = null): PipelineError {
   const message = `lake table ${table} holds a commit that the checkpoint does not know`
-  return new PipelineError('TIMELINE_AHEAD', message, { detail })
+  return new PipelineError('TIMELINE_AHEAD', message, { detail, ...(hint !== null && { hint }) })
+}
+
+/** Without any checkpoint there is nothing that a resync could go on from. */
+function stateLost(table: string): string {
+  return (
+    'Restore the state folder. If it is lost, take the table out of the catalog, as by ' +
+    "`DELETE FROM iceberg_tables WHERE table_namespace || '.' || table_name = " +
+    `'${table}'\`, and run again: it is filled anew.`
+  )
 }
 
 /** Fences are growing numbers as text; other texts have no order. */

@@ -345,7 +345,10 @@ refuses('a lake table without the state that wrote it stops the pipeline', async
   await pipeline.once()
   await rm(pipeline.state, { recursive: true })
   await sql("INSERT INTO orders VALUES (1000, 'later')")
-  await expectRefused(pipeline, 'TIMELINE_AHEAD', ['orders'])
+  await expectRefused(pipeline, 'TIMELINE_AHEAD', ['orders', 'DELETE FROM iceberg_tables'])
+  dropLakeTable(pipeline)
+  await pipeline.once()
+  await expectEqual(at)
 })
 
 refuses('a checkpoint with one torn copy is used, with two it is refused', async (at) => {
