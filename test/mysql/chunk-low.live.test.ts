@@ -131,23 +131,28 @@ test.skipIf(missing)(
     const tables = (database: string, table: string): boolean =>
       database === 'late' && table === 't'
     const running = await RunningSource.start(optionsFor(server, 'late', { tables }))
+    let late = 0
     await withMysql(server.uri('late'), async (connection) => {
-      // The engine puts the words into their index when it commits, before anybody sees a row.
-      await connection.query(
-        `XA START 'late'; UPDATE t SET v = 1; INSERT INTO words SELECT seq,
-           REPEAT(CONCAT('word', seq, ' other', seq, ' '), 20) FROM seq_1_to_10000;
-         XA END 'late'; XA PREPARE 'late'`,
-      )
-      const before = (await running.source.head()).order
-      const commit = connection.query("XA COMMIT 'late'")
-      while ((await running.source.head()).order === before) await running.catchUp()
-      const [seen] = await queryMysql(server.uri('late'), 'SELECT v FROM t')
-      expect(seen?.['v']).toBe(0)
-      await running.backfill('late.t')
-      await commit
+      for (let round = 1; round <= 8 && late < 2; round++) {
+        // The engine puts the words into their index when it commits, before anybody sees a row.
+        await connection.query(
+          `DELETE FROM words; XA START 'late'; UPDATE t SET v = ${round}; INSERT INTO words
+             SELECT seq, REPEAT(CONCAT('word', seq, ' other', seq, ' '), 20) FROM seq_1_to_10000;
+           XA END 'late'; XA PREPARE 'late'`,
+        )
+        const before = (await running.source.head()).order
+        const commit = connection.query("XA COMMIT 'late'")
+        while ((await running.source.head()).order === before) continue
+        const [seen] = await queryMysql(server.uri('late'), 'SELECT v FROM t')
+        if (seen?.['v'] !== round) late++
+        await running.catchUp()
+        await running.backfill('late.t')
+        await commit
+        await running.catchUp()
+        expect(running.lake.dump('late.t').rows).toEqual([`["1","${round}"]`])
+      }
     })
-    await running.catchUp()
-    expect(running.lake.dump('late.t').rows).toEqual(['["1","1"]'])
+    expect(late).toBeGreaterThan(0)
     await running.stop()
   },
 )

@@ -39,6 +39,12 @@ const POLL_MS = 10
 /** A commit is in the log for so long before the engine has it, at the very most. */
 const QUIET_MS = 250
 
+/**
+ * Something was written to the log that is no commit and changes no name, if the name stays behind
+ * the log reader for so long.
+ */
+const STALLED_MS = 2000
+
 /** The log reader may be far behind; whether a place is in the log at all is asked so often. */
 const DOUBT_MS = 1000
 
@@ -98,21 +104,24 @@ export class Snapshots {
     for (;;) {
       if (signal.aborted) throw aborted()
       const named = await this.lastCommit()
-      if (named >= from) {
-        const place = await this.settledAt(named, signal)
-        if (place !== null) {
-          await this.waitForXa(signal)
-          return place
-        }
-        startMs = clock.elapsedMs()
-      } else if (clock.elapsedMs() - startMs > VISIBLE_WAIT_S * 1000) throw behind()
+      const behindMs = clock.elapsedMs() - startMs
+      let place: Order | null = null
+      if (named >= from) place = await this.settledAt(named, from, signal)
+      else if (behindMs > STALLED_MS) place = await this.quietEnd(named, signal)
+      if (place !== null && place >= from) {
+        await this.waitForXa(place, signal)
+        return place
+      }
+      if (named >= from) startMs = clock.elapsedMs()
+      else if (behindMs > VISIBLE_WAIT_S * 1000) throw behind()
       await this.pause(signal)
     }
   }
 
   /** @returns the place that the name stands for; `null` when it may be ahead of the commits */
-  private async settledAt(named: Order, signal: AbortSignal): Promise<Order | null> {
-    if (named === this.settled.named) return this.settled.place
+  private async settledAt(named: Order, from: Order, signal: AbortSignal): Promise<Order | null> {
+    const { settled } = this
+    if (named === settled.named && settled.place >= from) return settled.place
     const { witness } = this.server
     if (witness === null) return (await this.isOld(named, signal)) ? named : null
     const log = await this.readBy(witness, named, signal)
@@ -164,10 +173,10 @@ export class Snapshots {
     return !waiting && (await this.lastCommit()) >= named && (await this.logEnd()) >= named
   }
 
-  /** The log has been read to LOW. */
-  private async waitForXa(signal: AbortSignal): Promise<void> {
+  /** @param place  LOW: what the log decides before it must be known */
+  private async waitForXa(place: Order, signal: AbortSignal): Promise<void> {
     const { control, options, witness } = this.server
-    const log = witness?.() ?? null
+    const log = witness === null ? null : await this.readBy(witness, place, signal)
     // Without a reader each of them may be decided, or stay for weeks.
     const waitMs = log === null ? QUIET_MS : VISIBLE_WAIT_S * 1000
     const decided = (xid: string): boolean => log?.hasDecided(xid) ?? true
