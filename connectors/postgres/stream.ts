@@ -3,6 +3,7 @@
 // so the server keeps every byte that no durable checkpoint covers.
 
 import type { Client } from 'pg'
+import type { Clock } from '../../runtime/base/clock.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { connect, quoteName, translate } from './connect.ts'
 import { formatLsn, type Lsn } from './lsn.ts'
@@ -20,6 +21,7 @@ const SILENT_HEARTBEATS = 3
  */
 const SILENT_PART = 0.75
 const TWO_32 = 0x1_0000_0000
+const US_TO_2000 = 946_684_800_000_000n
 
 /** Who answers at the other end of a replication connection. */
 export interface SystemIdentity {
@@ -68,6 +70,7 @@ export async function timelineEnd(
 export class LogStream {
   readonly wire: Wire
   private readonly client: Client
+  private readonly clock: Clock
   private readonly stopTimer: () => void
   private readonly reply = Buffer.alloc(MESSAGE_HEADER + 34)
   private receivedLsn: Lsn = 0
@@ -82,6 +85,7 @@ export class LogStream {
     this.client = client
     this.flushedLsn = flushed
     const { clock } = options
+    this.clock = clock
     this.wire = new Wire(client, (resume) => clock.after(SHORT_READ_PAUSE_MS, resume))
     let before = -1
     let silent = 0
@@ -175,8 +179,8 @@ export class LogStream {
     writeLsn(reply, 6, received)
     writeLsn(reply, 14, this.flushedLsn)
     writeLsn(reply, 22, this.flushedLsn)
-    // The time is of no use to the server.
-    reply.fill(0, 30, 38)
+    // The server shows it, and others who wait for the slot can tell that we are alive.
+    reply.writeBigInt64BE(this.clock.nowUs() - US_TO_2000, 30)
     reply[38] = askReply ? 1 : 0
     this.wire.send(Uint8Array.from(reply))
   }

@@ -1,6 +1,7 @@
 // A log connection that is silent, or whose place somebody holds, is no reason to end.
 
 import { expect } from 'vitest'
+import { readSlot } from '../../connectors/postgres/server.ts'
 import { systemClock } from '../../runtime/base/clock.ts'
 import {
   brief,
@@ -15,6 +16,8 @@ import {
 import { proxyTo } from './proxy.ts'
 
 const servers = await startAll({ wal_sender_timeout: '4s' })
+
+type Rows = Record<string, unknown>[]
 
 const TABLE = 'CREATE TABLE t (id int PRIMARY KEY, v text)'
 
@@ -49,6 +52,24 @@ testOn(
     proxy.close()
   },
 )
+
+testOn(servers, 'the server shows when we gave a sign of life', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(uri, TABLE)
+  const options = optionsFor(server, { ...changed, heartbeatMs: 200 })
+  const running = await run(options)
+  await queryPostgres(uri, `INSERT INTO t VALUES (1, 'a')`)
+  await running.until(() => running.changes.length === 1)
+  // Whoever waits for the slot tells by it a reader that is alive from one that died.
+  const ask = async (sql: string, values: readonly unknown[] = []): Promise<Rows> =>
+    queryPostgres(uri, sql, [...values])
+  const first = (await readSlot(ask, options.slot))?.reply
+  expect(typeof first).toBe('string')
+  await expect.poll(async () => (await readSlot(ask, options.slot))?.reply).not.toBe(first)
+  const ageMs = Date.now() - Date.parse(String(first))
+  expect(Math.abs(ageMs)).toBeLessThan(60_000)
+  await running.stop()
+})
 
 testOn(servers, 'a slot that somebody else holds for a while is read on', async (server) => {
   const { uri, changed } = await freshDatabase(server)
