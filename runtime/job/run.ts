@@ -201,7 +201,9 @@ class PipelineRun {
       if (!this.crashes.mayGoOn()) return false
     } else {
       if (!mayRetry(error)) return false
-      if (failures > (error.spec.retriesMax ?? Number.POSITIVE_INFINITY)) return false
+      const { retriesMax } = error.spec
+      // An error that ends by itself after some tries says nothing of the configuration.
+      if (retriesMax !== undefined) return failures <= retriesMax
     }
     // Nobody waits for a server whose address is wrong: before the first epoch it is an error.
     if (this.state.snapshot([], 0).checkpoints === 0 && this.state.attempt <= 1) return false
