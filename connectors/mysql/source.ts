@@ -74,8 +74,7 @@ class MysqlSource implements Source {
     await this.close()
     const control = await openControl(this.options)
     try {
-      // Without a state the log begins anew, whatever was read before.
-      this.session = await this.openSession(control, saved, saved === null ? null : after)
+      this.session = await this.openSession(control, saved, after)
     } catch (error) {
       await control.close()
       throw error
@@ -98,10 +97,12 @@ class MysqlSource implements Source {
     const serverId = await chooseServerId(control, facts, options)
     const createdS = async (file: string): Promise<number | null> =>
       fileCreatedS(options, serverId, file)
+    // Without a state the log begins anew, whatever was read before.
+    const goesOn = saved === null ? null : after
     const { token, tracker, xa } =
-      after === null
-        ? await this.beginAnew(control, facts, createdS)
-        : await this.goOn(control, facts, { after, state, createdS })
+      goesOn === null
+        ? await this.beginAnew(control, facts, after, createdS)
+        : await this.goOn(control, facts, { after: goesOn, state, createdS })
     const prepared = new PreparedTransactions(options.spillFolder, state.prepared)
     const processed = processedGtids(facts.mariadb, token.gtids)
     const startUs = await controlTimeUs(control)
@@ -120,7 +121,7 @@ class MysqlSource implements Source {
       control,
       facts,
       token,
-      position: openingPosition(token, after),
+      position: openingPosition(token, goesOn),
       tracker,
       prepared,
       processed,
@@ -135,16 +136,20 @@ class MysqlSource implements Source {
     }
   }
 
+  /** @param before  of the log that was read before, which may have been another server's */
   private async beginAnew(
     control: ControlConnection,
     facts: ServerFacts,
+    before: Position | null,
     createdS: FileBirths,
   ): Promise<{ token: LogToken; tracker: TableTracker; xa: EarlyXa }> {
     const { options } = this
     const { structures, place } = await structuresAt(control, options, facts.mariadb, () =>
       logEndToken(control, facts),
     )
-    const token = { ...place, createdS: await createdS(place.file) }
+    // All that follows lies above all that was read, however far its log had come.
+    const epoch = before === null ? 0 : parseToken(before.token).epoch + 1
+    const token = { ...place, createdS: await createdS(place.file), epoch }
     const tracker = new TableTracker(options, facts, control, token.epoch, NOTHING_SAVED.tables)
     tracker.adopt(structures, await readCharsets(control))
     const preparedBefore = await readPrepared(control, facts.mariadb, options)
