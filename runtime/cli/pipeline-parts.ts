@@ -12,7 +12,7 @@ import { lockIsFree } from '../job/lock.ts'
 import { moveDamagedAside } from '../job/requests.ts'
 import { runPipeline, type PipelineParts } from '../job/run.ts'
 import { spawnWorker } from '../job/worker-port.ts'
-import { firstFieldIdOf, heldFiles, openCommitter } from './connectors.ts'
+import { firstFieldIdOf, heldFiles, openCommitter } from './committer-connector.ts'
 import { openInspector } from './inspectors.ts'
 import { LakeCounter } from './lake-counter.ts'
 import { namingOwner } from './lock-owner.ts'
@@ -20,7 +20,7 @@ import { shellWord } from './query-hints.ts'
 import { requireSelection, selectionFaults } from './selection.ts'
 import { lockPath, openState } from './state-folder.ts'
 import type { ExitReason, RunOptions } from './wiring.ts'
-import { hashOfFile, type WorkerSeed } from './worker-seed.ts'
+import { workerSeed } from './worker-seed.ts'
 
 /** @throws PipelineError what ended the pipeline for good */
 export async function runConfigured(
@@ -71,7 +71,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
   const { log, logLevel } = options
   const state = openState(config)
   const lake = new LakeCounter()
-  const seed: WorkerSeed = { file: config.file, fileHash: hashOfFile(config.file), logLevel }
+  const seed = workerSeed(config, logLevel)
   return {
     name: config.name,
     state,

@@ -7,7 +7,7 @@ import { recordOf } from '../base/errors.ts'
 import { ChannelSender } from '../flow/channel.ts'
 import type { SourceCommand, SourceReport, SourceStart } from '../job/messages.ts'
 import { SourceTask } from '../job/source-task.ts'
-import { openSource } from './connectors.ts'
+import { openSource } from './source-connector.ts'
 import { workerConfig, type WorkerSeed } from './worker-seed.ts'
 
 const port = present(parentPort, 'this module runs in a worker thread')

@@ -1,35 +1,38 @@
-// What a worker thread needs of the main thread to make its own parts: secrets cannot be cloned
-// into a thread, so it reads the pipeline file itself, and refuses one that has changed since.
+// What a worker thread gets of the main thread to make its own parts: the configuration as it was
+// read once, so that a pipeline file that changes meanwhile cannot give threads mixed settings. The
+// password goes beside it, since a secret is an object that cannot be cloned into a thread.
 
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { createLog, type Log, type LogLevel } from '../base/log.ts'
-import { PipelineError } from '../base/errors.ts'
-import { loadPipeline } from '../job/config/load.ts'
-import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import type { PipelineConfig, SourceConfig } from '../job/config/pipeline-config.ts'
+import { Secret, type SecretOrigin } from '../job/config/secret.ts'
 
+/** Structured-cloneable, within this process only: `password` may be the password itself. */
 export interface WorkerSeed {
-  readonly file: string
-  /** Of the pipeline file as the main thread read it. */
-  readonly fileHash: string
+  /** Without the password. */
+  readonly config: PipelineConfig
+  readonly password: SecretOrigin | null
   readonly logLevel: LogLevel
 }
 
-export function hashOfFile(path: string): string {
-  return createHash('sha256').update(readFileSync(path)).digest('hex')
+export function workerSeed(config: PipelineConfig, logLevel: LogLevel): WorkerSeed {
+  const { password } = config.source.connection
+  const source = withPassword(config.source, null)
+  return { config: { ...config, source }, password: password?.origin ?? null, logLevel }
 }
 
-/** @throws PipelineError CONFIG_FILE when the file is not the one that the main thread read */
-export function workerConfig({ file, fileHash, logLevel }: WorkerSeed): {
+export function workerConfig({ config, password, logLevel }: WorkerSeed): {
   config: PipelineConfig
   log: Log
 } {
-  if (hashOfFile(file) !== fileHash) {
-    throw new PipelineError('CONFIG_FILE', `${file} changed while the pipeline was running`, {
-      detail: 'The last checkpoint is intact; nothing was read or written under mixed settings.',
-      hint: 'Start the pipeline again to run it with the new file.',
-    })
+  const secret = password === null ? null : new Secret(password)
+  const source = withPassword(config.source, secret)
+  const log = createLog({ level: logLevel, facts: { pipeline: config.name } })
+  return { config: { ...config, source }, log }
+}
+
+function withPassword(source: SourceConfig, password: Secret | null): SourceConfig {
+  if (source.type === 'postgres') {
+    return { ...source, connection: { ...source.connection, password } }
   }
-  const config = loadPipeline(file)
-  return { config, log: createLog({ level: logLevel, facts: { pipeline: config.name } }) }
+  return { ...source, connection: { ...source.connection, password } }
 }

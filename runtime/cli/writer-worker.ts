@@ -9,7 +9,7 @@ import { InputGate } from '../flow/gate.ts'
 import type { WriterCommand, WriterReport } from '../job/messages.ts'
 import type { WriterPlan } from '../job/run.ts'
 import { WriterTask } from '../job/writer-task.ts'
-import { openWriter } from './connectors.ts'
+import { openWriter } from './writer-connector.ts'
 import { workerConfig, type WorkerSeed } from './worker-seed.ts'
 
 const port = present(parentPort, 'this module runs in a worker thread')

@@ -23,7 +23,7 @@ test('a log line is one JSON object with exact integers and the whole error', ()
     order: 2n ** 70n,
     error: new PipelineError('LOG_GAP', 'gone', { detail: 'Long ago.' }),
     other: new Error('no'),
-    password: new Secret(() => 'canary'),
+    password: new Secret({ text: 'canary' }),
   })
   expect(lines).toHaveLength(1)
   expect(lines[0]).toMatch(/^[^\n]*\n$/)

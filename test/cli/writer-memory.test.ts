@@ -1,7 +1,7 @@
 // How `pipeline.memory` reaches the writers.
 
 import { expect, test } from 'vitest'
-import { writerMemory } from '../../runtime/cli/connectors.ts'
+import { writerMemory } from '../../runtime/cli/writer-connector.ts'
 
 test('the writers together take the memory that the file says, the index two thirds of it', () => {
   for (const [memoryBytes, parallelism] of [

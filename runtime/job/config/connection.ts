@@ -177,16 +177,16 @@ function resolvePassword(
   const written = source.password
   if (written !== undefined && typeof written !== 'string') {
     const path = ['source', 'password', 'from_env' in written ? 'from_env' : 'from_file']
-    const fetch =
+    const secret =
       'from_env' in written
-        ? () => readVariable(env, written.from_env)
-        : () => readSecretFile(resolvePath(folder, written.from_file))
-    const fault = faultOf(fetch)
+        ? new Secret({ env: written.from_env }, env)
+        : new Secret({ file: resolvePath(folder, written.from_file) })
+    const fault = faultOf(secret)
     if (fault !== null) {
       const severity = context.missingSecret
       document.report(path, { error: 'CONFIG_VARIABLE', message: fault, severity })
     }
-    return new Secret(fetch)
+    return secret
   }
   const literal = written ?? parts.password
   if (literal === undefined) return null
@@ -195,31 +195,12 @@ function resolvePassword(
     const message = 'a password stands in the file in the clear'
     document.report(path, { error: 'CONFIG_SECRET_LITERAL', message, severity: 'warning' })
   }
-  return new Secret(() => literal)
+  return new Secret({ text: literal })
 }
 
-function readVariable(env: Environment, name: string): string {
-  const value = env[name]
-  if (value !== undefined && value !== '') return value
-  throw new PipelineError('CONFIG_VARIABLE', `environment variable ${name} is not set`)
-}
-
-function readSecretFile(path: string): string {
-  let text: string
+function faultOf(secret: Secret): string | null {
   try {
-    text = readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new PipelineError('CONFIG_VARIABLE', `secret file ${path} cannot be read`, { cause })
-  }
-  // Editors and `echo` end a file with a line feed that is no part of the password.
-  const secret = text.replace(/\r?\n$/, '')
-  if (secret !== '') return secret
-  throw new PipelineError('CONFIG_VARIABLE', `secret file ${path} is empty`)
-}
-
-function faultOf(fetch: () => string): string | null {
-  try {
-    fetch()
+    secret.reveal()
     return null
   } catch (error) {
     if (error instanceof PipelineError) return error.message

@@ -167,9 +167,17 @@ interface JsonSchema {
   readonly const?: unknown
 }
 
+let schemaOfFile: JsonSchema | null = null
+
+/** Made once: it is asked for at every key of the file, and takes milliseconds to make. */
+function fileSchema(): JsonSchema {
+  schemaOfFile ??= pipelineJsonSchema() as JsonSchema
+  return schemaOfFile
+}
+
 /** Keys that the block at `path` may have, given the `type` that it says. */
 export function keysAt(value: unknown, path: Path): string[] {
-  let schemas: JsonSchema[] = [pipelineJsonSchema()]
+  let schemas: JsonSchema[] = [fileSchema()]
   let at = value
   for (const step of [...path, null]) {
     schemas = schemas.flatMap(alternatives).filter((schema) => fits(schema, at))
@@ -208,6 +216,6 @@ function keyPaths(): KeyPath[] {
       }
     }
   }
-  visit(pipelineJsonSchema(), '')
+  visit(fileSchema(), '')
   return paths
 }

@@ -1,0 +1,60 @@
+// Makes the part of the sink that runs in the main thread, and looks into what the others left.
+
+import { createIcebergCommitter } from '../../connectors/iceberg/committer.ts'
+import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts'
+import { firstFieldId } from '../../connectors/iceberg/fields.ts'
+import { targetOf } from '../../connectors/iceberg/writer/options.ts'
+import { heldDataFiles } from '../../connectors/iceberg/writer/writer-state.ts'
+import { localStore } from '../../connectors/storage/local.ts'
+import type { Log } from '../base/log.ts'
+import type { Checkpoint } from '../checkpoint/manifest.ts'
+import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import type { ObjectStore } from '../object-store.ts'
+import type { Committer } from '../sink.ts'
+import { openCatalog } from './lake-catalog.ts'
+
+export async function openCommitter(
+  config: PipelineConfig,
+  state: ObjectStore,
+  log: Log,
+): Promise<Committer<unknown>> {
+  const { mode, warehouse } = config.sink
+  const opened = await openCatalog(config.sink)
+  // The checkpoint carries committables as it found them; only this sink looks inside.
+  const committer: Committer<unknown> = createIcebergCommitter({
+    pipeline: config.name,
+    mode,
+    warehouse: localStore(warehouse.path),
+    state,
+    catalog: opened,
+    target: targetOf,
+    log,
+  })
+  return {
+    commit: (intents, signal) => committer.commit(intents, signal),
+    adopt: (table, claim) => committer.adopt(table, claim),
+    sweep: (tables, keep) => committer.sweep(tables, keep),
+    close: async () => {
+      await committer.close()
+      await opened.close()
+    },
+  }
+}
+
+/** Data files that a checkpoint needs and no lake table names yet, relative to the warehouse. */
+export async function heldFiles(state: ObjectStore, checkpoint: Checkpoint): Promise<string[]> {
+  const held = await heldDataFiles(state, checkpoint.writers)
+  for (const intent of checkpoint.intents) {
+    const { tables } = await intent.read()
+    for (const { committables } of tables) {
+      for (const { files } of committables as readonly IcebergCommittable[]) {
+        held.push(...files.map(({ path }) => path))
+      }
+    }
+  }
+  return held
+}
+
+export function firstFieldIdOf(config: PipelineConfig): number {
+  return firstFieldId(config.sink.mode)
+}

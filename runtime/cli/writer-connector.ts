@@ -1,0 +1,50 @@
+// Makes the part of the sink that runs in each writer thread.
+
+import { createIcebergWriter } from '../../connectors/iceberg/writer/iceberg-writer.ts'
+import { type IcebergWriterOptions, targetOf } from '../../connectors/iceberg/writer/options.ts'
+import { localStore } from '../../connectors/storage/local.ts'
+import type { Log } from '../base/log.ts'
+import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import type { WriterPlan } from '../job/run.ts'
+import type { SinkWriter } from '../sink.ts'
+import { openState } from './state-folder.ts'
+
+export async function openWriter(
+  config: PipelineConfig,
+  plan: WriterPlan,
+  log: Log,
+): Promise<SinkWriter<unknown>> {
+  return createIcebergWriter({
+    index: plan.index,
+    count: plan.count,
+    mode: config.sink.mode,
+    warehouse: localStore(config.sink.warehouse.path),
+    state: openState(config),
+    states: plan.states,
+    firstFileId: plan.firstFileId,
+    fileSuffix: plan.fileSuffix,
+    targetOf,
+    log,
+    ...writerMemory(config),
+  })
+}
+
+/**
+ * A writer's share of `pipeline.memory`. An index that does not fit is read from disk, at a price
+ * for each key; rows that do not fit are encoded early, which only makes row groups smaller: so the
+ * index gets the larger part.
+ *
+ * @returns {} when the file does not say: the writer's own defaults hold
+ */
+export function writerMemory({
+  memoryBytes,
+  parallelism,
+}: Pick<PipelineConfig, 'memoryBytes' | 'parallelism'>): Pick<
+  IcebergWriterOptions,
+  'indexMemoryBytes' | 'bufferBytesMax'
+> {
+  if (memoryBytes === null) return {}
+  const share = memoryBytes / parallelism
+  const bufferBytesMax = Math.floor(share / 3)
+  return { indexMemoryBytes: Math.floor(share - bufferBytesMax), bufferBytesMax }
+}
