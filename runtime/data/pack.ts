@@ -3,6 +3,7 @@
 
 import type { ChangeBatch } from './batch.ts'
 import type { Column } from './column/column.ts'
+import { slabs } from './slab.ts'
 
 type Packable = Uint8Array | Int32Array | Uint32Array | BigInt64Array | BigUint64Array
 type PackableArray = Packable | Float32Array | Float64Array
@@ -11,7 +12,7 @@ type PackableArray = Packable | Float32Array | Float64Array
 const ALIGNMENT = 8
 
 /** Lays arrays out behind each other in one ArrayBuffer: first `measure` all, then `take` all. */
-class Slab {
+class SlabLayout {
   private bytes = 0
   private buffer: ArrayBuffer | null = null
   private next = 0
@@ -21,7 +22,7 @@ class Slab {
   }
 
   take<A extends PackableArray>(array: A): A {
-    this.buffer ??= new ArrayBuffer(this.bytes)
+    this.buffer ??= slabs.take(this.bytes)
     const at = this.next
     this.next += aligned(array.byteLength)
     const source = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
@@ -37,11 +38,11 @@ function aligned(bytes: number): number {
 
 /**
  * @param batch  its arrays may alias builders; they are only read
- * @returns the same batch over one ArrayBuffer that nobody else holds
+ * @returns the same batch over one ArrayBuffer that nobody else holds; it may be longer
  * Cost: one copy of the batch's bytes.
  */
 export function packBatch(batch: ChangeBatch): ChangeBatch {
-  const slab = new Slab()
+  const slab = new SlabLayout()
   visitArrays(batch, (array) => slab.measure(array))
   const { transactions } = batch
   return {
@@ -61,7 +62,7 @@ export function packBatch(batch: ChangeBatch): ChangeBatch {
   }
 }
 
-function packColumn(slab: Slab, column: Column): Column {
+function packColumn(slab: SlabLayout, column: Column): Column {
   const validity = column.validity === null ? null : slab.take(column.validity)
   const unchanged = column.unchanged === null ? null : slab.take(column.unchanged)
   switch (column.layout) {

@@ -1,11 +1,12 @@
 // A bounded channel between two threads: elements travel in one order, batches as transferred
 // buffers, and the sender may only have so many bytes on the way. Controls and barriers are free,
-// so a full channel can always be cut.
+// so a full channel can always be cut. With the credit for a batch its memory comes back.
 
 import type { MessagePort } from 'node:worker_threads'
 import { batchBytes, visitArrays } from '../data/pack.ts'
 import type { ChangeBatch } from '../data/batch.ts'
 import type { Element } from '../data/element.ts'
+import { isSlab, slabs } from '../data/slab.ts'
 
 /** Bytes of batches that may be on the way in one channel. */
 export const CHANNEL_BYTES_MAX = 32 * 1024 * 1024
@@ -17,7 +18,7 @@ export const CHANNEL_BYTES_MAX = 32 * 1024 * 1024
 const TRANSFER_BYTES_MIN = 512
 
 type Message = { readonly element: Element; readonly bytes: number }
-type Credit = { readonly credit: number }
+type Credit = { readonly credit: number; readonly slab: ArrayBuffer | null }
 
 /** The sending end. */
 export class ChannelSender {
@@ -29,7 +30,10 @@ export class ChannelSender {
   constructor(port: MessagePort, bytesMax: number = CHANNEL_BYTES_MAX) {
     this.port = port
     this.bytesMax = bytesMax
-    port.on('message', ({ credit }: Credit) => this.returnCredit(credit))
+    port.on('message', ({ credit, slab }: Credit) => {
+      if (slab !== null) slabs.give(slab)
+      this.returnCredit(credit)
+    })
   }
 
   /** Sends at once, whatever the credit: call `ready` before the next batch. Takes the buffers. */
@@ -65,11 +69,14 @@ export class ChannelSender {
   }
 }
 
-/** The receiving end. Credit goes back when the consumer asks for the element after a batch. */
+/**
+ * The receiving end. Credit goes back when the consumer asks for the element after a batch, and the
+ * batch's memory with it: nothing that looks at its arrays may outlive that.
+ */
 export class ChannelReceiver {
   private readonly port: MessagePort
   private readonly queue: Message[] = []
-  private taken = 0
+  private taken: Message | null = null
   private closed = false
   private waiting: { promise: Promise<void>; resolve: () => void } | null = null
 
@@ -89,7 +96,7 @@ export class ChannelReceiver {
     }
     const message = this.queue.shift()
     if (message === undefined) return null
-    this.taken = message.bytes
+    this.taken = message
     return message.element
   }
 
@@ -108,16 +115,26 @@ export class ChannelReceiver {
   }
 
   private giveCredit(): void {
-    if (this.taken === 0) return
-    const credit: Credit = { credit: this.taken }
-    this.port.postMessage(credit)
-    this.taken = 0
+    const { taken } = this
+    if (taken === null) return
+    this.taken = null
+    if (taken.bytes === 0) return
+    const slab = slabOf(taken.element)
+    const credit: Credit = { credit: taken.bytes, slab }
+    this.port.postMessage(credit, slab === null ? [] : [slab])
   }
 
   private wake(): void {
     this.waiting?.resolve()
     this.waiting = null
   }
+}
+
+/** @returns the memory that all arrays of a packed batch lie in; `null`: not worth sending back */
+function slabOf(element: Element): ArrayBuffer | null {
+  if (element.kind !== 'changes') return null
+  const { buffer } = element.ops
+  return isSlab(buffer) ? buffer : null
 }
 
 /** @returns the distinct buffers of a batch that are worth transferring */

@@ -2,6 +2,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { Op } from '../../runtime/data/batch.ts'
 import { packBatch } from '../../runtime/data/pack.ts'
+import { slabs } from '../../runtime/data/slab.ts'
 import { ChannelReceiver, ChannelSender } from '../../runtime/flow/channel.ts'
 import { batchOf } from './simulated-source.ts'
 
@@ -55,6 +56,27 @@ test('a full channel asks the sender to wait until the consumer has moved on', a
   sender.send({ kind: 'barrier', epoch: 1 })
   await next
   sender.close()
+})
+
+test('the memory of a batch comes back with its credit, and serves the next', async () => {
+  const { port1, port2 } = new MessageChannel()
+  const [sender, receiver] = [new ChannelSender(port1), new ChannelReceiver(port2)]
+  const batch = rows(10_000)
+  const copy = structuredClone(batch)
+  const bytes = batch.ops.buffer.byteLength
+  sender.send(batch)
+  const received = await receiver.next()
+  expect(received).toEqual(copy)
+  const next = receiver.next()
+  await turn()
+  // Whoever still looked at it would see nothing.
+  expect(received).toMatchObject({ ops: { byteLength: 0 } })
+  const again = rows(10_000)
+  expect(again).toEqual(copy)
+  expect(slabs.bytes).toBe(0)
+  expect(again.ops.buffer.byteLength).toBe(bytes)
+  sender.close()
+  expect(await next).toBeNull()
 })
 
 test('controls pass a full channel', async () => {
