@@ -129,8 +129,8 @@ function encodeOurs(
 ): number {
   const encoder = new ParquetEncoder(fields, { compression })
   for (let row = 0; row < rows; row += BATCH_ROWS) {
-    encoder.append(batches[(row / BATCH_ROWS) % BATCHES]!, BATCH_ROWS, null)
-    if (encoder.full) encoder.encodeRowGroup().chunks.forEach(write)
+    const full = encoder.append(batches[(row / BATCH_ROWS) % BATCHES]!, BATCH_ROWS, null)
+    for (const { chunks } of full) chunks.forEach(write)
   }
   if (encoder.bufferedRows > 0) encoder.encodeRowGroup().chunks.forEach(write)
   encoder.finish().chunks.forEach(write)

@@ -254,7 +254,7 @@ function encodeRows(
   const columns = fields.map((field) => columnOf(field, rows))
   encoder.append(columns, rows.length, null)
   const parts: Uint8Array[] = []
-  while (encoder.bufferedRows > 0) parts.push(...encoder.encodeRowGroup().chunks)
+  if (encoder.bufferedRows > 0) parts.push(...encoder.encodeRowGroup().chunks)
   const footer = encoder.finish()
   const { metrics } = footer
   return {

@@ -161,18 +161,11 @@ test('a selection picks rows, and a batch is cut at the row group limit', async 
   const columns = table.fields.map((field, at) => columnOf(field.type, table.values[at]!))
   const selection = Int32Array.from({ length: 300 }, (_, at) => at * 3)
   const encoder = new ParquetEncoder(table.fields, { rowGroupRowsMax: 128 })
-  encoder.append(columns, 300, selection)
-  expect(encoder.bufferedRows).toBe(300)
-  expect(encoder.full).toBe(true)
-  const chunks: Uint8Array[] = []
-  const groups: number[] = []
-  while (encoder.bufferedRows > 0) {
-    const group = encoder.encodeRowGroup()
-    chunks.push(...group.chunks)
-    groups.push(group.rows)
-  }
-  expect(groups).toEqual([128, 128, 44])
-  chunks.push(...encoder.finish().chunks)
+  const groups = [...encoder.append(columns, 300, selection)]
+  expect(encoder.bufferedRows).toBe(44)
+  groups.push(encoder.encodeRowGroup())
+  expect(groups.map(({ rows }) => rows)).toEqual([128, 128, 44])
+  const chunks = [...groups.flatMap((group) => group.chunks), ...encoder.finish().chunks]
   const picked: TestTable = {
     fields: table.fields,
     values: table.values.map((column) => Array.from(selection, (row) => column[row]!)),
@@ -186,13 +179,9 @@ test('a row group is full at its byte limit', () => {
   ])
   const encoder = new ParquetEncoder(table.fields, { rowGroupBytesMax: 150_000 })
   const columns = [columnOf({ kind: 'string' }, table.values[0]!)]
-  encoder.append(columns, 100, null)
-  expect(encoder.full).toBe(false)
-  encoder.append(columns, 100, null)
-  expect(encoder.full).toBe(true)
-  encoder.append(columns, 100, null)
-  expect(encoder.encodeRowGroup().rows).toBe(200)
-  expect(encoder.full).toBe(false)
+  const groups = [1, 2, 3].map(() => encoder.append(columns, 100, null))
+  expect(groups.map((full) => full.map(({ rows }) => rows))).toEqual([[], [200], []])
+  expect(encoder.bufferedRows).toBe(100)
 })
 
 test('a file continued from a saved state is the file written in one go', () => {
@@ -204,8 +193,8 @@ test('a file continued from a saved state is the file written in one go', () => 
   const chunks: Uint8Array[] = []
   for (let start = 0; start < 60; start += 20) {
     const selection = Int32Array.from({ length: 20 }, (_, at) => start + at)
-    encoder.append(columns, 20, selection)
-    chunks.push(...encoder.encodeRowGroup().chunks)
+    const full = encoder.append(columns, 20, selection)
+    chunks.push(...full.flatMap((group) => group.chunks))
     encoder = new ParquetEncoder(table.fields, options, structuredClone(encoder.save()))
     expect(encoder.rowCount).toBe(start + 20)
   }
@@ -227,9 +216,9 @@ test('a buffered row can be read until its row group is encoded', () => {
     const column = buffered.group.column(0)
     return column.layout === 'int32' ? column.values[buffered.row] : undefined
   }
-  expect([0, 19, 20, 29, 30].map(at)).toEqual([0, 19, 20, 29, null])
-  encoder.encodeRowGroup()
   expect([0, 19, 20, 29, 30].map(at)).toEqual([null, null, 20, 29, null])
+  encoder.encodeRowGroup()
+  expect([0, 19, 20, 29, 30].map(at)).toEqual([null, null, null, null, null])
 })
 
 test('unchanged values, nulls in required fields and foreign types are refused', () => {

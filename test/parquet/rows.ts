@@ -219,10 +219,10 @@ export function encodeTable(
     const columns = table.fields.map((field, at) =>
       columnOf(field.type, table.values[at]!.slice(start, end)),
     )
-    encoder.append(columns, end - start, null)
-    while (encoder.full) chunks.push(...encoder.encodeRowGroup().chunks)
+    const full = encoder.append(columns, end - start, null)
+    chunks.push(...full.flatMap((group) => group.chunks))
   }
-  while (encoder.bufferedRows > 0) chunks.push(...encoder.encodeRowGroup().chunks)
+  if (encoder.bufferedRows > 0) chunks.push(...encoder.encodeRowGroup().chunks)
   const footer = encoder.finish()
   chunks.push(...footer.chunks)
   return { bytes: Buffer.concat(chunks), metrics: footer.metrics }

@@ -72,14 +72,14 @@ export class DataFile {
     count: number,
     selection: Int32Array | null,
   ): Promise<void> | undefined {
-    this.encoder.append(columns, count, selection)
-    while (this.encoder.full) this.enqueue(this.encoder.encodeRowGroup().chunks)
+    const full = this.encoder.append(columns, count, selection)
+    for (const { chunks } of full) this.enqueue(chunks)
     return this.backlog()
   }
 
   /** Encodes what is buffered, to free its memory; the file stays open. */
   relieve(): Promise<void> | undefined {
-    while (this.encoder.bufferedRows > 0) this.enqueue(this.encoder.encodeRowGroup().chunks)
+    if (this.encoder.bufferedRows > 0) this.enqueue(this.encoder.encodeRowGroup().chunks)
     return this.backlog()
   }
 
@@ -102,7 +102,7 @@ export class DataFile {
   /** Ends the file and makes it durable. It must have rows. */
   async finish(): Promise<DataFileRecord> {
     assert(this.rows > 0, 'a data file has rows')
-    while (this.encoder.bufferedRows > 0) this.enqueue(this.encoder.encodeRowGroup().chunks)
+    if (this.encoder.bufferedRows > 0) this.enqueue(this.encoder.encodeRowGroup().chunks)
     const { rows } = this
     const footer = this.encoder.finish()
     this.enqueue(footer.chunks)

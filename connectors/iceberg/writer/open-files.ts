@@ -4,6 +4,7 @@
 import type { Column } from '../../../runtime/data/column/column.ts'
 import type { Field } from '../../../runtime/data/schema.ts'
 import { assert } from '../../../runtime/base/assert.ts'
+import { RowGroupMemory } from '../../parquet/encode/row-group-memory.ts'
 import { dataFilePath } from '../layout.ts'
 import { DataFile } from './data-file.ts'
 import { targetOf, type IcebergWriterOptions } from './options.ts'
@@ -26,6 +27,7 @@ export class OpenFiles {
   /** The one that was used last is the last. */
   private readonly open = new Map<DataFile, Open>()
   private bytes = 0
+  private readonly memory = new RowGroupMemory()
 
   constructor(options: IcebergWriterOptions) {
     this.options = options
@@ -41,7 +43,8 @@ export class OpenFiles {
     schemaVersion: number,
     end: () => void,
   ): DataFile {
-    const { warehouse, fileSuffix, count, parquet = {} } = this.options
+    const { warehouse, fileSuffix, count } = this.options
+    const parquet = { ...this.options.parquet, memory: this.memory }
     const fileId = this.nextFileId
     assert(fileId <= FILE_ID_MAX, 'a pipeline has less than 2^32 data files')
     this.nextFileId += count

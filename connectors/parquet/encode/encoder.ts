@@ -24,6 +24,7 @@ import {
   type LeafMetrics,
 } from './metrics.ts'
 import { RowGroupBuffer } from './row-group.ts'
+import { RowGroupMemory } from './row-group-memory.ts'
 
 export interface ParquetOptions {
   readonly compression?: Compression
@@ -38,6 +39,8 @@ export interface ParquetOptions {
   /** For the footer, such as `iceberg.schema`. */
   readonly keyValues?: Readonly<Record<string, string>>
   readonly createdBy?: string
+  /** Where the row group's memory comes from and goes to; default: from nowhere, to nobody. */
+  readonly memory?: RowGroupMemory
 }
 
 export interface EncodedRowGroup {
@@ -86,9 +89,9 @@ export class ParquetEncoder {
   private readonly metrics: LeafMetrics[]
   private fileBytes: number
   private encodedRows: number
-  /** Full row groups, the oldest first; the last one is being filled. */
-  private readonly groups: RowGroupBuffer[] = []
-  private spare: RowGroupBuffer | null = null
+  private readonly memory: RowGroupMemory
+  /** The row group that is being filled. */
+  private readonly group: RowGroupBuffer
   private finished = false
 
   /**
@@ -114,7 +117,8 @@ export class ParquetEncoder {
     this.metrics = this.leaves.map((_, at) => ({ ...(state?.metrics[at] ?? emptyMetrics()) }))
     this.fileBytes = state?.bytes ?? 0
     this.encodedRows = this.rowGroups.reduce((rows, group) => rows + group.rows, 0)
-    this.groups.push(new RowGroupBuffer(fields))
+    this.memory = options.memory ?? new RowGroupMemory()
+    this.group = new RowGroupBuffer(fields, this.memory.take(fields.map(({ type }) => type)))
   }
 
   /** Encoded and buffered rows: the position that the next row gets in the file. */
@@ -123,11 +127,11 @@ export class ParquetEncoder {
   }
 
   get bufferedRows(): number {
-    return this.groups.reduce((rows, group) => rows + group.rows, 0)
+    return this.group.rows
   }
 
   get bufferedBytes(): number {
-    return this.groups.reduce((bytes, group) => bytes + group.bytes, 0)
+    return this.group.bytes
   }
 
   /** Of the file so far, buffered rows left out. */
@@ -135,22 +139,23 @@ export class ParquetEncoder {
     return this.fileBytes
   }
 
-  /** True: a row group is complete and `encodeRowGroup` should be called. */
-  get full(): boolean {
-    return this.groups.length > 1 || this.isFull(this.groups[0]!)
-  }
-
   /**
-   * Copies rows in, cutting row groups at the limits. The caller asks `full` afterwards.
+   * Copies rows in, cutting row groups at the limits.
    *
    * @param columns    a field each; see `RowGroupBuffer.append`
    * @param selection  row numbers of `columns`, `count` of them; `null` means rows 0...count - 1
+   * @returns the row groups that became full, to be written in this order
    */
-  append(columns: readonly Column[], count: number, selection: Int32Array | null): void {
+  append(
+    columns: readonly Column[],
+    count: number,
+    selection: Int32Array | null,
+  ): readonly EncodedRowGroup[] {
     assert(!this.finished, 'a finished file takes no rows')
+    const { group } = this
+    const full: EncodedRowGroup[] = []
     let start = 0
     while (start < count) {
-      const group = this.openGroup()
       const rows = Math.min(count - start, this.rowsMax - group.rows)
       if (start === 0 && rows === count) {
         group.append(columns, count, selection)
@@ -158,7 +163,10 @@ export class ParquetEncoder {
         group.append(columns, rows, rowRange(selection, start, start + rows))
       }
       start += rows
+      const isFull = group.rows >= this.rowsMax || group.bytes >= this.bytesMax
+      if (isFull) full.push(this.encodeRowGroup())
     }
+    return full
   }
 
   /**
@@ -166,20 +174,16 @@ export class ParquetEncoder {
    * @returns where the row is buffered; `null` when it is encoded already
    */
   bufferedRow(position: number): BufferedRow | null {
-    let row = position - this.encodedRows
-    if (row < 0) return null
-    for (const group of this.groups) {
-      if (row < group.rows) return { group, row }
-      row -= group.rows
-    }
-    return null
+    const { group } = this
+    const row = position - this.encodedRows
+    return row >= 0 && row < group.rows ? { group, row } : null
   }
 
-  /** Encodes the oldest buffered row group, full or not. At least one row must be buffered. */
+  /** Encodes the buffered rows as a row group, full or not. At least one row must be buffered. */
   encodeRowGroup(): EncodedRowGroup {
     assert(!this.finished, 'a finished file takes no row groups')
-    const group = this.groups[0]!
-    const rows = group.rows
+    const { group } = this
+    const { rows } = group
     assert(rows > 0, 'a row group has rows')
     const chunks: Uint8Array[] = []
     const bytesBefore = this.fileBytes
@@ -197,10 +201,7 @@ export class ParquetEncoder {
     const bytes = this.fileBytes - offset
     this.rowGroups.push({ rows, offset, bytes, bytesUncompressed, chunks: encoded })
     this.encodedRows += rows
-    this.groups.shift()
     group.reset()
-    if (this.groups.length === 0) this.groups.push(group)
-    else this.spare = group
     return { chunks, rows, bytes: this.fileBytes - bytesBefore }
   }
 
@@ -209,6 +210,7 @@ export class ParquetEncoder {
     assert(!this.finished, 'a file is finished once')
     assert(this.bufferedRows === 0, 'buffered rows are encoded before the footer')
     this.finished = true
+    this.memory.give(this.group.builders)
     const chunks: Uint8Array[] = []
     const bytesBefore = this.fileBytes
     if (this.fileBytes === 0) this.emit(chunks, MAGIC)
@@ -241,20 +243,6 @@ export class ParquetEncoder {
       rowGroups: [...this.rowGroups],
       metrics: this.metrics.map((metrics) => ({ ...metrics })),
     }
-  }
-
-  private isFull(group: RowGroupBuffer): boolean {
-    return group.rows >= this.rowsMax || group.bytes >= this.bytesMax
-  }
-
-  /** @returns the last group, a new one if that is full */
-  private openGroup(): RowGroupBuffer {
-    const last = this.groups[this.groups.length - 1]!
-    if (!this.isFull(last)) return last
-    const next = this.spare ?? new RowGroupBuffer(this.fields)
-    this.spare = null
-    this.groups.push(next)
-    return next
   }
 
   private emit(chunks: Uint8Array[], bytes: Uint8Array): void {

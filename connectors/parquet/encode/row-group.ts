@@ -2,7 +2,7 @@
 // Unchanged values stop here: a sink fills them from the old row first.
 
 import { appendRows } from '../../../runtime/data/column/append.ts'
-import { columnBuilder, type ColumnBuilder } from '../../../runtime/data/column/builder.ts'
+import type { ColumnBuilder } from '../../../runtime/data/column/builder.ts'
 import { isNull, isUnchanged, type Column } from '../../../runtime/data/column/column.ts'
 import { assert } from '../../../runtime/base/assert.ts'
 import { sameType, widthOf } from '../../../runtime/data/type.ts'
@@ -10,13 +10,14 @@ import type { ParquetField } from './leaf.ts'
 
 export class RowGroupBuffer {
   readonly fields: readonly ParquetField[]
+  readonly builders: readonly ColumnBuilder[]
   rows = 0
-  private readonly builders: readonly ColumnBuilder[]
   private readonly views: (Column | null)[]
 
-  constructor(fields: readonly ParquetField[]) {
+  /** @param builders  one of each field's type, empty */
+  constructor(fields: readonly ParquetField[], builders: readonly ColumnBuilder[]) {
     this.fields = fields
-    this.builders = fields.map((field) => columnBuilder(field.type))
+    this.builders = builders
     this.views = fields.map(() => null)
   }
 
