@@ -16,13 +16,12 @@ export class SlabPool {
 
   /** @returns at least `bytes` bytes with anything in them; the caller owns them */
   take(bytes: number): ArrayBuffer {
-    const at = this.spare.findIndex(
-      ({ byteLength }) => byteLength >= bytes && byteLength <= SLACK_MAX * bytes,
-    )
-    if (at < 0) return new ArrayBuffer(roomFor(bytes))
-    const [slab] = this.spare.splice(at, 1)
-    this.bytes -= slab!.byteLength
-    return slab!
+    const fits = ({ byteLength }: ArrayBuffer): boolean =>
+      byteLength >= bytes && byteLength <= SLACK_MAX * bytes
+    const slab = this.spare.find(fits)
+    if (slab === undefined) return new ArrayBuffer(roomFor(bytes))
+    this.remove(slab)
+    return slab
   }
 
   /** Takes over a slab that nobody looks at any more. */
@@ -31,7 +30,15 @@ export class SlabPool {
     this.spare.push(slab)
     this.bytes += slab.byteLength
     // The oldest first: sizes that are no longer asked for leave.
-    while (this.bytes > POOL_BYTES_MAX) this.bytes -= this.spare.shift()!.byteLength
+    for (const oldest of this.spare.slice()) {
+      if (this.bytes <= POOL_BYTES_MAX) break
+      this.remove(oldest)
+    }
+  }
+
+  private remove(slab: ArrayBuffer): void {
+    this.spare.splice(this.spare.indexOf(slab), 1)
+    this.bytes -= slab.byteLength
   }
 }
 
