@@ -14,6 +14,7 @@ import type { ControlConnection } from '../wire/connect.ts'
 import { ChunkConnections } from './connections.ts'
 import type { KeyPart } from './key.ts'
 import { ChunkReader, WHOLE_TABLE } from './read.ts'
+import { RowBuilders } from './row-builders.ts'
 import { chunkSelect, type ChunkTable } from './select.ts'
 import { Snapshots, type LogWitness } from './snapshot.ts'
 import { splitTable } from './split.ts'
@@ -34,6 +35,7 @@ export class Backfill {
   private readonly server: BackfillServer
   private readonly connections: ChunkConnections
   private readonly snapshots: Snapshots
+  private readonly builders = new RowBuilders()
 
   constructor(options: MysqlOptions, server: BackfillServer) {
     this.options = options
@@ -57,7 +59,8 @@ export class Backfill {
     try {
       const snapshot = await this.snapshots.open(lease.client, processed, signal)
       const sql = chunkSelect(table, schema, bounds, limit)
-      return new ChunkReader(lease, snapshot, { schema, types, key: table.key, sql, limit }, signal)
+      const query = { schema, types, key: table.key, sql, limit }
+      return new ChunkReader(lease, snapshot, query, this.builders, signal)
     } catch (error) {
       lease.release(false)
       throw error

@@ -8,11 +8,12 @@ import { packBatch } from '../../../runtime/data/pack.ts'
 import type { Order } from '../../../runtime/data/position.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
 import type { ChunkPart, ChunkRead } from '../../../runtime/source.ts'
-import { ChangeBuilder } from '../decode/change-builder.ts'
+import type { ChangeBuilder } from '../decode/change-builder.ts'
 import type { MysqlType } from '../types.ts'
 import type { WireClient } from '../wire/client.ts'
 import { boundOf, type KeyPart } from './key.ts'
-import { bindRowDecoder, checkResult, compileRowDecoder } from './row-decoder.ts'
+import type { RowBuilder, RowBuilders } from './row-builders.ts'
+import { checkResult } from './row-decoder.ts'
 
 /** How the two servers say what a snapshot holds. */
 export interface Snapshot {
@@ -49,10 +50,18 @@ export class ChunkReader implements ChunkRead {
   private readonly lease: Lease
   private readonly snapshot: Snapshot
   private readonly query: ChunkQuery
+  private readonly builders: RowBuilders
   private rows = 0
   private highOrder: Order | null = null
 
-  constructor(lease: Lease, snapshot: Snapshot, query: ChunkQuery, signal: AbortSignal) {
+  constructor(
+    lease: Lease,
+    snapshot: Snapshot,
+    query: ChunkQuery,
+    builders: RowBuilders,
+    signal: AbortSignal,
+  ) {
+    this.builders = builders
     this.low = snapshot.low
     this.lease = lease
     this.snapshot = snapshot
@@ -78,7 +87,12 @@ export class ChunkReader implements ChunkRead {
       const statement = await client.prepare(this.query.sql)
       checkResult(this.query.schema, this.query.types, statement.columns)
       await client.execute(statement.id)
-      yield* this.readRows()
+      const row = this.builders.take(this.query.schema, this.query.types)
+      try {
+        yield* this.readRows(row)
+      } finally {
+        this.builders.give(row)
+      }
       client.closeStatement(statement.id)
       // Before COMMIT or after it makes no difference: HIGH only has to be later than the SELECT.
       this.highOrder = await this.snapshot.high()
@@ -92,12 +106,9 @@ export class ChunkReader implements ChunkRead {
     }
   }
 
-  private async *readRows(): AsyncGenerator<ChunkPart> {
+  private async *readRows({ builder, decoder }: RowBuilder): AsyncGenerator<ChunkPart> {
     const { client } = this.lease
     const { reader } = client
-    const { schema, types } = this.query
-    const builder = new ChangeBuilder(schema)
-    const decoder = bindRowDecoder(compileRowDecoder(schema, types), builder)
     let ended = false
     while (!ended) {
       this.begin(builder)
@@ -118,7 +129,10 @@ export class ChunkReader implements ChunkRead {
         }
         const { start, end } = reader
         if (decoder.decode(reader.bytes, start, row) !== end) {
-          throw new PipelineError('LOG_CORRUPT', `a row of table ${schema.table} is misread`)
+          throw new PipelineError(
+            'LOG_CORRUPT',
+            `a row of table ${builder.schema.table} is misread`,
+          )
         }
         bytes += end - start
         row++

@@ -197,9 +197,8 @@ function lengthSource(field: Field, at: number, type: MysqlType): string {
   return `c${at}.setBytes(row, b, p, p + n)`
 }
 
-/** Compiles decoders; one a table shape. */
-export function compileRowDecoder(schema: TableSchema, types: readonly MysqlType[]): Bind {
-  const source = rowDecoderSource(schema, types)
+/** Compiles what `rowDecoderSource` gave. */
+export function compileRowDecoder(source: string): Bind {
   // eslint-disable-next-line typescript/no-implied-eval -- the product decodes by generated code
   return new Function('builder', 'k', 'refuse', source) as Bind
 }
