@@ -25,6 +25,8 @@ export class EntryTable {
   mask: number
   /** Slots in use, tombstones included. */
   used = 0
+  /** Of these, tombstones: whoever writes entries by hand counts them too. */
+  tombstones = 0
   /** Grow before `used` exceeds this. */
   limit: number
 
@@ -59,6 +61,8 @@ export class EntryTable {
       for (let word = 0; word < words; word++) entries[to + word] = hashes[at + word]!
       this.used++
     }
+    if (entries[to + words] === TOMBSTONE) this.tombstones--
+    if (file === TOMBSTONE) this.tombstones++
     entries[to + words] = file
     entries[to + words + 1] = position
   }
@@ -69,18 +73,17 @@ export class EntryTable {
    * @param keepTombstones  false where no run can hold an older entry of a deleted key
    */
   grow(keepTombstones: boolean): void {
-    const kept = keepTombstones ? this.used : this.liveCount()
-    this.rebuild(slotsFor(kept + 1), keepTombstones)
-  }
-
-  liveCount(): number {
-    const { entries, stride, words } = this
-    let live = 0
-    for (let at = words; at < entries.length; at += stride) {
-      const file = entries[at]!
-      if (file !== EMPTY && file !== TOMBSTONE) live++
+    if (!keepTombstones) {
+      this.used -= this.tombstones
+      this.tombstones = 0
     }
-    return live
+    const slots = slotsFor(this.used + 1)
+    const next = new Int32Array(slots * this.stride)
+    if (this.words === 2) copy2(this.entries, next, slots - 1, keepTombstones)
+    else copy4(this.entries, next, slots - 1, keepTombstones)
+    this.entries = next
+    this.mask = slots - 1
+    this.limit = limitOf(slots)
   }
 
   /** Forgets all entries and the memory. */
@@ -89,26 +92,7 @@ export class EntryTable {
     this.mask = SLOTS_AT_START - 1
     this.limit = limitOf(SLOTS_AT_START)
     this.used = 0
-  }
-
-  private rebuild(slots: number, keepTombstones: boolean): void {
-    const { entries, stride, words } = this
-    const mask = slots - 1
-    const next = new Int32Array(slots * stride)
-    let used = 0
-    for (let at = 0; at < entries.length; at += stride) {
-      const file = entries[at + words]!
-      if (file === EMPTY || (file === TOMBSTONE && !keepTombstones)) continue
-      let slot = entries[at + 1]! & mask
-      while (next[slot * stride + words] !== EMPTY) slot = (slot + 1) & mask
-      const to = slot * stride
-      for (let word = 0; word < stride; word++) next[to + word] = entries[at + word]!
-      used++
-    }
-    this.entries = next
-    this.mask = mask
-    this.limit = limitOf(slots)
-    this.used = used
+    this.tombstones = 0
   }
 }
 
@@ -117,10 +101,40 @@ function limitOf(slots: number): number {
 }
 
 /** Half full after growing, so that the next growth is as far away as the last. */
-function slotsFor(entries: number): number {
+export function slotsFor(entries: number): number {
   let slots = SLOTS_AT_START
   while (slots < entries * 1.5) slots *= 2
   return limitOf(slots) > entries ? slots : slots * 2
+}
+
+/**
+ * Copies the entries of 2-word keys into an empty table. The old slots are read in order, so that
+ * the new ones are written in two streams, one half of the table each.
+ */
+function copy2(from: Int32Array, to: Int32Array, mask: number, keepTombstones: boolean): void {
+  for (let at = 0; at < from.length; at += 4) {
+    const file = from[at + 2]!
+    if (file === EMPTY || (file === TOMBSTONE && !keepTombstones)) continue
+    const h1 = from[at + 1]!
+    let slot = h1 & mask
+    while (to[slot * 4 + 2] !== EMPTY) slot = (slot + 1) & mask
+    const next = slot * 4
+    to[next] = from[at]!
+    to[next + 1] = h1
+    to[next + 2] = file
+    to[next + 3] = from[at + 3]!
+  }
+}
+
+function copy4(from: Int32Array, to: Int32Array, mask: number, keepTombstones: boolean): void {
+  for (let at = 0; at < from.length; at += 6) {
+    const file = from[at + 4]!
+    if (file === EMPTY || (file === TOMBSTONE && !keepTombstones)) continue
+    let slot = from[at + 1]! & mask
+    while (to[slot * 6 + 4] !== EMPTY) slot = (slot + 1) & mask
+    const next = slot * 6
+    for (let word = 0; word < 6; word++) to[next + word] = from[at + word]!
+  }
 }
 
 /** Word 1 chooses the slot: word 0 has chosen the segment already. */

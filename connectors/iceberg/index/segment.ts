@@ -2,7 +2,7 @@
 // the last fold are in memory; older ones in a run on disk, which memory overrides.
 
 import type { HashWords } from '../../../runtime/data/key-hash.ts'
-import { EntryTable, TOMBSTONE } from './entry-table.ts'
+import { EntryTable, slotsFor, TOMBSTONE } from './entry-table.ts'
 import type { Run } from './run.ts'
 import { compareKeys, orderByHash } from './sort.ts'
 
@@ -23,8 +23,8 @@ export class Segment extends EntryTable {
   /** Epoch of the oldest entry that is not in the run, or CLEAN. */
   dirtySince = CLEAN
 
-  constructor(words: HashWords, start: number, end: number, foldedThrough: number) {
-    super(words)
+  constructor(words: HashWords, start: number, end: number, foldedThrough: number, slots?: number) {
+    super(words, slots)
     this.start = start
     this.end = end
     this.foldedThrough = foldedThrough
@@ -43,8 +43,9 @@ export class Segment extends EntryTable {
   /** One segment for each value of the top 8 bits. The caller forgets this one. */
   split(): Segment[] {
     const parts: Segment[] = []
+    const slots = slotsFor(Math.ceil(this.used / (this.end - this.start)))
     for (let value = this.start; value < this.end; value++) {
-      const part = new Segment(this.words, value, value + 1, this.foldedThrough)
+      const part = new Segment(this.words, value, value + 1, this.foldedThrough, slots)
       part.run = this.run
       part.dirtySince = this.dirtySince
       parts.push(part)

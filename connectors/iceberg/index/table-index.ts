@@ -208,6 +208,8 @@ export class TableIndex {
         positions[index] = entries[at + 3]!
         if (isDelete && found === TOMBSTONE) continue
       }
+      if (isDelete) segment.tombstones++
+      else if (found === TOMBSTONE) segment.tombstones--
       const newFile = isDelete ? TOMBSTONE : file
       const newPosition = isDelete ? 0 : next++
       entries[at + 2] = newFile
@@ -257,6 +259,8 @@ export class TableIndex {
         positions[index] = entries[at + words + 1]!
         if (isDelete && found === TOMBSTONE) continue
       }
+      if (isDelete) segment.tombstones++
+      else if (found === TOMBSTONE) segment.tombstones--
       entries[at + words] = isDelete ? TOMBSTONE : file
       entries[at + words + 1] = isDelete ? 0 : next++
       if (segment.dirtySince === CLEAN) segment.dirtySince = this.changeLog.epoch
