@@ -1,8 +1,9 @@
 // Our decoding of pgoutput against pg-logical-replication's, on the same bytes in memory, one
 // thread: the usual table of ten columns, once with transactions of many rows and once with a
-// transaction a row. Prints CPU seconds per million rows. The streams are recorded from a real
-// server the first time, and kept in bench/.cache.
-// Run: node bench/postgres-decode.ts
+// transaction a row; and our decoding of the same rows in COPY BINARY. Prints CPU seconds per
+// million rows. The streams are recorded from a real server the first time, and kept in
+// bench/.cache.
+// Run: node bench/postgres-decode.ts [ours [multi|single|copy]]
 
 import { EventEmitter } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -10,17 +11,28 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Client } from 'pg'
 import { PgoutputPlugin } from 'pg-logical-replication'
+import { CopyReader } from '../connectors/postgres/decode/copy.ts'
+import { compileDecoder } from '../connectors/postgres/decode/generate.ts'
 import { LogParser, Stop } from '../connectors/postgres/decode/log-parser.ts'
+import { compileRows } from '../connectors/postgres/decode/rows-decoder.ts'
 import { TypeCatalog } from '../connectors/postgres/catalog.ts'
-import { LogTable } from '../connectors/postgres/log-table.ts'
-import { shapeOfCatalog } from '../connectors/postgres/shape.ts'
+import { decodedFields, LogTable } from '../connectors/postgres/log-table.ts'
+import { shapeOfCatalog, type TableShape } from '../connectors/postgres/shape.ts'
 import { DeliveredCommits } from '../connectors/postgres/snapshot.ts'
 import { loadTypes, readTables, type CatalogTable } from '../connectors/postgres/catalog.ts'
 import type { PgType } from '../connectors/postgres/types.ts'
 import { LogStream } from '../connectors/postgres/stream.ts'
-import { Message, MESSAGE_HEADER, uint32At, Wire } from '../connectors/postgres/wire.ts'
+import { TableBatch } from '../connectors/postgres/table-batch.ts'
+import {
+  Message,
+  MESSAGE_HEADER,
+  queryMessage,
+  uint32At,
+  Wire,
+} from '../connectors/postgres/wire.ts'
 import { parseLsn } from '../connectors/postgres/lsn.ts'
 import { firstSchema } from '../runtime/data/evolution.ts'
+import type { TableSchema } from '../runtime/data/schema.ts'
 import { withPostgres } from '../test/servers/clients.ts'
 import { startPostgres } from '../test/servers/postgres.ts'
 import { optionsFor } from '../test/postgres/harness.ts'
@@ -38,6 +50,7 @@ const CACHE = fileURLToPath(new URL('.cache/postgres-decode/', import.meta.url))
 interface Fixture {
   readonly multi: Uint8Array
   readonly single: Uint8Array
+  readonly copy: Uint8Array
   readonly table: CatalogTable
   readonly types: readonly (readonly [number, PgType])[]
 }
@@ -46,7 +59,8 @@ async function fixture(): Promise<Fixture> {
   const path = (name: string): string => join(CACHE, name)
   if (!existsSync(path('table.json'))) await record(path)
   const { table, types } = JSON.parse(readFileSync(path('table.json'), 'utf8')) as Fixture
-  return { multi: readFileSync(path('multi')), single: readFileSync(path('single')), table, types }
+  const [multi, single, copy] = ['multi', 'single', 'copy'].map((name) => readFileSync(path(name)))
+  return { multi: multi!, single: single!, copy: copy!, table, types }
 }
 
 async function record(path: (name: string) => string): Promise<void> {
@@ -71,6 +85,7 @@ async function record(path: (name: string) => string): Promise<void> {
       }
       await client.query('CREATE TABLE spare (LIKE orders)')
       await client.query('INSERT INTO spare SELECT * FROM orders; DELETE FROM orders')
+      writeFileSync(path('copy'), await captureCopy(server))
       const parts = { server, start: parseLsn(rows[0]?.lsn ?? '') }
       writeFileSync(path('multi'), await capture(parts, MULTI_ROWS))
       await client.query('SELECT pg_replication_slot_advance($1, pg_current_wal_lsn())', [
@@ -130,16 +145,81 @@ async function capture({ server, start }: CaptureParts, rows: number): Promise<B
   return Buffer.concat(pieces)
 }
 
-/** Feeds the bytes as a socket would, and counts the rows of the batches. */
-function decodeOurs({ table, types }: Fixture, bytes: Uint8Array): number {
-  const socket = Object.assign(new EventEmitter(), { pause() {}, resume() {} })
-  const wire = new Wire({ connection: { stream: socket } } as unknown as Client, null)
-  const parser = new LogParser(0, 'bench', new DeliveredCommits(1000, []))
+/** The bytes of a COPY of all rows, from the response to the query to the end. */
+async function captureCopy(server: CaptureParts['server']): Promise<Buffer> {
+  const client = new Client(server.uri())
+  await client.connect()
+  const wire = new Wire(client, null)
+  wire.send(queryMessage('COPY (SELECT * FROM spare ORDER BY id) TO STDOUT (FORMAT binary)'))
+  const pieces: Buffer[] = []
+  for (let kind = 0; kind !== Message.readyForQuery;) {
+    const seen = wire.received
+    await wire.more(seen)
+    for (;;) {
+      const { bytes, start, end } = wire
+      if (end - start < MESSAGE_HEADER || end - start <= uint32At(bytes, start + 1)) break
+      kind = bytes[start]!
+      wire.start += 1 + uint32At(bytes, start + 1)
+      pieces.push(Buffer.from(bytes.subarray(start, wire.start)))
+    }
+  }
+  wire.release()
+  await client.end()
+  return Buffer.concat(pieces)
+}
+
+function shapeOf({ table, types }: Fixture): TableShape {
   const known = new Map(types)
   const lookup = (oid: number): PgType | null => known.get(oid) ?? null
   const options = { columnsExclude: () => false, columnsAsText: () => false }
   const source = { options, lookup, generated: false, published: null } as unknown
-  const shape = shapeOfCatalog(table, null, source as Parameters<typeof shapeOfCatalog>[2])
+  return shapeOfCatalog(table, null, source as Parameters<typeof shapeOfCatalog>[2])
+}
+
+function schemaOf(shape: TableShape): TableSchema {
+  const first = firstSchema(shape.source, { firstFieldId: 1, keyed: true })
+  if (first.kind !== 'evolved') throw new Error('the table has no schema')
+  return first.schema
+}
+
+function fakeSocket(): EventEmitter {
+  return Object.assign(new EventEmitter(), { pause() {}, resume() {}, write() {} })
+}
+
+function clientOf(socket: EventEmitter): Client {
+  return { connection: { stream: socket } } as unknown as Client
+}
+
+/** Feeds the bytes as a socket would, and counts the rows of the batches. */
+async function decodeCopy(fixture: Fixture, bytes: Uint8Array): Promise<number> {
+  const shape = shapeOf(fixture)
+  const schema = schemaOf(shape)
+  const socket = fakeSocket()
+  const fields = decodedFields(shape, schema, 'binary')
+  const plan = { title: 'copy', fields, unrepresentableAsNull: false }
+  const batch = new TableBatch(schema, 1)
+  const row = compileDecoder(plan)!(batch.builders)
+  const rows = compileRows({ ...plan, form: 'copy', columns: fields.length, key: [] })
+  const { signal } = new AbortController()
+  const reader = new CopyReader(clientOf(socket), '', 'orders', fields, signal)
+  const stamp = { serial: 0, lsn: 1, time2000Us: 1, xid: 0 }
+  let at = 0
+  await reader.fill()
+  do {
+    socket.emit('data', bytes.subarray(at, at + PIECE_BYTES))
+    at += PIECE_BYTES
+    while (reader.read(batch, { rows, row }, stamp)) batch.take()
+  } while (await reader.fill())
+  reader.release()
+  return reader.rows
+}
+
+/** Feeds the bytes as a socket would, and counts the rows of the batches. */
+function decodeOurs(fixture: Fixture, bytes: Uint8Array): number {
+  const socket = fakeSocket()
+  const wire = new Wire(clientOf(socket), null)
+  const parser = new LogParser(0, 'bench', new DeliveredCommits(1000, []))
+  const shape = shapeOf(fixture)
   let rows = 0
   const take = (batch: { rows: number } | null): void => {
     rows += batch?.rows ?? 0
@@ -153,8 +233,7 @@ function decodeOurs({ table, types }: Fixture, bytes: Uint8Array): number {
       if (stop === Stop.open) parser.table?.open(0)
       if (stop === Stop.relation) {
         const announced = new LogTable(shape, false)
-        const first = firstSchema(shape.source, { firstFieldId: 1, keyed: true })
-        if (first.kind === 'evolved') announced.use(first.schema)
+        announced.use(schemaOf(shape))
         parser.announce(shape.oid, announced)
       }
     }
@@ -176,14 +255,16 @@ function decodeTheirs(bytes: Buffer): number {
 }
 
 /** @returns CPU seconds per million rows: the median of the runs, and the fastest */
-function timed(rows: number, run: () => number): string {
-  const seconds = Array.from({ length: RUNS }, () => {
+async function timed(rows: number, run: () => number | Promise<number>): Promise<string> {
+  const seconds: number[] = []
+  for (let turn = 0; turn < RUNS; turn++) {
     const before = process.cpuUsage()
-    const decoded = run()
+    const decoded = await run()
     const used = process.cpuUsage(before)
     if (decoded !== rows) throw new Error(`${decoded} rows instead of ${rows}`)
-    return (used.user + used.system) / rows
-  }).sort((left, right) => left - right)
+    seconds.push((used.user + used.system) / rows)
+  }
+  seconds.sort((left, right) => left - right)
   const [fastest = 0] = seconds
   return `${(seconds[RUNS >> 1] ?? 0).toFixed(3)} (fastest ${fastest.toFixed(3)})`
 }
@@ -192,12 +273,15 @@ const streams = await fixture()
 for (const [name, rows] of [
   ['multi', MULTI_ROWS],
   ['single', SINGLE_ROWS],
+  ['copy', MULTI_ROWS],
 ] as const) {
+  if ((process.argv[3] ?? name) !== name) continue
   const bytes = Buffer.from(streams[name])
   console.log(
     `${name}: ${rows} rows, ${(bytes.length / rows).toFixed(0)} bytes a row, CPU s / M rows`,
   )
-  console.log(`  millrace                ${timed(rows, () => decodeOurs(streams, bytes))}`)
-  if (process.argv[2] === 'ours') continue
-  console.log(`  pg-logical-replication  ${timed(rows, () => decodeTheirs(bytes))}`)
+  const ours = name === 'copy' ? decodeCopy : decodeOurs
+  console.log(`  millrace                ${await timed(rows, () => ours(streams, bytes))}`)
+  if (process.argv[2] === 'ours' || name === 'copy') continue
+  console.log(`  pg-logical-replication  ${await timed(rows, () => decodeTheirs(bytes))}`)
 }

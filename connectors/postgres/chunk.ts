@@ -4,7 +4,6 @@
 
 import type { Client } from 'pg'
 import { PipelineError } from '../../runtime/base/errors.ts'
-import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, Op } from '../../runtime/data/batch.ts'
 import type { Order } from '../../runtime/data/position.ts'
 import { tableKey, type TableSchema } from '../../runtime/data/schema.ts'
 import type { Chunk, ChunkPart, ChunkRead } from '../../runtime/source.ts'
@@ -13,6 +12,7 @@ import { selectSql } from './chunk-sql.ts'
 import { sqlStateOf, translate } from './connect.ts'
 import { CopyReader } from './decode/copy.ts'
 import { compileDecoder, type DecodedField } from './decode/generate.ts'
+import { compileRows } from './decode/rows-decoder.ts'
 import { keyText } from './literal.ts'
 import { decodedFields } from './log-table.ts'
 import { orderOfLsn, parseLsn, type Lsn } from './lsn.ts'
@@ -241,21 +241,20 @@ class ChunkReader {
     const batch = new TableBatch(schema, parts.sourceEpoch)
     const title = `${chunk.table} v${schema.version} chunk`
     const asNull = parts.registry.options.unrepresentable === 'null'
-    const factory = compileDecoder({ title, fields, unrepresentableAsNull: asNull })
+    const plan = { title, fields, unrepresentableAsNull: asNull }
+    const factory = compileDecoder(plan)
     if (factory === null) throw moved(chunk.table, 'a field cannot take what the column holds')
-    const decode = factory(batch.builders)
+    const columns = fields.filter(({ column }) => column >= 0).length
+    const rows = compileRows({ ...plan, form: 'copy', columns, key: [] })
+    const decoders = { rows, row: factory(batch.builders) }
     const { client } = this.lease
     const reader = new CopyReader(client, select, chunk.table, fields, this.signal)
     try {
       while (await reader.fill()) {
-        while (reader.next()) {
-          batch.reserveRow()
-          reader.decode(decode, batch.rows)
-          batch.endRow(Op.read, this.stamp, this.rows)
-          batch.bytes += reader.rowBytes
-          this.rows++
-          if (batch.rows < BATCH_ROWS_MAX && batch.bytes < BATCH_BYTES_MAX) continue
-          yield this.part(batch)
+        for (let full = true; full;) {
+          full = reader.read(batch, decoders, this.stamp)
+          this.rows = reader.rows
+          if (full) yield this.part(batch)
         }
       }
       if (batch.rows > 0) yield this.part(batch)

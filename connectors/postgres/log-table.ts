@@ -7,6 +7,7 @@ import type { ChangeBatch } from '../../runtime/data/batch.ts'
 import { tableKey, type Field, type TableSchema } from '../../runtime/data/schema.ts'
 import { compileDecoder, type DecodedField, type DecoderFactory } from './decode/generate.ts'
 import type { RowDecoder } from './decode/generate.ts'
+import { compileRows, type DecodeRows } from './decode/rows-decoder.ts'
 import type { TableShape } from './shape.ts'
 import { TableBatch } from './table-batch.ts'
 
@@ -20,6 +21,8 @@ export class LogTable {
   /** The rows being collected, and what decodes into them; `null`: not open for rows. */
   batch: TableBatch | null = null
   decode: RowDecoder | null = null
+  /** Decodes many rows at once, where the shape allows it. */
+  decodeRows: DecodeRows | null = null
   /** Columns of a tuple that hold the key. */
   readonly keyColumns: Int32Array
   /** Columns of a tuple that must not be null in a row that exists. */
@@ -50,15 +53,19 @@ export class LogTable {
     this.factory = null
     this.batch = null
     this.decode = null
+    this.decodeRows = null
     if (schema === null) return
     const fields = decodedFields(this.shape, schema, 'text')
     const title = `${this.key} v${schema.version} log`
     const { unrepresentableAsNull } = this
-    this.factory = compileDecoder({ title, fields, unrepresentableAsNull })
+    const plan = { title, fields, unrepresentableAsNull }
+    this.factory = compileDecoder(plan)
     if (this.factory === null) {
       this.schema = null
       throw new PipelineError('DDL_UNMAPPABLE', `rows of table "${this.key}" do not fit its schema`)
     }
+    const columns = this.shape.columns.length
+    this.decodeRows = compileRows({ ...plan, form: 'log', columns, key: this.keyColumns })
     const required = fields.filter(({ column, nullable }) => column >= 0 && !nullable)
     this.requiredColumns = Int32Array.from(required.map(({ column }) => column))
   }

@@ -3,11 +3,14 @@
 // the builders can start over at once.
 
 import { assert } from '../../runtime/base/assert.ts'
+import { BATCH_BYTES_MAX, BATCH_ROWS_MAX } from '../../runtime/data/batch.ts'
 import type { ChangeBatch, Op } from '../../runtime/data/batch.ts'
 import { columnBuilder, type ColumnBuilder } from '../../runtime/data/column/builder.ts'
 import { packBatch } from '../../runtime/data/pack.ts'
 import type { TableSchema } from '../../runtime/data/schema.ts'
+import type { DecodeRows, RowsDecoded } from './decode/rows-decoder.ts'
 import type { Lsn } from './lsn.ts'
+import type { Wire } from './wire.ts'
 
 const ROWS_AT_START = 256
 const TWO_32 = 0x1_0000_0000
@@ -33,6 +36,7 @@ export class TableBatch {
   /** Bytes of the wire that went in, about what the batch takes in memory. */
   bytes = 0
   private readonly orderHigh: bigint
+  /** Rows that fit before `reserveRow` makes more room. */
   private capacity = 0
   private ops = new Uint8Array(0)
   private transaction = new Uint32Array(0)
@@ -43,12 +47,22 @@ export class TableBatch {
   private times = new Int32Array(0)
   private idOffsets = new Int32Array(1)
   private idBytes = new Uint8Array(0)
+  /** By column: what generated code writes its bytes through. */
+  private readonly views: DataView[]
+  private readonly decoded: RowsDecoded = { row: 0, bytes: 0 }
 
   /** @param sourceEpoch  upper part of every order in here */
   constructor(schema: TableSchema, sourceEpoch: number) {
     this.schema = schema
     this.builders = schema.fields.map((field) => columnBuilder(field.type))
+    const none = new DataView(new ArrayBuffer(0))
+    this.views = schema.fields.map(() => none)
     this.orderHigh = BigInt(sourceEpoch) << 32n
+  }
+
+  /** The batch is to be taken before it gets another row. */
+  get full(): boolean {
+    return this.rows >= BATCH_ROWS_MAX || this.bytes >= BATCH_BYTES_MAX
   }
 
   /** Makes room for one more row in all builders; the row counts from `endRow` on. */
@@ -70,6 +84,52 @@ export class TableBatch {
     this.transaction[row] = this.count - 1
     this.sequence[row] = sequence
     this.rows = row + 1
+  }
+
+  /**
+   * Decodes the rows at the start of the wire's window that `decode` reads, and passes over them.
+   *
+   * @param oid  of the table, where others have rows on the wire as well
+   * @param sequence  number in the transaction of the first row
+   * @returns how many rows; 0: the next one is for the kernels, or not wholly there
+   */
+  decodeRows(
+    decode: DecodeRows,
+    wire: Wire,
+    oid: number,
+    stamp: TransactionStamp,
+    sequence: number,
+  ): number {
+    this.reserveRow()
+    const { rows, decoded, builders, views, ops } = this
+    const { bytes, view, start, end } = wire
+    const limit = Math.min(this.capacity, BATCH_ROWS_MAX)
+    const bytesMax = BATCH_BYTES_MAX - this.bytes
+    wire.start = decode(
+      bytes,
+      view,
+      start,
+      end,
+      oid,
+      builders,
+      views,
+      ops,
+      rows,
+      limit,
+      bytesMax,
+      decoded,
+    )
+    const count = decoded.row - rows
+    if (count === 0) return 0
+    if (stamp.serial !== this.serial) this.addTransaction(stamp)
+    const transaction = this.count - 1
+    for (let index = 0; index < count; index++) {
+      this.transaction[rows + index] = transaction
+      this.sequence[rows + index] = sequence + index
+    }
+    this.rows = decoded.row
+    this.bytes += decoded.bytes
+    return count
   }
 
   private addTransaction({ serial, lsn, time2000Us, xid }: TransactionStamp): void {

@@ -42,7 +42,9 @@ export interface ServerError {
 
 /** Bytes of a taken-over socket, joined into one growing window [start, end) of `bytes`. */
 export class Wire {
-  bytes: Uint8Array = new Uint8Array(BUFFER_AT_START)
+  bytes = new Uint8Array(BUFFER_AT_START)
+  /** Of all of `bytes`. */
+  view = new DataView(this.bytes.buffer)
   start = 0
   end = 0
   /** Bytes that ever arrived; tells a silent connection from a busy one. */
@@ -168,7 +170,7 @@ export class Wire {
     if (this.start === this.end) {
       this.start = 0
       this.end = 0
-      if (this.bytes.length > BUFFER_KEPT_MAX) this.bytes = new Uint8Array(BUFFER_AT_START)
+      if (this.bytes.length > BUFFER_KEPT_MAX) this.replace(new Uint8Array(BUFFER_AT_START))
     }
     if (this.end + count <= this.bytes.length) return
     const held = this.end - this.start
@@ -177,9 +179,14 @@ export class Wire {
         ? this.bytes
         : new Uint8Array(Math.max(held + count, this.bytes.length) * 2)
     target.set(this.bytes.subarray(this.start, this.end))
-    this.bytes = target
+    if (target !== this.bytes) this.replace(target)
     this.start = 0
     this.end = held
+  }
+
+  private replace(bytes: Uint8Array<ArrayBuffer>): void {
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer)
   }
 }
 

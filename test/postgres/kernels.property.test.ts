@@ -10,6 +10,15 @@ import { columnBuilder } from '../../runtime/data/column/builder.ts'
 import type { Column } from '../../runtime/data/column/column.ts'
 import type { ColumnType } from '../../runtime/data/type.ts'
 import { valueAt, type Value } from './harness.ts'
+import {
+  DAY_US,
+  decimalBinary,
+  decimals,
+  decimalText,
+  instants,
+  instantText,
+  int64,
+} from './wire-values.ts'
 
 const interruptAfterTimeLimit = Number(process.env['PROPERTY_SECONDS'] ?? 2) * 1000
 
@@ -44,17 +53,6 @@ const check = (property: fc.IPropertyWithHooks<never> | fc.IProperty<never>): vo
 const prop = <A>(values: fc.Arbitrary<A>, body: (value: A) => void): fc.IProperty<never> =>
   fc.property(values, body) as unknown as fc.IProperty<never>
 
-const int64 = fc.oneof(
-  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
-  fc
-    .tuple(fc.bigInt({ min: 0n, max: 62n }), fc.bigInt({ min: -2n, max: 2n }), fc.boolean())
-    .map(([power, off, negative]) => (negative ? -1n : 1n) * (2n ** power + off)),
-  fc
-    .tuple(fc.nat(18), fc.constantFrom(-1n, 0n, 1n))
-    .map(([power, off]) => 10n ** BigInt(power) + off),
-  fc.constantFrom(-(2n ** 63n), 2n ** 63n - 1n),
-)
-
 test('an int8 of any size is read from text and binary', () => {
   check(
     prop(int64, (value) => {
@@ -84,51 +82,6 @@ test('smaller integers are read as int and as long', () => {
     }),
   )
 })
-
-interface Decimal {
-  readonly precision: number
-  readonly scale: number
-  readonly unscaled: bigint
-}
-
-const decimals: fc.Arbitrary<Decimal> = fc
-  .tuple(fc.integer({ min: 1, max: 38 }), fc.nat(38))
-  .chain(([precision, scale]) =>
-    fc
-      .tuple(
-        fc.bigInt({ min: -(10n ** BigInt(precision)) + 1n, max: 10n ** BigInt(precision) - 1n }),
-        fc.nat(precision),
-      )
-      .map(([digits, shift]) => ({
-        precision,
-        scale: Math.min(scale, precision),
-        unscaled: digits / 10n ** BigInt(shift),
-      })),
-  )
-
-function decimalText(unscaled: bigint, scale: number): string {
-  const digits = (unscaled < 0n ? -unscaled : unscaled).toString().padStart(scale + 1, '0')
-  const whole = digits.slice(0, digits.length - scale)
-  return `${unscaled < 0n ? '-' : ''}${whole}${scale === 0 ? '' : `.${digits.slice(-scale)}`}`
-}
-
-/** numeric_send by its definition: digits in base 10,000 around the point, no zeros at the ends. */
-function decimalBinary(unscaled: bigint, scale: number): Buffer {
-  const pad = (4 - (scale % 4)) % 4
-  let left = (unscaled < 0n ? -unscaled : unscaled) * 10n ** BigInt(pad)
-  const digits: number[] = []
-  for (; left > 0n; left /= 10_000n) digits.unshift(Number(left % 10_000n))
-  let weight = digits.length - 1 - (scale + pad) / 4
-  while (digits.at(-1) === 0) digits.pop()
-  if (digits.length === 0) weight = 0
-  const bytes = Buffer.alloc(8 + 2 * digits.length)
-  bytes.writeUInt16BE(digits.length, 0)
-  bytes.writeInt16BE(weight, 2)
-  bytes.writeUInt16BE(unscaled < 0n && digits.length > 0 ? 0x4000 : 0, 4)
-  bytes.writeUInt16BE(scale, 6)
-  for (const [at, digit] of digits.entries()) bytes.writeUInt16BE(digit, 8 + 2 * at)
-  return bytes
-}
 
 test('a decimal of any precision and scale is read from text and binary', () => {
   check(
@@ -186,27 +139,6 @@ test('short numbers with a point are rounded once', () => {
     }),
   )
 })
-
-const DAY_US = 86_400_000_000n
-const instants = fc.oneof(
-  fc.bigInt({ min: -62_135_596_800_000_000n, max: 2n ** 63n - 1n }),
-  fc.bigInt({ min: -62_135_596_800_000_000n, max: 253_402_300_799_999_999n }),
-  fc.bigInt({ min: -1_000_000n, max: 1_000_000n }),
-  fc.constantFrom(-62_135_596_800_000_000n, 2n ** 63n - 1n, 0n, -1n),
-)
-
-/** The server's text: built on the calendar of Date, 400 years at a time. */
-function instantText(us: bigint): string {
-  const cycle = 146_097n * DAY_US
-  const base = us >= 0n ? us / cycle : (us - cycle + 1n) / cycle
-  const date = new Date(Number((us - base * cycle) / 1000n))
-  const year = date.getUTCFullYear() + Number(base) * 400
-  const fraction = String(((us % 1_000_000n) + 1_000_000n) % 1_000_000n).padStart(6, '0')
-  const shown = fraction === '000000' ? '' : `.${fraction.replace(/0+$/, '')}`
-  const iso = date.toISOString()
-  const day = `${String(year).padStart(4, '0')}-${iso.slice(5, 10)}`
-  return `${day} ${iso.slice(11, 19)}${shown}`
-}
 
 test('an instant is read from text, with and without zone, and from binary', () => {
   check(

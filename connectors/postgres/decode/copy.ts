@@ -2,19 +2,29 @@
 
 import type { Client } from 'pg'
 import { PipelineError } from '../../../runtime/base/errors.ts'
+import { Op } from '../../../runtime/data/batch.ts'
 import { translate } from '../connect.ts'
 import { NULL_LENGTH, type DecodedField, type RowDecoder } from './generate.ts'
+import type { DecodeRows } from './rows-decoder.ts'
 import { emptyTuple, scanCopyRow } from './tuple.ts'
 import { UnrepresentableValue } from './unrepresentable.ts'
+import type { TableBatch, TransactionStamp } from '../table-batch.ts'
 import { Message, MESSAGE_HEADER, queryMessage, readServerError, uint32At, Wire } from '../wire.ts'
 
 /** `PGCOPY\n\xff\r\n\0`, flags, length of the header's extension. */
 const SIGNATURE_BYTES = 11
 const HEADER_BYTES = 19
 
+export interface CopyDecoders {
+  /** `null`: each row goes to `row`. */
+  readonly rows: DecodeRows | null
+  /** Takes the rows that the other leaves. */
+  readonly row: RowDecoder
+}
+
 export class CopyReader {
-  /** Bytes of the row that `next` stepped onto. */
-  rowBytes = 0
+  /** Rows that were decoded. */
+  rows = 0
   private readonly wire: Wire
   private readonly tuple = emptyTuple()
   private readonly signal: AbortSignal
@@ -59,13 +69,34 @@ export class CopyReader {
     return true
   }
 
-  /** Steps onto the next row. @returns false when more bytes are needed, or at the end */
-  next(): boolean {
+  /**
+   * Decodes rows until the batch is full.
+   *
+   * @returns false when more bytes are needed first, or at the end
+   * @throws PipelineError VALUE_UNREPRESENTABLE, naming the column; SCHEMA_MOVED
+   */
+  read(batch: TableBatch, { rows, row }: CopyDecoders, stamp: TransactionStamp): boolean {
     const { wire } = this
-    if (this.frame > 0) {
+    for (;;) {
+      if (batch.full) return true
+      if (rows !== null && this.headerRead) {
+        const count = batch.decodeRows(rows, wire, 0, stamp, this.rows)
+        this.rows += count
+        if (count > 0) continue
+      }
+      if (!this.next()) return false
+      batch.reserveRow()
+      this.decode(row, batch.rows)
+      batch.endRow(Op.read, stamp, this.rows)
+      batch.bytes += this.frame - 1
       wire.start += this.frame
-      this.frame = 0
+      this.rows++
     }
+  }
+
+  /** Steps onto the next row. @returns false when more bytes are needed, or at the end */
+  private next(): boolean {
+    const { wire } = this
     for (;;) {
       const { bytes, start, end } = wire
       if (end - start < MESSAGE_HEADER) return false
@@ -76,7 +107,6 @@ export class CopyReader {
       }
       if (bytes[start] === Message.copyData && this.row(bytes, start, length + 1)) {
         this.frame = length + 1
-        this.rowBytes = length
         return true
       }
       if (bytes[start] !== Message.copyData) this.control(bytes, start, start + 1 + length)
@@ -118,8 +148,7 @@ export class CopyReader {
     }
   }
 
-  /** @throws PipelineError VALUE_UNREPRESENTABLE, naming the column; SCHEMA_MOVED */
-  decode(decode: RowDecoder, row: number): void {
+  private decode(decode: RowDecoder, row: number): void {
     const { tuple, wire, required } = this
     for (let index = 0; index < required.length; index++) {
       if (tuple.lengths[required[index]!] === NULL_LENGTH)

@@ -8,7 +8,7 @@ const MINUS = 0x2d
 const POINT = 0x2e
 
 /** Powers of ten that a double holds exactly. */
-const EXACT_POWERS = Float64Array.from({ length: 23 }, (_, power) => Number(`1e${power}`))
+export const EXACT_POWERS = Float64Array.from({ length: 23 }, (_, power) => Number(`1e${power}`))
 
 /**
  * Reads a number in text form, `NaN` and `Infinity` included.

@@ -54,10 +54,10 @@ export type RowDecoder = (
 export const NULL_LENGTH = -1
 export const UNCHANGED_LENGTH = -2
 
-const kernels = { ...floats, ...lists, ...numbers, ...numerics, ...plain, ...times }
-type KernelName = keyof typeof kernels
+export const kernels = { ...floats, ...lists, ...numbers, ...numerics, ...plain, ...times }
+export type KernelName = keyof typeof kernels
 
-interface Call {
+export interface Call {
   readonly kernel: KernelName
   /** Further arguments, as source text. */
   readonly extra: string
@@ -151,16 +151,16 @@ function fieldSource(
   ]
 }
 
-function canFail({ type }: DecodedField): boolean {
+export function canFail({ type }: DecodedField): boolean {
   return ['decimal', 'date', 'time', 'timestamp', 'timestamptz'].includes(type.kind)
 }
 
 /** Keeps a name from ending the comment that it stands in. */
-function harmless(name: string): string {
+export function harmless(name: string): string {
   return name.replaceAll(/[^\w .,$-]/g, '?')
 }
 
-function kernelCall({ type, wire, format }: DecodedField): Call | null {
+export function kernelCall({ type, wire, format }: DecodedField): Call | null {
   if (!wire.list) return scalarCall(type, wire, format)
   if (type.kind !== 'list') return null
   const element = scalarCall(type.element, { ...wire, list: false }, 'text')
@@ -222,7 +222,7 @@ const kernelTable: Readonly<Record<string, KernelName>> = {
   'timestamptz timestamptz binary': 'putTimestampBinary',
 }
 
-function dump(title: string, source: string): void {
+export function dump(title: string, source: string): void {
   const folder = process.env['MILLRACE_DUMP_DECODERS']
   if (folder === undefined || folder === '') return
   mkdirSync(folder, { recursive: true })

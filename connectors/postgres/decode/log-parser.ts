@@ -4,7 +4,7 @@
 // behind it. Source: https://www.postgresql.org/docs/18/protocol-logicalrep-message-formats.html
 
 import { PipelineError } from '../../../runtime/base/errors.ts'
-import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, Op } from '../../../runtime/data/batch.ts'
+import { Op } from '../../../runtime/data/batch.ts'
 import type { ChangeBatch } from '../../../runtime/data/batch.ts'
 import type { LogTable } from '../log-table.ts'
 import { lsnOf, type Lsn } from '../lsn.ts'
@@ -124,6 +124,10 @@ export class LogParser {
       }
       const next = start + 1 + length
       let stop: Stop = Stop.bytes
+      if (this.rows(wire)) {
+        if (this.ready.length > 0) return Stop.batch
+        continue
+      }
       if (bytes[start] !== Message.copyData) this.protocolMessage(bytes, start, next)
       else if (bytes[start + MESSAGE_HEADER] === XLOG_DATA) {
         stop = this.message(bytes, start + MESSAGE_HEADER + XLOG_HEADER, next)
@@ -131,6 +135,26 @@ export class LogParser {
       if (stop < Stop.turn || stop === Stop.batch || stop === Stop.idle) wire.start = next
       if (stop !== Stop.bytes) return stop
     }
+  }
+
+  /**
+   * Decodes the rows at the start of the window, as many of one table as follow each other.
+   *
+   * @returns false when there are none that can be decoded like that
+   */
+  private rows(wire: Wire): boolean {
+    const { bytes, start } = wire
+    if (!hasRow(bytes, start)) return false
+    const oid = uint32(bytes, start + MESSAGE_HEADER + XLOG_HEADER + 1)
+    const table = oid === this.lastOid ? this.lastTable : this.tables.get(oid)
+    const batch = table?.batch ?? null
+    const decode = table?.decodeRows ?? null
+    if (batch === null || decode === null) return false
+    const count = batch.decodeRows(decode, wire, oid, this.stamp, this.sequence)
+    this.sequence += count
+    this.rowsPut += count
+    if (batch.full) this.ready.push(batch.take())
+    return count > 0
   }
 
   private protocolMessage(bytes: Uint8Array, start: number, next: number): void {
@@ -334,7 +358,7 @@ export class LogParser {
     this.sequence++
     this.rowsPut++
     batch.bytes += size
-    if (batch.rows < BATCH_ROWS_MAX && batch.bytes < BATCH_BYTES_MAX) return Stop.bytes
+    if (!batch.full) return Stop.bytes
     this.ready.push(batch.take())
     return Stop.batch
   }
@@ -344,6 +368,15 @@ export class LogParser {
     this.reason = reason
     return Stop.unreadable
   }
+}
+
+/** @returns true for a frame with an insert, an update without old row, or a delete */
+function hasRow(bytes: Uint8Array, start: number): boolean {
+  const at = start + MESSAGE_HEADER
+  if (bytes[start] !== Message.copyData || bytes[at] !== XLOG_DATA) return false
+  const kind = bytes[at + XLOG_HEADER]
+  if (kind === 0x44) return true
+  return (kind === 0x49 || kind === 0x55) && bytes[at + XLOG_HEADER + 5] === NEW_TUPLE
 }
 
 /** An old tuple that has the value says what an unchanged one is. */

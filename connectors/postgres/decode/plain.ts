@@ -1,6 +1,7 @@
 // Kernels for booleans, integers in binary form, strings, bytea and uuid.
 
 import type { BytesBuilder, FixedBuilder } from '../../../runtime/data/column/builder.ts'
+import { HEX } from './hex.ts'
 
 const LETTER_T = 0x74
 
@@ -109,12 +110,6 @@ export function putJsonbBinary(
 ): void {
   builder.setBytes(row, bytes, start + 1, end)
 }
-
-/** Value of a hexadecimal digit by its byte. */
-const HEX = Uint8Array.from({ length: 128 }, (_, byte) => {
-  const value = Number.parseInt(String.fromCharCode(byte), 16)
-  return Number.isNaN(value) ? 0 : value
-})
 
 /** bytea in text form: `\x` and two digits a byte. */
 export function putHexText(

@@ -160,17 +160,17 @@ function storeInstant(pairs: Int32Array, row: number, seconds: number, at: numbe
 
 // The binary forms count from 2000-01-01; the largest and smallest values mean infinity.
 // Source: src/include/datatype/timestamp.h, src/include/utils/date.h (PostgreSQL 18).
-const DAYS_TO_2000 = 10_957
-const DAYS_YEAR_1 = -719_162
-const INT32_MAX = 0x7fff_ffff
+export const DAYS_TO_2000 = 10_957
+export const DAYS_YEAR_1 = -719_162
+export const INT32_MAX = 0x7fff_ffff
 const INT32_MIN = -0x8000_0000
 const TWO_32 = 0x1_0000_0000
 const US_TO_2000 = DAYS_TO_2000 * DAY_SECONDS * 1e6
-const US_TO_2000_HIGH = Math.floor(US_TO_2000 / TWO_32)
-const US_TO_2000_LOW = US_TO_2000 % TWO_32
+export const US_TO_2000_HIGH = Math.floor(US_TO_2000 / TWO_32)
+export const US_TO_2000_LOW = US_TO_2000 % TWO_32
 /** 0001-01-01 in seconds and then microseconds since 1970: a multiple of 2^12, exact as double. */
 const US_YEAR_1 = DAYS_YEAR_1 * DAY_SECONDS * 1e6
-const US_YEAR_1_HIGH = Math.floor(US_YEAR_1 / TWO_32)
+export const US_YEAR_1_HIGH = Math.floor(US_YEAR_1 / TWO_32)
 const US_YEAR_1_LOW = US_YEAR_1 - US_YEAR_1_HIGH * TWO_32
 
 function int32At(bytes: Uint8Array, at: number): number {
