@@ -26,8 +26,15 @@ export function writeHybrid(
 ): void {
   let packed = start
   let at = start
-  while (at < end) {
-    const runEnd = endOfRun(values, at, end)
+  // A run of that many values that begins at `at` also holds the value there, so the look is at its
+  // last one and back: where runs are short, few values are looked at.
+  for (let last = at + RUN_VALUES_MIN - 1; last < end; last = at + RUN_VALUES_MIN - 1) {
+    const begin = beginOfRun(values, at, last)
+    if (begin > at) {
+      at = begin
+      continue
+    }
+    const runEnd = endOfRun(values, last, end)
     // A run first fills up the group of eight that precedes it.
     const fill = (8 - ((at - packed) & 7)) & 7
     if (runEnd - at - fill >= RUN_VALUES_MIN) {
@@ -38,6 +45,14 @@ export function writeHybrid(
     at = runEnd
   }
   if (end > packed) writePacked(body, values, packed, end, width)
+}
+
+/** @returns where the run that holds `last` begins, but not before `start` */
+function beginOfRun(values: Int32Array, start: number, last: number): number {
+  const value = values[last]!
+  let at = last
+  while (at > start && values[at - 1] === value) at--
+  return at
 }
 
 function endOfRun(values: Int32Array, start: number, end: number): number {
@@ -69,7 +84,10 @@ function writePacked(
   body.length += bytes
 }
 
-/** Stores whole 32-bit words, so up to four bytes behind the last value are written with zeros. */
+/**
+ * Stores whole 32-bit words, so up to four bytes behind the last value are written with zeros. Two
+ * or four narrow values are joined first: the word is looked at once for all of them.
+ */
 function pack(
   view: DataView,
   offset: number,
@@ -78,18 +96,24 @@ function pack(
   end: number,
   width: number,
 ): void {
+  const step = width <= 8 ? 4 : width <= 16 ? 2 : 1
   let word = 0
   let bits = 0
   let to = offset
-  for (let at = start; at < end; at++) {
-    const value = values[at]!
+  let at = start
+  while (at < end) {
+    let value = values[at++]!
+    let valueBits = width
+    if (at + step - 1 <= end) {
+      for (; valueBits < step * width; valueBits += width) value |= values[at++]! << valueBits
+    }
     word |= value << bits
-    bits += width
+    bits += valueBits
     if (bits >= 32) {
       view.setInt32(to, word, true)
       to += 4
       bits -= 32
-      word = bits === 0 ? 0 : value >>> (width - bits)
+      word = bits === 0 ? 0 : value >>> (valueBits - bits)
     }
   }
   const last = offset + ((end - start + 7) >> 3) * width
