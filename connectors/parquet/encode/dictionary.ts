@@ -193,22 +193,34 @@ function hashFixed(bytes: Uint8Array, start: number, width: number): number {
   return hash ^ (hash >>> 15)
 }
 
-/** The last word overlaps the one before it, so that no length needs a loop over bytes. */
+/**
+ * Eight bytes a step, in two chains that do not wait for each other. The last step overlaps the one
+ * before it, so that no length of four or more needs a loop over bytes, and four to eight none.
+ */
 function hashBytes(view: DataView, start: number, end: number): number {
   const length = end - start
-  let hash = Math.imul(length, 0x85ebca6b)
-  if (length < 4) {
-    for (let at = start; at < end; at++) hash = (hash << 8) ^ view.getUint8(at)
-  } else {
-    const last = end - 4
-    for (let at = start; at < last; at += 4) {
-      hash = Math.imul(hash ^ view.getInt32(at, true), 0x9e3779b1)
-      hash ^= hash >>> 15
-    }
-    hash ^= view.getInt32(last, true)
+  if (length < 4) return hashPair(shortWord(view, start, length), length)
+  let even = Math.imul(length, 0x85ebca6b)
+  let odd = 0
+  let at = start
+  for (; at < end - 8; at += 8) {
+    even = Math.imul(even ^ view.getInt32(at, true), 0x9e3779b1)
+    odd = Math.imul(odd ^ view.getInt32(at + 4, true), 0xc2b2ae35)
+    even ^= even >>> 15
+    odd ^= odd >>> 15
   }
-  hash = Math.imul(hash, 0x9e3779b1)
-  return hash ^ (hash >>> 15)
+  if (length > 8) at = end - 8
+  even ^= view.getInt32(at, true)
+  odd ^= view.getInt32(end - 4, true)
+  const mixed = Math.imul(even ^ Math.imul(odd ^ (odd >>> 15), 0xc2b2ae35), 0x9e3779b1)
+  return mixed ^ (mixed >>> 15)
+}
+
+/** @returns the up to three bytes as a number; 0 for none */
+function shortWord(view: DataView, start: number, length: number): number {
+  if (length === 0) return 0
+  const middle = view.getUint8(start + (length >> 1))
+  return view.getUint8(start) | (middle << 8) | (view.getUint8(start + length - 1) << 16)
 }
 
 function addWords(
@@ -344,16 +356,22 @@ function addBytes(
   return count
 }
 
+/**
+ * The last word overlaps the one before it. Optimised code compares 64-bit words in registers, a
+ * fifth of the time of a column less; to hash with them it allocates, which costs three times more.
+ */
 function sameBytes(view: DataView, left: number, right: number, length: number): boolean {
-  if (length < 4) {
-    for (let at = 0; at < length; at++) {
-      if (view.getUint8(left + at) !== view.getUint8(right + at)) return false
-    }
-    return true
+  if (length < 4) return shortWord(view, left, length) === shortWord(view, right, length)
+  if (length < 8) {
+    const last = length - 4
+    return (
+      view.getInt32(left) === view.getInt32(right) &&
+      view.getInt32(left + last) === view.getInt32(right + last)
+    )
   }
-  const last = length - 4
-  for (let at = 0; at < last; at += 4) {
-    if (view.getInt32(left + at) !== view.getInt32(right + at)) return false
+  const last = length - 8
+  for (let at = 0; at < last; at += 8) {
+    if (view.getBigInt64(left + at) !== view.getBigInt64(right + at)) return false
   }
-  return view.getInt32(left + last) === view.getInt32(right + last)
+  return view.getBigInt64(left + last) === view.getBigInt64(right + last)
 }
