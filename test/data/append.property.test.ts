@@ -99,11 +99,13 @@ test('rows arrive in the builder as they were, whole or selected, batch behind b
   fc.assert(
     fc.property(
       fc.constantFrom(...types),
-      fc.array(fc.tuple(fc.array(cell, { maxLength: 60 }), fc.infiniteStream(fc.boolean()))),
+      fc.array(
+        fc.tuple(fc.array(cell, { maxLength: 60 }), fc.nat(90), fc.infiniteStream(fc.boolean())),
+      ),
       (type, batches) => {
         const target = columnBuilder(type)
         const expected: Value[] = []
-        for (const [cells, choices] of batches) {
+        for (const [cells, prefix, choices] of batches) {
           const source = columnBuilder(type)
           const values = cells.map((n): Value => (typeof n === 'number' ? valueOf(type, n) : n))
           values.forEach((value, row) => put(source, row, value))
@@ -112,9 +114,9 @@ test('rows arrive in the builder as they were, whole or selected, batch behind b
           const selected = values.flatMap((_, row) => (choices.next().value ? [row] : []))
           const column = source.view(values.length)
           const selection = whole ? null : Int32Array.from(selected)
-          const count = whole ? values.length : selected.length
+          const count = whole ? Math.min(prefix, values.length) : selected.length
           appendRows(target, expected.length, column, count, selection)
-          expected.push(...(whole ? values : selected.map((row) => values[row]!)))
+          expected.push(...(whole ? values.slice(0, count) : selected.map((row) => values[row]!)))
         }
         target.reserveRows(1)
         const column = target.view(expected.length)

@@ -1,7 +1,7 @@
 // Appends rows of a finished column to a builder: all of them, or those that a selection names.
 // The exchange, the hand-over and the encoder's row-group buffers move rows with nothing else.
 
-import { isNull, isUnchanged, type Column } from './column.ts'
+import { isNull, isUnchanged, type Bitmap, type Column } from './column.ts'
 import { copyBytes, type BytesBuilder, type ColumnBuilder, type FixedBuilder } from './builder.ts'
 import type { ListBuilder } from './builder.ts'
 import { assert } from '../../base/assert.ts'
@@ -163,9 +163,42 @@ function appendMarks(
   count: number,
   selection: Int32Array | null,
 ): void {
+  if (selection === null) {
+    if (column.validity !== null) markNulls(builder, at, column.validity, count)
+    if (column.unchanged !== null) markUnchanged(builder, at, column.unchanged, count)
+    return
+  }
   for (let row = 0; row < count; row++) {
-    const from = selection === null ? row : selection[row]!
+    const from = selection[row]!
     if (isNull(column, from)) builder.markNull(at + row)
     else if (isUnchanged(column, from)) builder.markUnchanged(at + row)
   }
+}
+
+/** Both marks are rare, so that most bytes of the bitmaps have none. */
+function markNulls(builder: ColumnBuilder, at: number, validity: Bitmap, count: number): void {
+  for (let row = 0; row < count; row += 8) {
+    const nulls = ~validity[row >> 3]! & bitsBelow(count - row)
+    for (let bits = nulls; bits !== 0; bits &= bits - 1) {
+      builder.markNull(at + row + lowestBit(bits))
+    }
+  }
+}
+
+function markUnchanged(builder: ColumnBuilder, at: number, unchanged: Bitmap, count: number): void {
+  for (let row = 0; row < count; row += 8) {
+    const marked = unchanged[row >> 3]! & bitsBelow(count - row)
+    for (let bits = marked; bits !== 0; bits &= bits - 1) {
+      builder.markUnchanged(at + row + lowestBit(bits))
+    }
+  }
+}
+
+/** @returns the mask of a byte whose first `count` bits are rows */
+function bitsBelow(count: number): number {
+  return count >= 8 ? 0xff : (1 << count) - 1
+}
+
+function lowestBit(bits: number): number {
+  return 31 - Math.clz32(bits & -bits)
 }
