@@ -29,9 +29,12 @@ export class EpochCounts {
 
   add(ops: Uint8Array, rows: number): void {
     this.read += rows
-    for (let row = 0; row < rows; row++) {
+    // Most batches are runs of one operation.
+    for (let row = 0; row < rows;) {
       const op = ops[row] as Op
-      this.byOp[op] = (this.byOp[op] as number) + 1
+      const start = row++
+      while (row < rows && ops[row] === op) row++
+      this.byOp[op] = (this.byOp[op] as number) + row - start
     }
   }
 

@@ -296,6 +296,8 @@ function writtenRows(
   selection: Int32Array | null,
   count: number,
 ): Int32Array | null {
+  // A native search: most batches have no delete, and a selection is of the batch's rows.
+  if (!ops.includes(Op.delete)) return null
   let deletes = 0
   for (let at = 0; at < count; at++) {
     if (ops[selection === null ? at : (selection[at] as number)] === Op.delete) deletes++
