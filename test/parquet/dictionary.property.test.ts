@@ -1,5 +1,5 @@
-// Dictionaries of byte arrays against a Map: short values that differ in one byte, wherever it is, so
-// that each step of the hash and of the comparison decides in some run.
+// Dictionaries of byte arrays against a Map: short values that differ in one byte, wherever it
+// is, so that each step of the hash and of the comparison decides in some run.
 
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
