@@ -3,7 +3,7 @@
 // rows are read.
 
 import { zstdDecompressSync, gunzipSync } from 'node:zlib'
-import { parquetMetadataAsync, parquetScan, type AsyncBuffer, type FileMetaData } from 'hyparquet'
+import type { AsyncBuffer, FileMetaData, parquetScan as openScan } from 'hyparquet'
 import { PipelineError } from '../../../runtime/base/errors.ts'
 import { assert } from '../../../runtime/base/assert.ts'
 import type { Field } from '../../../runtime/data/schema.ts'
@@ -17,7 +17,7 @@ const OPEN_FILES_MAX = 64
 /** Rows that are skipped cost less than another read. */
 const GAP_ROWS = 4096
 
-type ParquetScan = Awaited<ReturnType<typeof parquetScan>>
+type ParquetScan = Awaited<ReturnType<typeof openScan>>
 
 interface OpenFile {
   readonly file: StateFile
@@ -94,6 +94,8 @@ async function openParquet(file: StateFile): Promise<OpenFile> {
       return bytes.buffer
     },
   }
+  // Loaded by the first file: most pipelines never read one back.
+  const { parquetMetadataAsync, parquetScan } = await import('hyparquet')
   const metadata = await parquetMetadataAsync(buffer)
   const columns = columnsById(metadata)
   for (const element of metadata.schema) {
