@@ -136,26 +136,17 @@ function wordExtremes(words: Int32Array, start: number, end: number): Extremes {
   return { min, max, nans: 0 }
 }
 
-/** High words compare signed, low words unsigned: their top bit is flipped, and both are int32. */
+/**
+ * Optimised code compares 64-bit words in registers. The two that lead are loaded anew for each
+ * comparison: kept in variables, they could become objects.
+ */
 function pairExtremes(words: Int32Array, start: number, end: number): Extremes {
+  const values = new BigInt64Array(words.buffer, words.byteOffset, words.length >> 1)
   let min = start
   let max = start
-  let minHigh = words[2 * start + 1]!
-  let minLow = words[2 * start]! ^ 0x8000_0000
-  let maxHigh = minHigh
-  let maxLow = minLow
   for (let at = start + 1; at < end; at++) {
-    const low = words[2 * at]! ^ 0x8000_0000
-    const high = words[2 * at + 1]!
-    if (high < minHigh || (high === minHigh && low < minLow)) {
-      minHigh = high
-      minLow = low
-      min = at
-    } else if (high > maxHigh || (high === maxHigh && low > maxLow)) {
-      maxHigh = high
-      maxLow = low
-      max = at
-    }
+    if (values[at]! < values[min]!) min = at
+    else if (values[at]! > values[max]!) max = at
   }
   return { min, max, nans: 0 }
 }
