@@ -3,11 +3,17 @@
 import type { Client } from 'pg'
 import { connect } from './connect.ts'
 import type { Lease } from './chunk.ts'
+import { ChunkMemory } from './chunk-memory.ts'
 import type { PostgresOptions } from './options.ts'
+
+interface ChunkConnection {
+  readonly client: Client
+  readonly memory: ChunkMemory
+}
 
 export class ChunkPool {
   private readonly options: PostgresOptions
-  private readonly idle: Client[] = []
+  private readonly idle: ChunkConnection[] = []
   private readonly waiting: (() => void)[] = []
   private used = 0
   private closed = false
@@ -28,36 +34,38 @@ export class ChunkPool {
     signal.throwIfAborted()
     this.used++
     try {
-      const client = this.idle.pop() ?? (await this.open())
+      const connection = this.idle.pop() ?? (await this.open())
       let leased = true
       const release = (broken: boolean): void => {
         if (!leased) return
         leased = false
-        this.giveBack(client, broken)
+        this.giveBack(connection, broken)
       }
-      return { client, release }
+      return { ...connection, release }
     } catch (error) {
       this.free()
       throw error
     }
   }
 
-  private async open(): Promise<Client> {
+  private async open(): Promise<ChunkConnection> {
     const client = await connect(this.options, 'chunk')
+    const opened = { client, memory: new ChunkMemory() }
     // The server may end an idle connection; it must not be handed out again.
     client.once('end', () => {
-      const at = this.idle.indexOf(client)
+      const at = this.idle.indexOf(opened)
       if (at >= 0) this.idle.splice(at, 1)
     })
-    return client
+    return opened
   }
 
-  private giveBack(client: Client, broken: boolean): void {
+  private giveBack(given: ChunkConnection, broken: boolean): void {
+    const { client } = given
     if (broken || this.closed) {
       const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
       if (broken) connection.stream.destroy()
       void client.end().catch(() => {})
-    } else this.idle.push(client)
+    } else this.idle.push(given)
     this.free()
   }
 
@@ -68,6 +76,6 @@ export class ChunkPool {
 
   async close(): Promise<void> {
     this.closed = true
-    await Promise.all(this.idle.splice(0).map(async (client) => client.end().catch(() => {})))
+    await Promise.all(this.idle.splice(0).map(async ({ client }) => client.end().catch(() => {})))
   }
 }

@@ -8,6 +8,7 @@ import type { Order } from '../../runtime/data/position.ts'
 import { tableKey, type TableSchema } from '../../runtime/data/schema.ts'
 import type { Chunk, ChunkPart, ChunkRead } from '../../runtime/source.ts'
 import { loadTypes, readTables, type Ask, type CatalogTable } from './catalog.ts'
+import type { ChunkMemory } from './chunk-memory.ts'
 import { selectSql } from './chunk-sql.ts'
 import { sqlStateOf, translate } from './connect.ts'
 import { CopyReader } from './decode/copy.ts'
@@ -20,7 +21,7 @@ import { hiddenRows, qualified } from './publication.ts'
 import { signatureOf, type TableShape } from './shape.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { KnownTable } from './state.ts'
-import { TableBatch, type TransactionStamp } from './table-batch.ts'
+import type { TableBatch, TransactionStamp } from './table-batch.ts'
 import type { TableRegistry } from './tables.ts'
 
 /** A lock that an ALTER TABLE holds or waits for is not waited for longer than this. */
@@ -44,6 +45,8 @@ export interface ChunkParts {
 /** What a chunk is read from: its connection, and how to give it back. */
 export interface Lease {
   readonly client: Client
+  /** Of this connection. */
+  readonly memory: ChunkMemory
   /** `broken`: the connection is in the middle of something and must be closed. */
   readonly release: (broken: boolean) => void
 }
@@ -238,7 +241,8 @@ class ChunkReader {
       limit: schema.key === null ? null : this.limit,
     })
     const fields = inSelectOrder(places)
-    const batch = new TableBatch(schema, parts.sourceEpoch)
+    const { client, memory } = this.lease
+    const batch = memory.batchOf(schema, parts.sourceEpoch)
     const title = `${chunk.table} v${schema.version} chunk`
     const asNull = parts.registry.options.unrepresentable === 'null'
     const plan = { title, fields, unrepresentableAsNull: asNull }
@@ -247,8 +251,8 @@ class ChunkReader {
     const columns = fields.filter(({ column }) => column >= 0).length
     const rows = compileRows({ ...plan, form: 'copy', columns, key: [] })
     const decoders = { rows, row: factory(batch.builders) }
-    const { client } = this.lease
-    const reader = new CopyReader(client, select, chunk.table, fields, this.signal)
+    const window = memory.takeWindow()
+    const reader = new CopyReader(client, select, chunk.table, fields, this.signal, window)
     try {
       while (await reader.fill()) {
         for (let full = true; full;) {
@@ -259,7 +263,7 @@ class ChunkReader {
       }
       if (batch.rows > 0) yield this.part(batch)
     } finally {
-      reader.release()
+      memory.giveWindow(reader.release())
     }
   }
 

@@ -31,6 +31,7 @@ export interface TransactionStamp {
 
 export class TableBatch {
   readonly schema: TableSchema
+  readonly sourceEpoch: number
   readonly builders: readonly ColumnBuilder[]
   rows = 0
   /** Bytes of the wire that went in, about what the batch takes in memory. */
@@ -54,6 +55,7 @@ export class TableBatch {
   /** @param sourceEpoch  upper part of every order in here */
   constructor(schema: TableSchema, sourceEpoch: number) {
     this.schema = schema
+    this.sourceEpoch = sourceEpoch
     this.builders = schema.fields.map((field) => columnBuilder(field.type))
     const none = new DataView(new ArrayBuffer(0))
     this.views = schema.fields.map(() => none)
@@ -187,12 +189,17 @@ export class TableBatch {
       sequence: this.sequence.subarray(0, rows),
       keyHash: null,
     })
+    this.clear()
+    return batch
+  }
+
+  /** Forgets the rows and keeps the memory. */
+  clear(): void {
     for (const builder of this.builders) builder.reset()
     this.rows = 0
     this.bytes = 0
     this.count = 0
     this.serial = -1
-    return batch
   }
 }
 

@@ -42,9 +42,9 @@ export interface ServerError {
 
 /** Bytes of a taken-over socket, joined into one growing window [start, end) of `bytes`. */
 export class Wire {
-  bytes = new Uint8Array(BUFFER_AT_START)
+  bytes: Uint8Array<ArrayBuffer>
   /** Of all of `bytes`. */
-  view = new DataView(this.bytes.buffer)
+  view: DataView
   start = 0
   end = 0
   /** Bytes that ever arrived; tells a silent connection from a busy one. */
@@ -68,8 +68,15 @@ export class Wire {
    *
    * @param pauseShortReads  calls its argument after a millisecond: reading then waits, so that a
    *        sender of tiny packets is read in few large pieces; `null`: read as it comes
+   * @param window  memory to begin with, whatever is in it
    */
-  constructor(client: Client, pauseShortReads: ((resume: () => void) => void) | null) {
+  constructor(
+    client: Client,
+    pauseShortReads: ((resume: () => void) => void) | null,
+    window: Uint8Array<ArrayBuffer> | null = null,
+  ) {
+    this.bytes = window ?? new Uint8Array(BUFFER_AT_START)
+    this.view = new DataView(this.bytes.buffer)
     this.socket = socketOf(client)
     this.pauseShortReads = pauseShortReads
     this.parked = this.socket.listeners('data') as DataListener[]

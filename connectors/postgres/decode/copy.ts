@@ -39,20 +39,24 @@ export class CopyReader {
   private readonly fields: readonly DecodedField[]
   private readonly required: Int32Array
 
-  /** @param fields  in the order of the SELECT list, besides those that it does not have */
+  /**
+   * @param fields  in the order of the SELECT list, besides those that it does not have
+   * @param window  memory to read into; `release` gives it back
+   */
   constructor(
     client: Client,
     select: string,
     table: string,
     fields: readonly DecodedField[],
     signal: AbortSignal,
+    window: Uint8Array<ArrayBuffer> | null = null,
   ) {
     this.table = table
     this.fields = fields
     const required = fields.filter(({ column, nullable }) => column >= 0 && !nullable)
     this.required = Int32Array.from(required.map(({ column }) => column))
     this.signal = signal
-    this.wire = new Wire(client, null)
+    this.wire = new Wire(client, null, window)
     signal.addEventListener('abort', this.abort)
     if (signal.aborted) this.abort()
     this.wire.send(queryMessage(`COPY (${select}) TO STDOUT (FORMAT binary)`))
@@ -181,9 +185,14 @@ export class CopyReader {
     )
   }
 
-  /** Gives the socket back; before the end of the rows only to close the connection. */
-  release(): void {
+  /**
+   * Gives the socket back; before the end of the rows only to close the connection.
+   *
+   * @returns the memory that it read into, or what that has grown to
+   */
+  release(): Uint8Array<ArrayBuffer> {
     this.signal.removeEventListener('abort', this.abort)
     this.wire.release()
+    return this.wire.bytes
   }
 }
