@@ -3,6 +3,7 @@
 
 import { Client } from 'pg'
 import { PipelineError, type ErrorName } from '../../runtime/base/errors.ts'
+import { SharedReadSocket } from '../../runtime/base/shared-read-socket.ts'
 import type { PostgresOptions, TlsMode } from './options.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -74,6 +75,8 @@ async function attempt(
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    // TLS reads by its own means.
+    ...(mode === 'disabled' && { stream: () => new SharedReadSocket() }),
     ...(purpose === 'log' && { replication: 'database' }),
   })
   // Without a listener a lost idle connection would end the process; the next query reports it.

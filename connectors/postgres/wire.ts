@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import type { Client } from 'pg'
 import { PipelineError } from '../../runtime/base/errors.ts'
+import { SHARED_READ_BYTES, SharedReadSocket } from '../../runtime/base/shared-read-socket.ts'
 
 /** Message types, by their first byte. */
 export const Message = {
@@ -28,7 +29,7 @@ const BUFFERED_MAX = 1024 * 1024
 const BUFFER_AT_START = 128 * 1024
 /** A larger buffer, which one huge row has made, is given up when it is empty. */
 const BUFFER_KEPT_MAX = 8 * 1024 * 1024
-/** A full read of a socket in Node. Shorter ones mean that the sender waits for us. */
+/** A full read of Node's own sockets. Shorter ones mean that the sender waits for us. */
 const FULL_READ = 64 * 1024
 
 type DataListener = (chunk: Uint8Array) => void
@@ -50,6 +51,7 @@ export class Wire {
   /** Bytes that ever arrived; tells a silent connection from a busy one. */
   received = 0
   private readonly socket: Socket
+  private readonly fullRead: number
   private readonly parked: DataListener[]
   private readonly pauseShortReads: ((resume: () => void) => void) | null
   private waiting: (() => void) | null = null
@@ -78,12 +80,15 @@ export class Wire {
     this.bytes = window ?? new Uint8Array(BUFFER_AT_START)
     this.view = new DataView(this.bytes.buffer)
     this.socket = socketOf(client)
+    const shares = this.socket instanceof SharedReadSocket
+    this.fullRead = shares ? SHARED_READ_BYTES : FULL_READ
     this.pauseShortReads = pauseShortReads
     this.parked = this.socket.listeners('data') as DataListener[]
     for (const listener of this.parked) this.socket.off('data', listener)
     this.socket.on('data', this.arrived)
     this.socket.on('error', this.broken)
     this.socket.on('close', this.closed)
+    if (this.socket instanceof SharedReadSocket) this.socket.transient = true
   }
 
   /** Gives the socket back to the client; everything that was sent must have been read. */
@@ -92,6 +97,7 @@ export class Wire {
     this.socket.off('data', this.arrived)
     this.socket.off('error', this.broken)
     this.socket.off('close', this.closed)
+    if (this.socket instanceof SharedReadSocket) this.socket.transient = false
     for (const listener of this.parked) this.socket.on('data', listener)
     this.socket.resume()
   }
@@ -164,7 +170,7 @@ export class Wire {
     if (this.end - this.start > Math.max(BUFFERED_MAX, this.wanted)) {
       this.full = true
       this.socket.pause()
-    } else if (chunk.length < FULL_READ && this.pauseShortReads !== null) {
+    } else if (chunk.length < this.fullRead && this.pauseShortReads !== null) {
       this.socket.pause()
       this.pauseShortReads(() => {
         if (!this.released && !this.full) this.socket.resume()
