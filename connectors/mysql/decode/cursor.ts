@@ -13,6 +13,14 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
+/**
+ * @returns bytes[start, end) in memory of their own. `slice` would not do: what a socket gives is a
+ *          Buffer, whose `slice` is a view of memory that the next packet takes.
+ */
+export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes.subarray(start, end))
+}
+
 export class Cursor {
   readonly bytes: Uint8Array
   readonly view: DataView

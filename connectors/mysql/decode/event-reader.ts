@@ -5,7 +5,7 @@
 
 import { crc32 } from 'node:zlib'
 import { PipelineError } from '../../../runtime/base/errors.ts'
-import { corrupt, Cursor, viewOf } from './cursor.ts'
+import { copyOf, corrupt, Cursor, viewOf } from './cursor.ts'
 import { EventFlag, EventType } from './events.ts'
 import type { BinlogEvent, EventHeader, FormatDescription } from './events.ts'
 import type { HeartbeatEvent, TransactionPayload } from './events.ts'
@@ -107,7 +107,7 @@ export class EventReader {
     const algorithm = cursor.u8()
     if (algorithm > 1) throw corrupt(`unknown checksum algorithm ${algorithm}`)
     if (algorithm === 1) {
-      const body = bytes.slice(start, end - CHECKSUM_BYTES)
+      const body = copyOf(bytes, start, end - CHECKSUM_BYTES)
       body[FLAGS_OFFSET]! &= ~IN_USE
       if (crc32(body) !== cursor.u32()) throw corrupt('its checksum is wrong')
     }

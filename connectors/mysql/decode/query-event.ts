@@ -4,7 +4,7 @@
 import { decodeText } from './charset.ts'
 import { charsetOfCollation } from './collation.ts'
 import { inflateEvent } from './compressed.ts'
-import type { Cursor } from './cursor.ts'
+import { copyOf, type Cursor } from './cursor.ts'
 import type { EventHeader, QueryEvent, RawText } from './events.ts'
 
 /** Codes of status variables; ascending in the event, so a reader stops at one it does not know. */
@@ -113,7 +113,7 @@ function readText(
   if (text !== null) return { text }
   const read = decodeText('latin1', bytes, at, end) ?? ''
   if (isAscii(bytes, at, end)) return { text: read }
-  return { text: read, raw: { charset, bytes: bytes.slice(at, end) } }
+  return { text: read, raw: { charset, bytes: copyOf(bytes, at, end) } }
 }
 
 function isAscii(bytes: Uint8Array, start: number, end: number): boolean {

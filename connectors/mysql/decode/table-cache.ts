@@ -3,7 +3,7 @@
 // once, and a cached decoder is found without comparing names. The names are never used as the key,
 // because an id may be given to another table after a restart.
 
-import { corrupt, type Cursor } from './cursor.ts'
+import { copyOf, corrupt, type Cursor } from './cursor.ts'
 import { inflateEvent } from './compressed.ts'
 import { RowsOp } from './events.ts'
 import type { EventHeader, Presence, RowsEvent, SkippedEvent, TableMap } from './events.ts'
@@ -41,7 +41,7 @@ export class TableCache {
     if (known !== undefined && sameBytes(known.body, cursor.bytes, cursor.at, cursor.end)) {
       return known.table
     }
-    const body = cursor.bytes.slice(cursor.at, cursor.end)
+    const body = copyOf(cursor.bytes, cursor.at, cursor.end)
     const table = readTableMap(id, cursor)
     this.entries.set(id, { table, body, presences: [] })
     return table
@@ -79,7 +79,7 @@ function readPresence(entry: Entry, cursor: Cursor, op: RowsOp, count: number): 
   if (cached !== undefined && sameBytes(cached.bitmaps, cursor.bytes, start, cursor.at)) {
     return cached.presence
   }
-  const bitmaps = cursor.bytes.slice(start, cursor.at)
+  const bitmaps = copyOf(cursor.bytes, start, cursor.at)
   const image = flags(bitmaps, 0, count)
   const after = op === RowsOp.update ? flags(bitmaps, bitmapBytes, count) : image
   const presence = { image, after, full: !image.includes(0) && !after.includes(0) }
