@@ -2,7 +2,7 @@
 // share. Node's own sockets take fresh memory for every read, 64 KiB even where a few bytes come:
 // at a thousand reads a second that keeps the garbage collector busier than the decoder.
 
-import { Socket } from 'node:net'
+import { Socket, type SocketConstructorOpts } from 'node:net'
 
 /** What one read takes at most. */
 export const SHARED_READ_BYTES = 256 * 1024
@@ -16,8 +16,9 @@ export class SharedReadSocket extends Socket {
    */
   transient = false
 
-  constructor() {
+  constructor(options: SocketConstructorOpts = {}) {
     super({
+      ...options,
       onread: {
         buffer: shared,
         callback: (count, buffer) => {

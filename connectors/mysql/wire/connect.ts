@@ -4,6 +4,7 @@
 import { connect as connectSocket, isIP, type Socket } from 'node:net'
 import mysql, { type Connection, type ConnectionOptions } from 'mysql2'
 import { PipelineError } from '../../../runtime/base/errors.ts'
+import { SharedReadSocket } from '../../../runtime/base/shared-read-socket.ts'
 import type { MysqlOptions, TlsMode } from '../options.ts'
 import { failureOf } from './failure.ts'
 
@@ -124,7 +125,7 @@ function driverOptions(options: MysqlOptions, mode: TlsMode): ConnectionOptions 
     port,
     user,
     password: options.password(),
-    stream: () => socketTo(host, port),
+    stream: () => socketTo(host, port, mode),
     connectTimeout: CONNECT_TIMEOUT_MS,
     charset: 'utf8mb4',
     supportBigNumbers: true,
@@ -143,8 +144,13 @@ function driverOptions(options: MysqlOptions, mode: TlsMode): ConnectionOptions 
  * that it looked up, and takes `localhost` for an address: `verify-full` on an address would then
  * accept a certificate for localhost and refuse the right one.
  */
-function socketTo(host: string, port: number): Socket {
-  const socket = connectSocket({ host, port, keepAlive: true, noDelay: true })
+function socketTo(host: string, port: number, mode: TlsMode): Socket {
+  const options = { keepAlive: true, noDelay: true }
+  // TLS reads by its own means.
+  const shares = mode === 'disabled'
+  const socket = shares
+    ? new SharedReadSocket(options).connect({ host, port })
+    : connectSocket({ ...options, host, port })
   if (isIP(host) !== 0) Object.assign(socket, { _host: host })
   return socket
 }

@@ -6,7 +6,9 @@
 import type { Socket } from 'node:net'
 import { PipelineError } from '../../../runtime/base/errors.ts'
 import type { Clock } from '../../../runtime/base/clock.ts'
+import { SharedReadSocket } from '../../../runtime/base/shared-read-socket.ts'
 import { connectionLost } from './failure.ts'
+import { ReceiveBlocks } from './receive-blocks.ts'
 
 const HEADER_BYTES = 4
 const PAYLOAD_BYTES_MAX = 0xff_ff_ff
@@ -34,6 +36,8 @@ export class PacketReader {
   private readonly clock: Clock
   private readonly doing: string
   private readonly queue: Buffer[] = []
+  /** Where the queue lies; `null`: each of its chunks is memory of its own. */
+  private readonly blocks: ReceiveBlocks | null
   private queuedBytes = 0
   private chunk: Buffer = Buffer.alloc(0)
   private at = 0
@@ -52,6 +56,9 @@ export class PacketReader {
     this.clock = clock
     this.doing = doing
     this.lastReceivedMs = clock.elapsedMs()
+    const shares = socket instanceof SharedReadSocket
+    if (shares) socket.transient = true
+    this.blocks = shares ? new ReceiveBlocks() : null
     const onData = (data: Buffer): void => this.receive(data)
     const onError = (error: Error): void => this.fail(connectionLost(doing, error.message, error))
     const onEnd = (): void => this.fail(connectionLost(doing, 'the server closed the connection'))
@@ -138,7 +145,7 @@ export class PacketReader {
 
   private receive(data: Buffer): void {
     this.lastReceivedMs = this.clock.elapsedMs()
-    this.queue.push(data)
+    this.queue.push(this.blocks?.keep(data) ?? data)
     this.queuedBytes += data.length
     if (this.queuedBytes > Math.max(QUEUE_BYTES_PAUSE, this.wantedBytes) && !this.paused) {
       this.paused = true
@@ -220,6 +227,7 @@ export class PacketReader {
     if (chunk === undefined) return false
     this.needChunks = 0
     this.wantedBytes = 0
+    this.blocks?.free(this.chunk, chunk)
     this.chunk = chunk
     this.at = 0
     this.queuedBytes -= chunk.length
