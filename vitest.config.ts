@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// Two projects: `unit` needs nothing but this checkout; `live` starts real servers, one file at a
-// time, because two databases and a pipeline already fill two cores.
+// Two projects: `unit` needs nothing but this checkout; `live` starts real servers, two files at a
+// time: one alone waits for half of its time, three would starve the pipelines under test.
 export default defineConfig({
   test: {
     projects: [
@@ -11,6 +11,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts', 'runtime/**/*.test.ts', 'connectors/**/*.test.ts'],
           exclude: ['**/*.live.test.ts', 'node_modules/**', 'dist/**'],
           testTimeout: 60_000,
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -18,7 +19,8 @@ export default defineConfig({
           name: 'live',
           include: ['test/**/*.live.test.ts', 'connectors/**/*.live.test.ts'],
           exclude: ['node_modules/**', 'dist/**'],
-          fileParallelism: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 600_000,
           hookTimeout: 300_000,
         },
