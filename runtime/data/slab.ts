@@ -1,6 +1,6 @@
 // Memory of batches, used again: a batch is one slab that travels to its reader's thread and comes
 // back when the reader is done. Without that every batch costs fresh pages of the system, zeroed
-// and given back, and a full garbage collection in both threads for each 64 MB.
+// and given back, and each dozen MB of them a full garbage collection.
 
 /** Larger than what a channel has on the way, so that a steady stream finds all that it needs. */
 const POOL_BYTES_MAX = 32 * 1024 * 1024

@@ -15,6 +15,7 @@ import type { SourceCommand, SourceReport, WriterReport } from '../../runtime/jo
 import { runPipeline, type PipelineControl, type PipelineParts } from '../../runtime/job/run.ts'
 import type { Committer } from '../../runtime/sink.ts'
 import { checkpointOf } from '../checkpoint/checkpoints.ts'
+import { PLAYED_TASK } from './played-parts.ts'
 
 const folders: string[] = []
 
@@ -72,15 +73,7 @@ async function run({ folder, open, onStart }: Scene): Promise<string> {
     intervalMs: 60_000,
     checkpointsKept: 3,
     clock,
-    task: {
-      startup: 'initial',
-      once: false,
-      backfillParallelism: 1,
-      chunkRows: 1,
-      keyed: true,
-      appends: false,
-      firstFieldId: 1,
-    },
+    task: PLAYED_TASK,
     createCommitter: open,
     spawnSource: () => ({
       send: source,

@@ -21,6 +21,7 @@ import type { WriterReport } from '../../runtime/job/messages.ts'
 import type { WorkerPort } from '../../runtime/job/worker-port.ts'
 import type { ObjectStore } from '../../runtime/object-store.ts'
 import type { Committer } from '../../runtime/sink.ts'
+import { PLAYED_TASK } from './played-parts.ts'
 
 const folders: string[] = []
 
@@ -105,15 +106,7 @@ const OPTIONS: ExecutionOptions = {
   intervalMs: 1,
   repairs: { all: false, tables: [] },
   parked: [],
-  task: {
-    startup: 'initial',
-    once: false,
-    backfillParallelism: 1,
-    chunkRows: 1,
-    keyed: true,
-    appends: false,
-    firstFieldId: 1,
-  },
+  task: PLAYED_TASK,
 }
 
 function scene({ answers = () => true, store, clock = systemClock, onEpoch }: SceneOptions): Scene {

@@ -7,20 +7,13 @@ import { recordOf, PipelineError, type ErrorName } from '../../runtime/base/erro
 import type { SourceCommand, SourceReport, WriterReport } from '../../runtime/job/messages.ts'
 import type { PipelineParts } from '../../runtime/job/run.ts'
 import type { WorkerPort } from '../../runtime/job/worker-port.ts'
-import type { Committer } from '../../runtime/sink.ts'
+import { idleCommitter, PLAYED_TASK } from './played-parts.ts'
 
 /** Nobody waits for seconds here. */
 const clock: Clock = {
   ...systemClock,
   after: (ms, task) => systemClock.after(Math.min(ms, 50), task),
   sleep: async (ms, signal) => systemClock.sleep(Math.min(ms, 5), signal),
-}
-
-const idle: Committer<unknown> = {
-  commit: async () => [],
-  adopt: async () => null,
-  sweep: async () => 0,
-  close: async () => undefined,
 }
 
 function quiet<Command, Report>(
@@ -52,16 +45,8 @@ export function failingParts(
     intervalMs: 60_000,
     checkpointsKept: 3,
     clock,
-    task: {
-      startup: 'initial',
-      once: false,
-      backfillParallelism: 1,
-      chunkRows: 1,
-      keyed: true,
-      appends: false,
-      firstFieldId: 1,
-    },
-    createCommitter: async () => idle,
+    task: PLAYED_TASK,
+    createCommitter: async () => idleCommitter,
     spawnSource: () =>
       quiet<SourceCommand, SourceReport>((command, report) => {
         if (command.kind !== 'start') return

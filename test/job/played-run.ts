@@ -9,6 +9,7 @@ import type { SourceCommand, SourceReport, WriterReport } from '../../runtime/jo
 import { runPipeline, type PipelineControl, type WriterPlan } from '../../runtime/job/run.ts'
 import type { Committer } from '../../runtime/sink.ts'
 import { checkpointOf } from '../checkpoint/checkpoints.ts'
+import { idleCommitter, PLAYED_TASK } from './played-parts.ts'
 
 export interface Play {
   readonly folder: string
@@ -23,23 +24,6 @@ export interface Play {
    * @returns a report that is sent instead of the answer
    */
   onCommand?(command: SourceCommand, control: PipelineControl): SourceReport | undefined
-}
-
-const TASK = {
-  startup: 'initial' as const,
-  once: false,
-  backfillParallelism: 1,
-  chunkRows: 1,
-  keyed: true,
-  appends: false,
-  firstFieldId: 1,
-}
-
-const idle: Committer<unknown> = {
-  commit: async () => [],
-  adopt: async () => null,
-  sweep: async () => 0,
-  close: async () => undefined,
 }
 
 /** Source and writer of one run; the writer is told of barriers by the source. */
@@ -71,9 +55,9 @@ export async function playRun(play: Play): Promise<string> {
     parallelism: 1,
     intervalMs,
     checkpointsKept: 3,
-    task: TASK,
+    task: PLAYED_TASK,
     clock,
-    createCommitter: async () => ({ ...idle, ...committer }),
+    createCommitter: async () => ({ ...idleCommitter, ...committer }),
     spawnSource: () => ({
       send: (command: SourceCommand) => {
         const report = play.onCommand?.(command, control)

@@ -7,7 +7,7 @@
 // be read. A value that its field cannot hold ends the loop: `break rows` after
 // `status` and `column` are set.
 
-import type { ColumnType } from '../../../runtime/data/type.ts'
+import { layoutOf, type ColumnType } from '../../../runtime/data/type.ts'
 import { charsetKind } from './charset.ts'
 import { decimalShape } from './decimal.ts'
 import type { MapColumn } from './events.ts'
@@ -143,19 +143,15 @@ function fillerCode(field: number, type: ColumnType): string {
 
 /** Which arrays of a builder the code of a field uses. */
 export function storageOf(type: ColumnType): 'values' | 'words2' | 'words4' | 'bytes' | 'uuid' {
-  switch (type.kind) {
-    case 'string':
-    case 'binary':
+  switch (layoutOf(type)) {
+    case 'bytes':
     case 'list':
       return 'bytes'
-    case 'long':
-    case 'time':
-    case 'timestamp':
-    case 'timestamptz':
+    case 'int64':
       return 'words2'
-    case 'decimal':
-      return type.precision > 18 ? 'words4' : 'words2'
-    case 'uuid':
+    case 'int128':
+      return 'words4'
+    case 'uuid16':
       return 'uuid'
     default:
       return 'values'

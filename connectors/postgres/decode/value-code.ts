@@ -7,7 +7,7 @@
 // bytes, `w` a DataView of them, `n` bytes used. `tail` is the last place from which four bytes of
 // the wire can be read. `break rows` leaves the row to the kernels, one call a value.
 
-import type { ColumnType } from '../../../runtime/data/type.ts'
+import { layoutOf, type ColumnType } from '../../../runtime/data/type.ts'
 import { canFail, kernelCall, type Call, type DecodedField } from './generate.ts'
 
 /** A field that a column of the tuple fills. */
@@ -35,20 +35,15 @@ export function valueTarget(
 
 /** Which arrays of a builder the code of a field uses. */
 function storageOf(type: ColumnType): 'values' | 'words2' | 'words4' | 'bytes' | 'list' {
-  switch (type.kind) {
+  switch (layoutOf(type)) {
+    case 'bytes':
+      return 'bytes'
     case 'list':
       return 'list'
-    case 'string':
-    case 'binary':
-      return 'bytes'
-    case 'long':
-    case 'time':
-    case 'timestamp':
-    case 'timestamptz':
+    case 'int64':
       return 'words2'
-    case 'decimal':
-      return type.precision > 18 ? 'words4' : 'words2'
-    case 'uuid':
+    case 'int128':
+    case 'uuid16':
       return 'words4'
     default:
       return 'values'

@@ -1,0 +1,22 @@
+// What every played run has in common: a task of the smallest steps, and a committer without a
+// lake.
+
+import type { PipelineParts } from '../../runtime/job/run.ts'
+import type { Committer } from '../../runtime/sink.ts'
+
+export const PLAYED_TASK: PipelineParts['task'] = {
+  startup: 'initial',
+  once: false,
+  backfillParallelism: 1,
+  chunkRows: 1,
+  keyed: true,
+  appends: false,
+  firstFieldId: 1,
+}
+
+export const idleCommitter: Committer<unknown> = {
+  commit: async () => [],
+  adopt: async () => null,
+  sweep: async () => 0,
+  close: async () => undefined,
+}
