@@ -64,12 +64,14 @@ const body = new PageBody()
 /**
  * @param column  all rows of the row group; none is unchanged
  * @param offset  of the chunk in the file
+ * @param before  the chunk of this leaf in the row group before: tells how well it compresses
  */
 export function encodeChunk(
   leaf: Leaf,
   column: Column,
   options: PageOptions,
   offset: number,
+  before: ChunkMetadata | null = null,
 ): EncodedChunk {
   const levels = levelsOf(leaf, column)
   const values = leafValues(leaf, column.layout === 'list' ? column.child : column)
@@ -78,7 +80,7 @@ export function encodeChunk(
   const last = pages[pages.length - 1]!
   assert(last.valueEnd === values.count, 'the pages of a chunk hold each of its values once')
 
-  const output = new ChunkOutput(options.compression, offset)
+  const output = new ChunkOutput(options.compression, offset, before)
   if (dictionary !== null) {
     body.length = 0
     body.reserve(dictionary.bytes)
@@ -154,10 +156,13 @@ class ChunkOutput {
   private readonly compression: Compression
   private readonly offset: number
   readonly parts: Uint8Array[] = []
+  /** Of the last page that was compressed. */
+  private ratio: number
 
-  constructor(compression: Compression, offset: number) {
+  constructor(compression: Compression, offset: number, before: ChunkMetadata | null) {
     this.compression = compression
     this.offset = offset
+    this.ratio = before === null ? 1 : before.bytes / before.bytesUncompressed
   }
 
   dictionaryPage(count: number): void {
@@ -178,7 +183,10 @@ class ChunkOutput {
   private compressed(): Uint8Array {
     const page = body.bytes.subarray(0, body.length)
     // Without compression the page lies in memory that the next page overwrites.
-    return this.compression === 'none' ? page.slice() : compress(this.compression, page)
+    if (this.compression === 'none') return page.slice()
+    const compressed = compress(this.compression, page, this.ratio)
+    if (page.length > 0) this.ratio = compressed.length / page.length
+    return compressed
   }
 
   private push(header: Uint8Array, page: Uint8Array): void {

@@ -191,8 +191,10 @@ export class ParquetEncoder {
     const offset = this.fileBytes
     const encoded: ChunkMetadata[] = []
     let bytesUncompressed = 0
+    const before = this.rowGroups.at(-1)
     for (const [at, leaf] of this.leaves.entries()) {
-      const chunk = encodeChunk(leaf, group.column(at), this.pages, this.fileBytes)
+      const last = before?.chunks[at] ?? null
+      const chunk = encodeChunk(leaf, group.column(at), this.pages, this.fileBytes, last)
       for (const part of chunk.parts) this.emit(chunks, part)
       addChunk(this.metrics[at]!, leaf, chunk)
       encoded.push(chunk.metadata)
