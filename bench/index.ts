@@ -48,7 +48,6 @@ function options(): Parameters<typeof KeyIndex.open>[0] {
 const builder = columnBuilder({ kind: 'long' }) as FixedBuilder
 builder.reserveRows(BATCH)
 const ops = new Uint8Array(BATCH).fill(Op.update)
-const previous = { files: new Int32Array(BATCH), positions: new Int32Array(BATCH) }
 
 // xorshift32: the bench must not depend on chance.
 let random = 0x2545f491
@@ -73,8 +72,7 @@ async function put(
       builder.pairs[2 * row + 1] = 0
     }
     const { hashes } = keyHashes([builder.view(count)], count)
-    table.apply(hashes, ops, null, count, file, done, previous)
-    for (let row = 0; row < count; row++) if (previous.files[row]! > 0) replaced++
+    table.apply(hashes, ops, null, count, file, done)
     const wait = index.afterApply(table)
     if (wait !== undefined) await wait
   }

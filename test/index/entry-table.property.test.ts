@@ -75,11 +75,8 @@ test('apply and split keep the counts', () => {
     const hashes = new Int32Array(steps.length * words)
     for (const [at, { key }] of steps.entries()) hashes.set(hashOf(key, words), at * words)
     const ops = Uint8Array.from(steps, ({ remove }) => (remove ? Op.delete : Op.insert))
-    const previous = {
-      files: new Int32Array(steps.length),
-      positions: new Int32Array(steps.length),
-    }
-    index.apply(hashes, ops, null, steps.length, 1, 0, previous)
+    index.apply(hashes, ops, null, steps.length, 1, 0)
+    index.settle()
     const [whole] = index.segments
     checkCounts(whole!)
     const live = (files: Map<string, number>): string[] =>

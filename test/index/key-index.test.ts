@@ -6,7 +6,6 @@ import { KeyIndex, type IndexCheckpoint } from '../../connectors/iceberg/index/k
 import { KeyChain } from '../../connectors/iceberg/index/key-chain.ts'
 import type { IndexState } from '../../connectors/iceberg/index/manifest.ts'
 import { compareKeys, orderByHash } from '../../connectors/iceberg/index/sort.ts'
-import { UNRESOLVED } from '../../connectors/iceberg/index/table-index.ts'
 import { localStore } from '../../connectors/storage/local.ts'
 import { Op } from '../../runtime/data/batch.ts'
 import { columnBuilder, type FixedBuilder } from '../../runtime/data/column/builder.ts'
@@ -55,8 +54,7 @@ const high = 0x81000000 | 0
 /** One row in file 1, or its removal. */
 async function write(index: KeyIndex, name: string, hash: number[], op: Op): Promise<void> {
   const table = index.table(name, hash.length === 2 ? 2 : 4)
-  const previous = { files: new Int32Array(1), positions: new Int32Array(1) }
-  table.apply(Int32Array.from(hash), Uint8Array.of(op), null, 1, 1, 0, previous)
+  table.apply(Int32Array.from(hash), Uint8Array.of(op), null, 1, 1, 0)
   await index.afterApply(table)
 }
 
@@ -70,20 +68,10 @@ function longHashes(keys: readonly number[]): Int32Array {
 }
 
 /** Puts keys as rows 0, 1, ... of `file`. */
-async function put(
-  index: KeyIndex,
-  keys: readonly number[],
-  file: number,
-  replaced: (file: number, position: number) => void = () => undefined,
-): Promise<void> {
+async function put(index: KeyIndex, keys: readonly number[], file: number): Promise<void> {
   const table = index.table('t', 2)
-  const previous = { files: new Int32Array(keys.length), positions: new Int32Array(keys.length) }
   const ops = new Uint8Array(keys.length).fill(Op.update)
-  table.apply(longHashes(keys), ops, null, keys.length, file, 0, previous)
-  for (let row = 0; row < keys.length; row++) {
-    const known = previous.files[row] !== 0 && previous.files[row] !== UNRESOLVED
-    if (known) replaced(previous.files[row]!, previous.positions[row]!)
-  }
+  table.apply(longHashes(keys), ops, null, keys.length, file, 0)
   await index.afterApply(table)
 }
 
@@ -117,7 +105,7 @@ test('400,000 keys on disk under a budget of 1 MiB answer as if they were in mem
       if (before !== undefined) expected.push(before)
       model.set(key, `${epoch}:${row}`)
     }
-    await put(index, distinct, epoch, replaced)
+    await put(index, distinct, epoch)
     last = await index.prepare(epoch)
     if (epoch % 7 === 0) {
       await index.close()
@@ -266,8 +254,7 @@ test('a deleted key does not come back from a delta that another writer still ne
   // More than the budget: everything is folded, the table without keys too.
   const many = Int32Array.from({ length: 2000 }, (_, at) => (at % 2 === 0 ? low + at : 2))
   const other = left.table('other', 2)
-  const places = { files: new Int32Array(1000), positions: new Int32Array(1000) }
-  other.apply(many, new Uint8Array(1000).fill(Op.insert), null, 1000, 2, 0, places)
+  other.apply(many, new Uint8Array(1000).fill(Op.insert), null, 1000, 2, 0)
   await left.afterApply(other)
   const states = [(await left.prepare(3)).data, (await right.prepare(3)).data]
   const again = await openRange(0, SEGMENTS, states)
@@ -297,10 +284,9 @@ test('a writer without rows since the key changed does not hide those of another
 test('an epoch over 2,000 tables writes one object, and one without changes none', async () => {
   const store = memoryStore()
   const index = await open(store, 64 * 1024 * 1024, null)
-  const previous = { files: new Int32Array(1), positions: new Int32Array(1) }
   for (let table = 0; table < 2000; table++) {
     const target = index.table(`shop.t${table}`, 2)
-    target.apply(longHashes([table]), Uint8Array.of(Op.insert), null, 1, 1, 0, previous)
+    target.apply(longHashes([table]), Uint8Array.of(Op.insert), null, 1, 1, 0)
     await index.afterApply(target)
   }
   const first = await index.prepare(1)

@@ -68,16 +68,16 @@ export class EntryTable {
   }
 
   /**
-   * Makes room for at least one more entry.
+   * Makes room for `room` more entries.
    *
    * @param keepTombstones  false where no run can hold an older entry of a deleted key
    */
-  grow(keepTombstones: boolean): void {
+  grow(keepTombstones: boolean, room = 1): void {
     if (!keepTombstones) {
       this.used -= this.tombstones
       this.tombstones = 0
     }
-    const slots = slotsFor(this.used + 1)
+    const slots = slotsFor(this.used + room)
     const next = new Int32Array(slots * this.stride)
     if (this.words === 2) copy2(this.entries, next, slots - 1, keepTombstones)
     else copy4(this.entries, next, slots - 1, keepTombstones)

@@ -13,12 +13,13 @@ import { ChunkKind, DeltaWriter, readDelta, type DeltaChunk } from './delta.ts'
 import { DeltaSet, MERGE_BYTES_MAX } from './delta-set.ts'
 import type { DeltaPlace, IndexState, Manifest, SegmentRecord } from './manifest.ts'
 import { readManifest, writeManifest } from './manifest.ts'
+import type { Resolved } from './replaced-rows.ts'
 import { Run } from './run.ts'
 import { foldSegments } from './fold.ts'
 import { liveBytes, RunFiles } from './run-file.ts'
 import { CLEAN, Segment } from './segment.ts'
 import { readNamed } from './state-files.ts'
-import { TableIndex, type ChangeLog, type Resolved } from './table-index.ts'
+import { TableIndex, type ChangeLog } from './table-index.ts'
 
 export interface KeyIndexOptions {
   readonly store: ObjectStore
@@ -28,7 +29,7 @@ export interface KeyIndexOptions {
   /** Segments (top 8 hash bits) of this writer, half-open. */
   readonly start: number
   readonly end: number
-  /** Takes what blind puts and deletes replaced. */
+  /** Takes what puts and deletes replaced. */
   readonly onResolved: (table: string, resolved: Resolved) => void
 }
 
@@ -264,7 +265,10 @@ export class KeyIndex implements ChangeLog {
    */
   afterApply(table: TableIndex): Promise<void> | undefined {
     this.touched.add(table)
-    table.splitLarge()
+    if (table.mustSettle) {
+      table.settle()
+      this.options.onResolved(table.name, table.takeReplaced())
+    }
     this.measure(table)
     if (table.mustResolve) this.resolve(table)
     if (this.bytes <= this.foldAbove && this.delta?.heavy !== true) return undefined
@@ -277,7 +281,7 @@ export class KeyIndex implements ChangeLog {
   }
 
   private resolve(table: TableIndex): void {
-    if (table.unresolved === 0) return
+    if (!table.isUnresolved) return
     this.options.onResolved(table.name, table.resolve())
     this.measure(table)
   }
@@ -296,7 +300,6 @@ export class KeyIndex implements ChangeLog {
   async prepare(epoch: number): Promise<IndexCheckpoint> {
     assert(epoch >= this.epoch, 'epochs only grow')
     this.resolveAll()
-    for (const table of this.touched) table.flushLog()
     this.touched.clear()
     if (this.bytes > this.foldAbove) await this.fold(this.epoch - 1)
     const written = await this.finishDelta(epoch)
@@ -309,7 +312,7 @@ export class KeyIndex implements ChangeLog {
     return this.state
   }
 
-  /** Reports what blind puts and deletes of the epoch so far have replaced. */
+  /** Reports what puts and deletes of the epoch so far have replaced. */
   resolveAll(): void {
     for (const table of this.touched) this.resolve(table)
   }
@@ -338,6 +341,8 @@ export class KeyIndex implements ChangeLog {
 
   /** Brings memory below the budget by folding the segments that hold most of it. */
   private async fold(foldedThrough: number): Promise<void> {
+    // Before the choice: what is buffered may split segments.
+    this.resolveAll()
     const all = this.segments().filter(({ used }) => used > 0)
     all.sort((left, right) => right.bytes - left.bytes)
     const target = this.options.memoryBytes * FOLD_TARGET
@@ -357,8 +362,8 @@ export class KeyIndex implements ChangeLog {
     return [...this.tables.values()].flatMap(({ segments }) => segments)
   }
 
+  /** Nothing may be buffered. */
   private async foldThese(segments: readonly Segment[], foldedThrough: number): Promise<void> {
-    this.resolveAll()
     await this.rewrite(segments, foldedThrough)
     const live = liveBytes(this.runs())
     const sparse = new Set<string>()
@@ -456,6 +461,7 @@ export class KeyIndex implements ChangeLog {
 
   /** Calls `visit` with the file of each row, rows of one file often together. Reads everything. */
   eachFile(visit: (fileId: number) => void): void {
+    for (const table of this.tables.values()) table.settle()
     for (const segment of this.segments()) {
       const { stride, words } = segment
       const entries = segment.merge()

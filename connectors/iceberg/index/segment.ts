@@ -40,6 +40,11 @@ export class Segment extends EntryTable {
     return this.used + (this.run?.place.entries ?? 0)
   }
 
+  /** Makes room for `rows` more entries. */
+  reserve(rows: number): void {
+    if (this.used + rows > this.limit) this.grow(!this.complete, rows)
+  }
+
   /** One segment for each value of the top 8 bits. The caller forgets this one. */
   split(): Segment[] {
     const parts: Segment[] = []

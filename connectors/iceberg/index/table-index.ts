@@ -1,33 +1,21 @@
 // The primary-key index of one table in one writer: from the hash of a key to the data file and
-// position of its row. All calls take batches; a key that memory does not know while a run on disk
-// may is put blindly and remembered, and `resolve` finds what it replaced before the epoch ends.
+// position of its row. All calls take batches. Changes wait in a buffer until many are put into
+// memory at once; a key that memory does not know while a run on disk may is put blindly and
+// remembered. So what a change has replaced is known later: `resolve` tells before the epoch ends.
 
 import { assert } from '../../../runtime/base/assert.ts'
-import { Op } from '../../../runtime/data/batch.ts'
 import type { HashWords } from '../../../runtime/data/key-hash.ts'
-import { EMPTY, find2, find4, TOMBSTONE } from './entry-table.ts'
+import { ChangeBuffer, SortedChanges } from './change-buffer.ts'
+import { EMPTY, entryWords, find2, find4, TOMBSTONE } from './entry-table.ts'
+import { ReplacedRows, type Resolved } from './replaced-rows.ts'
 import { orderByHash } from './sort.ts'
 import { CLEAN, Segment, SEGMENT_ENTRIES_MAX } from './segment.ts'
 
-/** In `Previous.files`: a run may have the key; `resolve` tells. No data file has this id. */
-export const UNRESOLVED = -1
-
-/** What `apply` and `lookup` found, by row of the batch (or of the selection). */
-export interface Previous {
-  /** File id (u32 in an int32) of the row that the key had; 0: it had none; or UNRESOLVED. */
+/** Where rows are, by place in the selection of the call. */
+export interface RowPlaces {
+  /** File ids (u32 in an int32); 0: nowhere. */
   readonly files: Int32Array
   readonly positions: Int32Array
-}
-
-/** Rows that blind puts and deletes replaced. */
-export interface Resolved {
-  readonly count: number
-  readonly files: Int32Array
-  readonly positions: Int32Array
-  /** Of the unresolved deletes: those whose key was there. */
-  readonly deletesFound: number
-  /** Of the unresolved deletes: those whose key was not there. */
-  readonly deletesAbsent: number
 }
 
 /** Where changes are recorded until the epoch's delta is written. */
@@ -40,12 +28,20 @@ export interface ChangeLog {
   logReset(table: string, words: HashWords, start: number, end: number): void
 }
 
-/** Rows whose slots are touched together: their cache misses overlap instead of adding up. */
+/** Changes whose slots are touched together: their cache misses overlap instead of adding up. */
 const GROUP = 64
+/** Changes wait until they are this share of the keys in memory, within the bounds. */
+const BUFFERED_SHARE = 8
+const BUFFERED_MIN = 16 * 1024
+const BUFFERED_MAX = 256 * 1024
 /** Unresolved rows are words in memory until a run has been read. */
 const UNRESOLVED_MAX = 2 * 1024 * 1024
-const LOG_WORDS_MAX = 256 * 1024
-const LOG_WORDS_AT_START = 64
+const PENDING_WORDS_KEPT = 256 * 1024
+const LOG_WORDS = 64 * 1024
+
+/** Used by the call of `settle` that is running. */
+const sorted = new SortedChanges()
+const log = new Int32Array(LOG_WORDS)
 
 export class TableIndex {
   readonly name: string
@@ -56,9 +52,12 @@ export class TableIndex {
   private readonly segmentAt = new Uint8Array(256)
   private readonly stride: number
   private readonly changeLog: ChangeLog
-  private log: Int32Array = new Int32Array(LOG_WORDS_AT_START)
+  private readonly buffer: ChangeBuffer
+  private readonly replaced = new ReplacedRows()
+  /** Keys in memory, tombstones included, when the buffer was last settled. */
+  private used = 0
   private logLength = 0
-  /** Hash and op of each unresolved row. */
+  /** Hash and op of each change whose key only a run may know. */
   private pending: Int32Array = new Int32Array(0)
   private pendingLength = 0
   /** Nobody reads it; without it the compiler may leave out the loads of `touch`. */
@@ -68,7 +67,8 @@ export class TableIndex {
   constructor(name: string, words: HashWords, segments: Segment[], log: ChangeLog) {
     this.name = name
     this.words = words
-    this.stride = words + 2
+    this.stride = entryWords(words)
+    this.buffer = new ChangeBuffer(words)
     this.segments = segments
     this.changeLog = log
     this.mapSegments()
@@ -83,7 +83,7 @@ export class TableIndex {
 
   /** Bytes in memory: entries, directories and what waits. */
   get bytes(): number {
-    let bytes = this.log.byteLength + this.pending.byteLength
+    let bytes = this.buffer.bytes + this.replaced.bytes + this.pending.byteLength
     for (const segment of this.segments) bytes += segment.bytes + (segment.run?.memoryBytes ?? 0)
     return bytes
   }
@@ -99,24 +99,35 @@ export class TableIndex {
   }
 
   get isEmpty(): boolean {
+    this.settle()
     return this.segments.every(({ used, run }) => used === 0 && run === null)
   }
 
-  get unresolved(): number {
-    return this.pendingLength / (this.words + 1)
+  /** True when `resolve` has something to tell. */
+  get isUnresolved(): boolean {
+    return this.buffer.count > 0 || this.pendingLength > 0 || !this.replaced.isEmpty
+  }
+
+  /** True when `settle` and `takeReplaced` should be called before the next batch. */
+  get mustSettle(): boolean {
+    const share = this.used / BUFFERED_SHARE
+    return this.buffer.count >= Math.max(BUFFERED_MIN, Math.min(BUFFERED_MAX, share))
+  }
+
+  /** True when `resolve` must be called before the next batch. */
+  get mustResolve(): boolean {
+    return this.pendingLength / (this.words + 1) > UNRESOLVED_MAX
   }
 
   /**
    * Puts and deletes keys in the order of the rows. A row whose op is not a delete takes the next
-   * position of `file`; a delete takes none.
+   * position of `file`; a delete takes none. What they replace, `resolve` and `takeReplaced` tell.
    *
    * @param hashes     `words` a row of the batch
    * @param ops        by row of the batch
    * @param selection  rows of the batch in their order, `count` of them; `null`: rows 0...count - 1
    * @param file       id of the data file that takes the rows
    * @param position   of the first of them
-   * @param previous   receives, by place in the selection, what the key pointed to before
-   * Cost: 60-120 ns a row at ten million keys.
    */
   apply(
     hashes: Int32Array,
@@ -125,148 +136,139 @@ export class TableIndex {
     count: number,
     file: number,
     position: number,
-    previous: Previous,
   ): void {
     assert(file !== EMPTY && file >>> 0 !== 0xffff_ffff, 'a file id is neither 0 nor 2^32 - 1')
-    let next = position
-    for (let start = 0; start < count; start += GROUP) {
-      const end = Math.min(start + GROUP, count)
-      this.reserve(end - start)
-      this.touched ^= this.touch(hashes, selection, start, end)
-      next =
-        this.words === 2
-          ? this.applyGroup2(hashes, ops, selection, start, end, file, next, previous)
-          : this.applyGroup4(hashes, ops, selection, start, end, file, next, previous)
+    this.buffer.append(hashes, ops, selection, count, file, position)
+  }
+
+  /** Puts what is buffered into memory and the change log. Cost: 80-160 ns a change. */
+  settle(): void {
+    const { buffer, words } = this
+    if (buffer.count === 0) return
+    sorted.sort(buffer, words)
+    buffer.clear()
+    let next = 0
+    for (const segment of this.segments) {
+      const end = sorted.ends[segment.end - 1]!
+      while (next < end) {
+        const start = next
+        next = Math.min(start + GROUP, end)
+        this.reserve(segment, next - start)
+        if (words === 2) this.settleGroup2(segment, start, next)
+        else this.settleGroup4(segment, start, next)
+      }
+    }
+    this.flushLog()
+    this.splitLarge()
+    this.used = this.segments.reduce((sum, { used }) => sum + used, 0)
+  }
+
+  /** Room for `count` more changes, wherever they leave a trace. */
+  private reserve(segment: Segment, count: number): void {
+    segment.reserve(count)
+    this.replaced.reserve(count)
+    if (this.logLength + count * this.stride > LOG_WORDS) this.flushLog()
+    const pending = this.pendingLength + count * (this.words + 1)
+    if (segment.run !== null && pending > this.pending.length) {
+      this.pending = grown(this.pending, pending)
     }
   }
 
-  /** Room for `rows` more in the log and in `pending`. */
-  private reserve(rows: number): void {
-    const needed = rows * this.stride
-    const isFull = this.logLength + needed > this.log.length
-    if (isFull && this.logLength >= LOG_WORDS_MAX) this.flushLog()
-    // Also after a flush, which starts over in a small array: a typed array swallows what is
-    // written behind its end, and those entries would be in no delta.
-    if (this.logLength + needed > this.log.length) {
-      this.log = grown(this.log, this.logLength + needed)
-    }
-    const pending = this.pendingLength + rows * (this.words + 1)
-    if (pending > this.pending.length) this.pending = grown(this.pending, pending)
-  }
-
-  private touch(
-    hashes: Int32Array,
-    selection: Int32Array | null,
-    start: number,
-    end: number,
-  ): number {
-    const { segments, segmentAt, stride, words } = this
-    let touched = 0
-    for (let index = start; index < end; index++) {
-      const key = (selection === null ? index : selection[index]!) * words
-      const segment = segments[segmentAt[hashes[key]! >>> 24]!]!
-      touched ^= segment.entries[(hashes[key + 1]! & segment.mask) * stride]!
-    }
-    return touched
-  }
-
-  /** As `applyGroup4`, with every word of a short entry written out: this is the hottest loop. */
-  private applyGroup2(
-    hashes: Int32Array,
-    ops: Uint8Array,
-    selection: Int32Array | null,
-    start: number,
-    end: number,
-    file: number,
-    position: number,
-    { files, positions }: Previous,
-  ): number {
-    const { segments, segmentAt, log } = this
-    const { epoch } = this.changeLog
+  /** As `settleGroup4`, with every word of a short entry written out: this is the hottest loop. */
+  private settleGroup2(segment: Segment, start: number, end: number): void {
+    const { entries: changes } = sorted
+    const { replaced } = this
+    const { entries, mask } = segment
+    const unknown = segment.run !== null
+    this.touched ^= touch(entries, mask, 4, changes, start, end)
+    let { used, tombstones } = segment
     let logged = this.logLength
-    let next = position
-    for (let index = start; index < end; index++) {
-      const row = selection === null ? index : selection[index]!
-      const h0 = hashes[2 * row]!
-      const h1 = hashes[2 * row + 1]!
-      const segment = segments[segmentAt[h0 >>> 24]!]!
-      if (segment.used >= segment.limit) segment.grow(segment.run !== null)
-      const entries = segment.entries
-      const at = find2(entries, segment.mask, h0, h1)
+    for (let change = start * 4; change < end * 4; change += 4) {
+      const h0 = changes[change]!
+      const h1 = changes[change + 1]!
+      const file = changes[change + 2]!
+      const at = find2(entries, mask, h0, h1)
       const found = entries[at + 2]!
-      const isDelete = ops[row] === Op.delete
+      const isDelete = file === TOMBSTONE
       if (found === EMPTY) {
-        const unknown = segment.run !== null
-        files[index] = unknown ? UNRESOLVED : 0
-        if (unknown) this.remember(hashes, 2 * row, isDelete ? 1 : 0)
-        else if (isDelete) continue
+        if (unknown) this.remember(changes, change, isDelete ? 1 : 0)
+        else if (isDelete) {
+          replaced.deletesAbsent++
+          continue
+        }
         entries[at] = h0
         entries[at + 1] = h1
-        segment.used++
+        used++
+      } else if (found === TOMBSTONE) {
+        if (isDelete) {
+          replaced.deletesAbsent++
+          continue
+        }
+        tombstones--
       } else {
-        files[index] = found === TOMBSTONE ? 0 : found
-        positions[index] = entries[at + 3]!
-        if (isDelete && found === TOMBSTONE) continue
+        replaced.add(found, entries[at + 3]!)
+        if (isDelete) replaced.deletesFound++
+        else if (found === file) replaced.inSameFile++
       }
-      if (isDelete) segment.tombstones++
-      else if (found === TOMBSTONE) segment.tombstones--
-      const newFile = isDelete ? TOMBSTONE : file
-      const newPosition = isDelete ? 0 : next++
-      entries[at + 2] = newFile
-      entries[at + 3] = newPosition
-      if (segment.dirtySince === CLEAN) segment.dirtySince = epoch
+      if (isDelete) tombstones++
+      const position = changes[change + 3]!
+      entries[at + 2] = file
+      entries[at + 3] = position
       log[logged] = h0
       log[logged + 1] = h1
-      log[logged + 2] = newFile
-      log[logged + 3] = newPosition
+      log[logged + 2] = file
+      log[logged + 3] = position
       logged += 4
     }
-    this.logLength = logged
-    return next
+    this.changed(segment, used, tombstones, logged)
   }
 
-  private applyGroup4(
-    hashes: Int32Array,
-    ops: Uint8Array,
-    selection: Int32Array | null,
-    start: number,
-    end: number,
-    file: number,
-    position: number,
-    previous: Previous,
-  ): number {
-    const { segments, segmentAt, words } = this
-    const { files, positions } = previous
-    let next = position
-    for (let index = start; index < end; index++) {
-      const row = selection === null ? index : selection[index]!
-      const key = row * words
-      const segment = segments[segmentAt[hashes[key]! >>> 24]!]!
-      if (segment.used >= segment.limit) segment.grow(segment.run !== null)
-      const { entries, mask } = segment
-      const at = find4(entries, mask, hashes, key)
+  private settleGroup4(segment: Segment, start: number, end: number): void {
+    const { entries: changes } = sorted
+    const { replaced, stride, words } = this
+    const { entries, mask } = segment
+    const unknown = segment.run !== null
+    this.touched ^= touch(entries, mask, stride, changes, start, end)
+    let { used, tombstones } = segment
+    let logged = this.logLength
+    for (let change = start * stride; change < end * stride; change += stride) {
+      const at = find4(entries, mask, changes, change)
       const found = entries[at + words]!
-      const isDelete = ops[row] === Op.delete
+      const file = changes[change + words]!
+      const isDelete = file === TOMBSTONE
       if (found === EMPTY) {
-        const unknown = segment.run !== null
-        files[index] = unknown ? UNRESOLVED : 0
-        if (unknown) this.remember(hashes, key, isDelete ? 1 : 0)
-        else if (isDelete) continue
-        for (let word = 0; word < words; word++) entries[at + word] = hashes[key + word]!
-        segment.used++
+        if (unknown) this.remember(changes, change, isDelete ? 1 : 0)
+        else if (isDelete) {
+          replaced.deletesAbsent++
+          continue
+        }
+        used++
+      } else if (found === TOMBSTONE) {
+        if (isDelete) {
+          replaced.deletesAbsent++
+          continue
+        }
+        tombstones--
       } else {
-        files[index] = found === TOMBSTONE ? 0 : found
-        positions[index] = entries[at + words + 1]!
-        if (isDelete && found === TOMBSTONE) continue
+        replaced.add(found, entries[at + words + 1]!)
+        if (isDelete) replaced.deletesFound++
+        else if (found === file) replaced.inSameFile++
       }
-      if (isDelete) segment.tombstones++
-      else if (found === TOMBSTONE) segment.tombstones--
-      entries[at + words] = isDelete ? TOMBSTONE : file
-      entries[at + words + 1] = isDelete ? 0 : next++
-      if (segment.dirtySince === CLEAN) segment.dirtySince = this.changeLog.epoch
-      this.record(entries, at)
+      if (isDelete) tombstones++
+      for (let word = 0; word < stride; word++) {
+        entries[at + word] = changes[change + word]!
+        log[logged++] = changes[change + word]!
+      }
     }
-    return next
+    this.changed(segment, used, tombstones, logged)
+  }
+
+  private changed(segment: Segment, used: number, tombstones: number, logged: number): void {
+    segment.used = used
+    segment.tombstones = tombstones
+    if (logged === this.logLength) return
+    if (segment.dirtySince === CLEAN) segment.dirtySince = this.changeLog.epoch
+    this.logLength = logged
   }
 
   private remember(hashes: Int32Array, key: number, isDelete: number): void {
@@ -275,28 +277,20 @@ export class TableIndex {
     pending[this.pendingLength++] = isDelete
   }
 
-  private record(entries: Int32Array, at: number): void {
-    const { log, stride } = this
-    let to = this.logLength
-    for (let word = 0; word < stride; word++) log[to++] = entries[at + word]!
-    this.logLength = to
-  }
-
-  /** Hands what was recorded to the change log. */
-  flushLog(): void {
+  private flushLog(): void {
     if (this.logLength === 0) return
-    this.changeLog.logEntries(this.name, this.words, this.log.subarray(0, this.logLength))
+    this.changeLog.logEntries(this.name, this.words, log.subarray(0, this.logLength))
     this.logLength = 0
-    if (this.log.length > LOG_WORDS_MAX) this.log = new Int32Array(LOG_WORDS_AT_START)
   }
 
   /**
    * Looks keys up without changing them; runs on disk are read at once.
    *
    * @param selection  rows of `hashes`
-   * @param previous   receives, by place in the selection, where the row is; file 0: nowhere
+   * @param places     receives where the rows are
    */
-  lookup(hashes: Int32Array, selection: Int32Array, previous: Previous): void {
+  lookup(hashes: Int32Array, selection: Int32Array, places: RowPlaces): void {
+    this.settle()
     const { words } = this
     const missing: number[] = []
     for (let index = 0; index < selection.length; index++) {
@@ -304,24 +298,18 @@ export class TableIndex {
       const segment = this.segments[this.segmentAt[hashes[key]! >>> 24]!]!
       const at = segment.find(hashes, key)
       const file = segment.entries[at + words]!
-      previous.files[index] = file === TOMBSTONE ? 0 : file
-      previous.positions[index] = segment.entries[at + words + 1]!
+      places.files[index] = file === TOMBSTONE ? 0 : file
+      places.positions[index] = segment.entries[at + words + 1]!
       if (file === EMPTY && segment.run !== null) missing.push(index)
     }
-    if (missing.length > 0) this.lookupOnDisk(hashes, selection, missing, previous)
-  }
-
-  /** As `lookup`, but of the runs only: what a key had before this epoch's change in memory. */
-  lookupBefore(hashes: Int32Array, selection: Int32Array, previous: Previous): void {
-    const all = Array.from(selection, (_, index) => index)
-    this.lookupOnDisk(hashes, selection, all, previous)
+    if (missing.length > 0) this.lookupOnDisk(hashes, selection, missing, places)
   }
 
   private lookupOnDisk(
     hashes: Int32Array,
     selection: Int32Array,
     indexes: readonly number[],
-    previous: Previous,
+    places: RowPlaces,
   ): void {
     const { words } = this
     const keys = new Int32Array(indexes.length * (words + 1))
@@ -333,8 +321,8 @@ export class TableIndex {
     const found = this.readRuns(keys, indexes.length)
     for (let rank = 0; rank < indexes.length; rank++) {
       const index = keys[found.order[rank]! + words]!
-      previous.files[index] = found.files[rank]!
-      previous.positions[index] = found.positions[rank]!
+      places.files[index] = found.files[rank]!
+      places.positions[index] = found.positions[rank]!
     }
   }
 
@@ -356,44 +344,43 @@ export class TableIndex {
     return { order, files, positions }
   }
 
-  /** True when `resolve` must be called before the next batch. */
-  get mustResolve(): boolean {
-    return this.unresolved > UNRESOLVED_MAX
-  }
-
   /**
-   * Reads what the unresolved rows replaced. Must be called before a fold and before `prepare`.
+   * Reads what the changes so far have replaced. Must be called before a fold and before `prepare`.
    *
    * @returns positions to delete, in no order; each is returned once
    */
   resolve(): Resolved {
-    const { words } = this
-    const count = this.unresolved
-    const found = this.readRuns(this.pending, count)
-    let kept = 0
-    let deletesFound = 0
-    let deletesAbsent = 0
+    this.settle()
+    const { pending, replaced, words } = this
+    const count = this.pendingLength / (words + 1)
+    const found = this.readRuns(pending, count)
+    replaced.reserve(count)
     for (let rank = 0; rank < count; rank++) {
-      const isDelete = this.pending[found.order[rank]! + words] === 1
+      const isDelete = pending[found.order[rank]! + words] === 1
       if (found.files[rank] === 0) {
-        if (isDelete) deletesAbsent++
+        if (isDelete) replaced.deletesAbsent++
         continue
       }
-      if (isDelete) deletesFound++
-      found.files[kept] = found.files[rank]!
-      found.positions[kept++] = found.positions[rank]!
+      if (isDelete) replaced.deletesFound++
+      replaced.add(found.files[rank]!, found.positions[rank]!)
     }
     this.pendingLength = 0
-    if (this.pending.length > LOG_WORDS_MAX) this.pending = new Int32Array(0)
-    const { files, positions } = found
-    return { count: kept, files, positions, deletesFound, deletesAbsent }
+    if (pending.length > PENDING_WORDS_KEPT) this.pending = new Int32Array(0)
+    return replaced.take()
+  }
+
+  /** @returns as `resolve`, what is known without reading */
+  takeReplaced(): Resolved {
+    return this.replaced.take()
   }
 
   /** Forgets every key: TRUNCATE, or the table is parked. Also what is unresolved. */
   reset(): void {
     const { start } = this.segments[0]!
     const { end } = this.segments[this.segments.length - 1]!
-    this.flushLog()
+    this.buffer.clear()
+    this.replaced.take()
+    this.used = 0
     this.changeLog.logReset(this.name, this.words, start, end)
     // What earlier epochs recorded is void; what this one did, the reset in its log voids.
     this.segments = [new Segment(this.words, start, end, this.changeLog.epoch - 1)]
@@ -404,7 +391,7 @@ export class TableIndex {
   }
 
   /** Splits segments that have become large. */
-  splitLarge(): void {
+  private splitLarge(): void {
     const large = (segment: Segment): boolean =>
       segment.size > SEGMENT_ENTRIES_MAX && segment.end - segment.start > 1
     if (!this.segments.some(large)) return
@@ -436,6 +423,7 @@ export class TableIndex {
 
   /** Live entries, run included, in any order; for tests and checks. Reads everything. */
   collect(): Int32Array {
+    this.settle()
     const parts = this.segments.map((segment) => segment.merge())
     const entries = new Int32Array(parts.reduce((words, part) => words + part.length, 0))
     let at = 0
@@ -445,6 +433,22 @@ export class TableIndex {
     }
     return entries
   }
+}
+
+/** @returns anything: the loads are what it is for */
+function touch(
+  entries: Int32Array,
+  mask: number,
+  stride: number,
+  changes: Int32Array,
+  start: number,
+  end: number,
+): number {
+  let touched = 0
+  for (let change = start * stride; change < end * stride; change += stride) {
+    touched ^= entries[(changes[change + 1]! & mask) * stride]!
+  }
+  return touched
 }
 
 function grown(array: Int32Array, length: number): Int32Array {

@@ -8,7 +8,7 @@ import { columnBuilder } from '../../../runtime/data/column/builder.ts'
 import type { Column } from '../../../runtime/data/column/column.ts'
 import type { Field } from '../../../runtime/data/schema.ts'
 import type { BufferedRow } from '../../parquet/encode/encoder.ts'
-import type { Previous } from '../index/table-index.ts'
+import type { RowPlaces } from '../index/table-index.ts'
 import type { DataFile } from './data-file.ts'
 import { setRaw, type RawValue } from './raw-values.ts'
 import type { ReadBack } from './read-back.ts'
@@ -34,7 +34,7 @@ export interface FetchParts {
  */
 export async function fetchRows(
   parts: FetchParts,
-  rows: Previous,
+  rows: RowPlaces,
   fields: readonly Field[],
   wanted: readonly number[],
 ): Promise<FetchedRows> {
@@ -68,7 +68,7 @@ export async function fetchRows(
 }
 
 /** Numbers of the rows by file, each file's in the order of their positions. */
-function placesByFile({ files, positions }: Previous): Map<number, number[]> {
+function placesByFile({ files, positions }: RowPlaces): Map<number, number[]> {
   const places = new Map<number, number[]>()
   for (let place = 0; place < files.length; place++) {
     const file = (files[place] as number) >>> 0
@@ -84,7 +84,7 @@ function placesByFile({ files, positions }: Previous): Map<number, number[]> {
 /** @returns false when one of the rows is encoded already */
 function fromMemory(
   file: DataFile,
-  { positions }: Previous,
+  { positions }: RowPlaces,
   places: readonly number[],
   buffered: Map<number, BufferedRow>,
 ): boolean {

@@ -27,7 +27,7 @@ import { isUnchanged, type Column } from '../../../runtime/data/column/column.ts
 import type { Order } from '../../../runtime/data/position.ts'
 import type { Field, TableSchema } from '../../../runtime/data/schema.ts'
 import type { KeyChain } from '../index/key-chain.ts'
-import type { Previous } from '../index/table-index.ts'
+import type { RowPlaces } from '../index/table-index.ts'
 import { NEVER_MOVED, type HeldRows } from './held-rows.ts'
 import type { FetchedRows } from './fetch-rows.ts'
 
@@ -49,7 +49,7 @@ export interface LastDelete {
 /** Rows from before the batch. */
 export interface EarlierRows {
   /** Looks up keys by their rows of the batch, as they were before it. */
-  readonly lookup: (rows: Int32Array) => Previous
+  readonly lookup: (rows: Int32Array) => RowPlaces
   readonly held: HeldRows
   readonly lastDelete: LastDelete | null
   /** The table is being handed over: what lies in files may be newer than the log. */
@@ -63,7 +63,7 @@ export interface BaseRows {
    */
   readonly base: Int32Array
   /** Files and positions of the rows to be fetched. */
-  readonly fetch: Previous
+  readonly fetch: RowPlaces
   /** By row: 1 when no value of it may come from a file. */
   readonly moved: Uint8Array
 }

@@ -6,7 +6,6 @@ import { RoaringBitmap32 } from 'roaring-wasm'
 import { assert } from '../../../runtime/base/assert.ts'
 import type { DeletedPositions } from '../epoch-deletes.ts'
 import { EMPTY } from '../index/entry-table.ts'
-import { UNRESOLVED } from '../index/table-index.ts'
 
 const ARRAY_POSITIONS_MAX = 64 * 1024
 const ARRAY_POSITIONS_AT_START = 16
@@ -81,7 +80,7 @@ export class SupersededRows {
   /**
    * Adds rows; each may be added once in its life, since the index forgets a row that it reports.
    *
-   * @param files  file ids as the index gives them: 0 and UNRESOLVED are skipped
+   * @param files  file ids as the index gives them
    */
   addAll(files: Int32Array, positions: Int32Array, count: number): void {
     assert(count <= files.length, 'each row has a file')
@@ -89,7 +88,7 @@ export class SupersededRows {
     let of: FilePositions | null = null
     for (let row = 0; row < count; row++) {
       const next = files[row] as number
-      if (next === EMPTY || next === UNRESOLVED) continue
+      assert(next !== EMPTY, 'a row that was replaced was somewhere')
       if (next !== file || of === null) {
         file = next
         of = this.of(next >>> 0)

@@ -14,7 +14,7 @@ import type { TableSchema } from '../../../runtime/data/schema.ts'
 import type { TableCounts } from '../../../runtime/sink.ts'
 import type { DataFileRecord } from '../committable.ts'
 import type { TableMode } from '../fields.ts'
-import type { Resolved } from '../index/table-index.ts'
+import type { Resolved } from '../index/replaced-rows.ts'
 import { changelogColumns, knownColumns } from './changelog-columns.ts'
 import { SupersededRows } from './positions.ts'
 import { EpochCounts } from './row-counts.ts'
@@ -213,10 +213,10 @@ export class TableWriter {
     return this.files.append(file, [...known, ...changelogColumns(batch)], batch.rows, null)
   }
 
-  /** What blind puts and deletes have replaced. */
-  resolved({ count, files, positions, deletesFound, deletesAbsent }: Resolved): void {
-    this.superseded.addAll(files, positions, count)
-    this.counts.resolve(deletesFound, deletesAbsent)
+  /** What puts and deletes have replaced. */
+  resolved(resolved: Resolved): void {
+    this.rows.resolved(resolved)
+    this.counts.resolve(resolved.deletesFound, resolved.deletesAbsent)
   }
 
   /** All rows so far are gone. The floor has been looked at before. */

@@ -4,15 +4,16 @@
 // not written at all where that happens often.
 
 import { PipelineError } from '../../../runtime/base/errors.ts'
-import { assert, present } from '../../../runtime/base/assert.ts'
-import { BATCH_ROWS_MAX, Op, type ChangeBatch } from '../../../runtime/data/batch.ts'
+import { present } from '../../../runtime/base/assert.ts'
+import { Op, type ChangeBatch } from '../../../runtime/data/batch.ts'
 import type { Column } from '../../../runtime/data/column/column.ts'
 import { hashWordsOf, keyHashes, type HashWords } from '../../../runtime/data/key-hash.ts'
 import { transactionOrder } from '../../../runtime/data/batch.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
 import { KeyChain } from '../index/key-chain.ts'
 import type { KeyIndex } from '../index/key-index.ts'
-import { UNRESOLVED, type Previous, type TableIndex } from '../index/table-index.ts'
+import type { Resolved } from '../index/replaced-rows.ts'
+import type { RowPlaces, TableIndex } from '../index/table-index.ts'
 import { fetchRows, type FetchParts } from './fetch-rows.ts'
 import { HeldRows } from './held-rows.ts'
 import { completeHeld, findBases, mergeRows, movesOf, type LastDelete } from './partial-rows.ts'
@@ -25,15 +26,9 @@ const FOLD_SHARE = 0.07
 /** What all tables of a writer share: a batch is done with before the next comes. */
 export class UpsertScratch {
   readonly chain = new KeyChain()
-  previous: Previous = previousOf(BATCH_ROWS_MAX)
-
-  reserve(rows: number): Previous {
-    if (rows > this.previous.files.length) this.previous = previousOf(rows)
-    return this.previous
-  }
 }
 
-function previousOf(rows: number): Previous {
+function placesOf(rows: number): RowPlaces {
   return { files: new Int32Array(rows), positions: new Int32Array(rows) }
 }
 
@@ -70,6 +65,8 @@ export class UpsertRows {
   /** Grows when `held` changes. */
   heldChanges = 0
   private lastDelete: LastDelete | null = null
+  /** Changes of which it is not known what they have replaced. */
+  private unresolved = 0
 
   constructor(parts: UpsertParts) {
     this.parts = parts
@@ -144,8 +141,8 @@ export class UpsertRows {
     const { held } = this
     const { chain } = this.parts.scratch
     chain.link(hashes, words, rows)
-    const lookup = (keys: Int32Array): Previous => {
-      const found = previousOf(keys.length)
+    const lookup = (keys: Int32Array): RowPlaces => {
+      const found = placesOf(keys.length)
       index.lookup(hashes, keys, found)
       return found
     }
@@ -219,34 +216,46 @@ export class UpsertRows {
     this.heldChanges++
   }
 
-  /** Keeps where the row of a delete at the end of a batch stood. */
-  private rememberDelete(
-    batch: ChangeBatch,
+  /** What the changes handed to the index have replaced. */
+  resolved({ count, files, positions, inSameFile }: Resolved): void {
+    this.parts.superseded.addAll(files, positions, count)
+    if (inSameFile > this.unresolved * FOLD_SHARE) this.folds = true
+    this.unresolved = 0
+  }
+
+  /**
+   * Hands rows to the index. Where the row of a delete at the end of a batch stood is kept: the
+   * insert that belongs to it may come with the next batch and ask for its values.
+   */
+  private applyTo(
     index: TableIndex,
+    { ops, rows, transaction, transactions, sequence }: ChangeBatch,
     hashes: Int32Array,
-    previous: Previous,
+    selection: Int32Array | null,
     count: number,
+    fileId: number,
+    position: number,
   ): void {
-    const { ops, rows, transaction, transactions, sequence } = batch
+    this.unresolved += count
     const last = rows - 1
+    const endsInDelete = ops[last] === Op.delete
     // A chunk may come between the two halves of a key change: it is no part of the log's order.
-    if (ops[last] === Op.read) return
-    this.lastDelete = null
-    if (ops[last] !== Op.delete) return
-    let found: Previous = {
-      files: previous.files.subarray(count - 1, count),
-      positions: previous.positions.subarray(count - 1, count),
+    if (!endsInDelete && ops[last] !== Op.read) this.lastDelete = null
+    if (!endsInDelete) {
+      index.apply(hashes, ops, selection, count, fileId, position)
+      return
     }
-    if (found.files[0] === UNRESOLVED) {
-      found = previousOf(1)
-      index.lookupBefore(hashes, Int32Array.of(last), found)
-    }
+    index.apply(hashes, ops, selection, count - 1, fileId, position)
+    const selected = Int32Array.of(last)
+    const found = placesOf(1)
+    index.lookup(hashes, selected, found)
     this.lastDelete = {
       order: transactionOrder(transactions, transaction[last] ?? 0),
       sequence: sequence[last] as number,
       file: found.files[0] as number,
       position: found.positions[0] as number,
     }
+    index.apply(hashes, ops, selected, 1, fileId, position)
   }
 
   /**
@@ -264,21 +273,17 @@ export class UpsertRows {
     count: number,
     counts: EpochCounts,
   ): Promise<void> | undefined {
-    const { keyIndex, files, scratch, superseded } = this.parts
+    const { keyIndex, files } = this.parts
     const { ops } = batch
     const written = writtenRows(ops, selection, count)
     const writes = written === null ? count : written.length
     const file = writes === 0 ? null : files.writable(schema)
     const position = file?.rows ?? 0
     const fileId = (file?.fileId ?? 1) | 0
-    const previous = scratch.reserve(count)
     const index = this.index(schema)
-    index.apply(hashes, ops, selection, count, fileId, position, previous)
-    superseded.addAll(previous.files, previous.positions, count)
-    this.rememberDelete(batch, index, hashes, previous, count)
+    this.applyTo(index, batch, hashes, selection, count, fileId, position)
     counts.written += writes
-    if (writes < count) countDeletes(ops, selection, count, previous.files, counts)
-    if (!this.folds) this.folds = repeats(previous, count, fileId, position) > count * FOLD_SHARE
+    counts.unresolved += count - writes
     let wait: Promise<void> | undefined
     if (file !== null) {
       const rows = written ?? (writes === batch.rows ? null : selection)
@@ -312,37 +317,10 @@ function writtenRows(
   return written
 }
 
-function countDeletes(
-  ops: Uint8Array,
-  selection: Int32Array | null,
-  count: number,
-  files: Int32Array,
-  counts: EpochCounts,
-): void {
-  for (let at = 0; at < count; at++) {
-    if (ops[selection === null ? at : (selection[at] as number)] !== Op.delete) continue
-    const file = files[at]
-    if (file === UNRESOLVED) counts.unresolved++
-    else if (file === 0) counts.absorbed++
-    else counts.written++
-  }
-}
-
 /** @returns the error of a row whose missing value nobody can supply */
 export function missingValue(table: string): PipelineError {
   const message = `table "${table}" has a row with a value that the log left out`
   return new PipelineError('UNCHANGED_VALUE_MISSING', message, {
     detail: 'The row that holds the value is not known to this writer.',
   })
-}
-
-/** @returns rows that replaced a row of the same batch */
-function repeats(previous: Previous, count: number, file: number, position: number): number {
-  const { files, positions } = previous
-  assert(count <= files.length, 'each row has a previous one')
-  let repeated = 0
-  for (let at = 0; at < count; at++) {
-    if (files[at] === file && (positions[at] as number) >= position) repeated++
-  }
-  return repeated
 }

@@ -1,0 +1,72 @@
+// What the changes of one table have replaced since somebody asked: the rows that must be deleted
+// by position, and how many deletes found their key.
+
+/** Rows that puts and deletes have replaced, in no order. */
+export interface Resolved {
+  readonly count: number
+  /** File ids (u32 in an int32), `count` of them. */
+  readonly files: Int32Array
+  readonly positions: Int32Array
+  /** Deletes whose key was there. */
+  readonly deletesFound: number
+  /** Deletes whose key was not there. */
+  readonly deletesAbsent: number
+  /** Of the rows, those that lie in the file that takes the new row. */
+  readonly inSameFile: number
+}
+
+/** Larger arrays are not kept. */
+const ROWS_KEPT_MAX = 64 * 1024
+const ROWS_AT_START = 64
+
+export class ReplacedRows {
+  deletesFound = 0
+  deletesAbsent = 0
+  inSameFile = 0
+  private count = 0
+  private files: Int32Array = new Int32Array(0)
+  private positions: Int32Array = new Int32Array(0)
+
+  get isEmpty(): boolean {
+    return this.count + this.deletesFound + this.deletesAbsent === 0
+  }
+
+  get bytes(): number {
+    return this.files.byteLength + this.positions.byteLength
+  }
+
+  /** Makes room for `rows` more. */
+  reserve(rows: number): void {
+    const needed = this.count + rows
+    if (needed <= this.files.length) return
+    const length = Math.max(needed, this.files.length * 2, ROWS_AT_START)
+    this.files = copied(this.files, length)
+    this.positions = copied(this.positions, length)
+  }
+
+  /** There must be room. */
+  add(file: number, position: number): void {
+    this.files[this.count] = file
+    this.positions[this.count++] = position
+  }
+
+  /** @returns all so far, valid until the next `add`; it is forgotten here */
+  take(): Resolved {
+    const { count, files, positions, deletesFound, deletesAbsent, inSameFile } = this
+    this.count = 0
+    this.deletesFound = 0
+    this.deletesAbsent = 0
+    this.inSameFile = 0
+    if (files.length > ROWS_KEPT_MAX) {
+      this.files = new Int32Array(0)
+      this.positions = new Int32Array(0)
+    }
+    return { count, files, positions, deletesFound, deletesAbsent, inSameFile }
+  }
+}
+
+function copied(array: Int32Array, length: number): Int32Array {
+  const larger = new Int32Array(length)
+  larger.set(array)
+  return larger
+}
