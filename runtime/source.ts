@@ -32,6 +32,21 @@ export interface SourceContext {
   countParked(table: string, rows: number): void
 }
 
+/** The connection that the log comes by, as its reader sees it. */
+export interface LogLink {
+  /** The server has begun to send. */
+  readonly open: boolean
+  /**
+   * Milliseconds since the server's last sign of life, a heartbeat as much as a row; 0 while it is
+   * we who do not read.
+   */
+  readonly silentMs: number
+  /** A living server is not silent for longer: three of its heartbeats. */
+  readonly silentMsMax: number
+  /** Why it was lost, while it is being opened again; `null` otherwise. */
+  readonly lost: PipelineError | null
+}
+
 /** Where reading begins, decided by the source and the checkpoint together. */
 export interface SourceOpening {
   /** Log position to read from. */
@@ -99,6 +114,8 @@ export interface Source {
    * Asks for a Progress at the next transaction end (at once on an idle log). Cheap; idempotent.
    */
   requestProgress(): void
+  /** Cheap; asked a few times a second. `null` while the log is not being read. */
+  link(): LogLink | null
   /**
    * Looks for changes of structure that the log does not carry. `confirmed` says, after the next
    * Progress, whether all that were made before this call have been told.

@@ -24,6 +24,8 @@ const WRITE_TIMEOUT_S = 86_400
 
 /** Signs of life that may be missing before the connection counts as dead. */
 const SILENT_HEARTBEATS_MAX = 3
+/** So that silence is noticed soon after the third, and not a heartbeat later. */
+const LOOKS_PER_HEARTBEAT = 8
 
 /** What the server has been told to leave out, or to start behind. */
 export type DumpStart =
@@ -60,10 +62,9 @@ export async function openDump(
     client.reader.close()
     throw error
   }
-  const silentMsMax = SILENT_HEARTBEATS_MAX * options.heartbeatMs
   let suspicious = false
-  const cancel = options.clock.every(options.heartbeatMs / 2, () => {
-    if (client.reader.silentMs() <= silentMsMax) {
+  const cancel = options.clock.every(options.heartbeatMs / LOOKS_PER_HEARTBEAT, () => {
+    if (client.reader.silentMs() <= silentMsMax(options)) {
       suspicious = false
       return
     }
@@ -84,6 +85,11 @@ export async function openDump(
       client.reader.close()
     },
   }
+}
+
+/** The server of a dump is not silent for longer, unless it is dead. */
+export function silentMsMax({ heartbeatMs }: MysqlOptions): number {
+  return SILENT_HEARTBEATS_MAX * heartbeatMs
 }
 
 function sessionSql(options: MysqlOptions, start: DumpStart): readonly string[] {

@@ -10,12 +10,13 @@ import type { CommitReceipt } from '../../runtime/sink.ts'
 import type {
   Chunk,
   ChunkRead,
+  LogLink,
   Source,
   SourceContext,
   SourceOpening,
 } from '../../runtime/source.ts'
 import { Backfill, controlTimeUs } from './chunk/backfill.ts'
-import { chooseServerId, eventError, openDump, type Dump } from './dump.ts'
+import { chooseServerId, eventError, openDump, silentMsMax, type Dump } from './dump.ts'
 import { fileCreatedS, type FileBirths } from './log/file-birth.ts'
 import { LogOutput } from './log/output.ts'
 import { LogPlace } from './log/place.ts'
@@ -215,6 +216,13 @@ class MysqlSource implements Source {
 
   requestProgress(): void {
     this.reader?.requestProgress()
+  }
+
+  /** A dump that is lost ends the read, so there is none that is opened again. */
+  link(): LogLink | null {
+    if (this.session === null || this.reader === null) return null
+    const silentMs = this.session.dump.client.reader.silentMs()
+    return { open: true, silentMs, silentMsMax: silentMsMax(this.options), lost: null }
   }
 
   /** All structure is in the log. */

@@ -4,7 +4,7 @@
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { BATCH_AGE_MS_MAX } from '../../runtime/data/batch.ts'
 import type { SourceElement } from '../../runtime/data/element.ts'
-import type { SourceContext } from '../../runtime/source.ts'
+import type { LogLink, SourceContext } from '../../runtime/source.ts'
 import type { Ask } from './catalog.ts'
 import { LogParser, Stop } from './decode/log-parser.ts'
 import { LogStructure } from './log-structure.ts'
@@ -12,7 +12,7 @@ import type { LogTable } from './log-table.ts'
 import { orderOfLsn, positionAt, type Lsn } from './lsn.ts'
 import type { PostgresOptions } from './options.ts'
 import { parseSnapshot, type DeliveredCommits } from './snapshot.ts'
-import type { LogStream } from './stream.ts'
+import { SILENT_HEARTBEATS, type LogStream } from './stream.ts'
 import type { StructurePoll } from './structure.ts'
 import type { TableRegistry } from './tables.ts'
 
@@ -53,10 +53,14 @@ export class LogReader {
   private rowsSeen = 0
   private visibleAtMs = 0
   private visibility: Promise<void> | null = null
+  /** The server's last sign of life, or when reading began. */
+  private heardMs: number
+  private lost: PipelineError | null = null
 
   constructor(parts: LogReaderParts, after: Lsn, context: SourceContext) {
     this.parts = parts
     this.context = context
+    this.heardMs = parts.options.clock.elapsedMs()
     this.parser = new LogParser(after, parts.options.slot, parts.delivered)
     this.structure = new LogStructure(parts, context, () => this.stream?.wire.wake())
   }
@@ -72,6 +76,23 @@ export class LogReader {
     // The answer says how far the server has got, however quiet it is.
     this.stream?.sendStatus(true)
     this.stream?.wire.wake()
+  }
+
+  link(): LogLink {
+    const { heartbeatMs } = this.parts.options
+    return {
+      open: this.stream !== null,
+      silentMs: this.silentMs(),
+      silentMsMax: SILENT_HEARTBEATS * heartbeatMs,
+      lost: this.lost,
+    }
+  }
+
+  /** Goes on to count when there is no stream. */
+  private silentMs(): number {
+    const nowMs = this.parts.options.clock.elapsedMs()
+    if (this.stream !== null) this.heardMs = nowMs - this.stream.silentMs()
+    return nowMs - this.heardMs
   }
 
   acknowledge(lsn: Lsn): void {
@@ -110,8 +131,7 @@ export class LogReader {
       }
     } finally {
       signal.removeEventListener('abort', wake)
-      this.stream?.close()
-      this.stream = null
+      this.closeStream()
       await this.visibility
     }
   }
@@ -122,10 +142,10 @@ export class LogReader {
    * goes on behind the last one.
    */
   private async *afterLoss(error: unknown, signal: AbortSignal): AsyncGenerator<SourceElement> {
-    this.stream?.close()
-    this.stream = null
+    this.closeStream()
     const lost = error instanceof PipelineError && error.error === 'CONNECT_FAILED'
     if (!lost || !this.parser.abandon()) throw error
+    this.lost = error
     yield* this.flush()
     this.parts.options.log.warn('the log connection was lost', { reason: error.message })
     const { clock } = this.parts.options
@@ -135,14 +155,23 @@ export class LogReader {
         this.stream = await this.parts.connect(this.parser.end, signal)
         this.parser.restart()
         this.structure.restart()
+        this.lost = null
         return
       } catch (again) {
         const retry = again instanceof PipelineError && again.error === 'CONNECT_FAILED'
         if (!retry || attempt === RECONNECT_ATTEMPTS) throw again
+        this.lost = again
       }
       await clock.sleep(delayMs, signal).catch(() => {})
       delayMs = Math.min(2 * delayMs, RECONNECT_MS_MAX)
     }
+  }
+
+  private closeStream(): void {
+    // It alone knows when the server was heard last.
+    this.silentMs()
+    this.stream?.close()
+    this.stream = null
   }
 
   private async *session(stream: LogStream, signal: AbortSignal): AsyncGenerator<SourceElement> {

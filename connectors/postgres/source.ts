@@ -8,6 +8,7 @@ import type { CommitReceipt } from '../../runtime/sink.ts'
 import type {
   Chunk,
   ChunkRead,
+  LogLink,
   Source,
   SourceContext,
   SourceOpening,
@@ -131,6 +132,10 @@ class PostgresSource implements Source {
 
   requestProgress(): void {
     this.reader?.requestProgress()
+  }
+
+  link(): LogLink | null {
+    return this.reader?.link() ?? null
   }
 
   confirm(): void {

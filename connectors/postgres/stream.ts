@@ -14,7 +14,7 @@ import { Message, MESSAGE_HEADER, queryMessage, readServerError, uint32At, Wire 
 /** A sender of tiny packets is left alone this long after a short read. */
 const SHORT_READ_PAUSE_MS = 1
 /** Without a sign from the server for this many heartbeats, the connection counts as dead, ... */
-const SILENT_HEARTBEATS = 3
+export const SILENT_HEARTBEATS = 3
 /**
  * ... but not before this part of its own timeout: while it decodes a large transaction of which
  * nothing is published, it looks at what we say after half of it.
@@ -74,6 +74,8 @@ export class LogStream {
   private readonly stopTimer: () => void
   private readonly reply = Buffer.alloc(MESSAGE_HEADER + 34)
   private receivedLsn: Lsn = 0
+  private heardBytes = 0
+  private heardMs: number
   private flushedLsn: Lsn
 
   private constructor(
@@ -86,6 +88,7 @@ export class LogStream {
     this.flushedLsn = flushed
     const { clock } = options
     this.clock = clock
+    this.heardMs = clock.elapsedMs()
     this.wire = new Wire(client, (resume) => clock.after(SHORT_READ_PAUSE_MS, resume))
     let before = -1
     let silent = 0
@@ -155,6 +158,20 @@ export class LogStream {
   private hasMessage(): boolean {
     const { bytes, start, end } = this.wire
     return end - start >= MESSAGE_HEADER && end - start > uint32At(bytes, start + 1)
+  }
+
+  /**
+   * Milliseconds without a byte of the server, as exact as it is asked often: the data path does
+   * not look at the clock for it. 0 while it is we who do not read.
+   */
+  silentMs(): number {
+    const { wire } = this
+    const nowMs = this.clock.elapsedMs()
+    if (wire.received !== this.heardBytes || wire.paused) {
+      this.heardBytes = wire.received
+      this.heardMs = nowMs
+    }
+    return nowMs - this.heardMs
   }
 
   /** Notes how far the stream has been read. */

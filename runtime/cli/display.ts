@@ -92,8 +92,8 @@ export class LogDisplay implements Display {
     if (status.state === this.#state && nowMs - this.#summaryMs < SUMMARY_MS) return
     this.#state = status.state
     this.#summaryMs = nowMs
-    const { state, phase, tables, backfill, lag, rates, position, checkpoint, commit } = status
-    const facts = { state, phase, tables, backfill, lag, rates, position, checkpoint, commit }
+    const { state, phase, tables, backfill, log, lag, rates, position, checkpoint, commit } = status
+    const facts = { state, phase, tables, backfill, log, lag, rates, position, checkpoint, commit }
     this.log.info('progress', facts)
   }
 

@@ -14,6 +14,7 @@ const STATES: readonly PipelineState[] = [
   'BACKFILLING',
   'CATCHING_UP',
   'RUNNING',
+  'STALLED',
   'RETRYING',
   'STOPPING',
   'STOPPED',
@@ -82,6 +83,7 @@ function addPipeline(metrics: MetricSet, status: PipelineStatus): void {
   for (const state of STATES) {
     states.set(states.cell(pipeline, state), status.state === state ? 1 : 0)
   }
+  addConnection(metrics, status)
   const add = (
     kind: 'counter' | 'gauge',
     name: string,
@@ -134,12 +136,19 @@ function addPipeline(metrics: MetricSet, status: PipelineStatus): void {
     'When the last commit was known to be done.',
     timestamp(commit.last_at),
   )
-  add(
-    'gauge',
-    'heartbeat_timestamp_seconds',
-    'When this was measured.',
-    timestamp(status.updated_at),
+}
+
+function addConnection(metrics: MetricSet, { pipeline, log }: PipelineStatus): void {
+  if (log === null) return
+  const help = 'Whether what it names is connected and answers: 1, or 0.'
+  const up = metrics.gauge('millrace_connection_up', help, ['pipeline', 'component'])
+  up.set(up.cell(pipeline, 'log'), log.state === 'open' ? 1 : 0)
+  const heard = metrics.gauge(
+    'millrace_heartbeat_timestamp_seconds',
+    'When the server of the log last gave a sign of life.',
+    ['pipeline'],
   )
+  heard.set(heard.cell(pipeline), Date.parse(log.heard_at) / 1000)
 }
 
 /** Counters of what happened, each with the kinds that have been seen. */

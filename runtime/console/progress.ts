@@ -37,7 +37,7 @@ export function renderProgress(
 }
 
 function headline(status: PipelineStatus): string {
-  const { state, tables, lag, checkpoint, commit, rates, error } = status
+  const { state, tables, lag, log, checkpoint, commit, rates, error } = status
   const phases = ORDER.filter((phase) => tables[phase] > 0).map(
     (phase) => `${tables[phase]} ${phase}`,
   )
@@ -49,6 +49,9 @@ function headline(status: PipelineStatus): string {
   ]
   if (checkpoint.last_id !== null) parts.push(`epoch ${checkpoint.last_id}`)
   if (commit.pending > 0) parts.push(`${commit.pending} pending`)
+  if (log !== null && (state === 'STALLED' || state === 'RETRYING')) {
+    parts.push(`server silent for ${formatSeconds(log.silent_s)}`)
+  }
   if (error !== null) parts.push(error.message)
   return parts.join('  ')
 }

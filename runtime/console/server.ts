@@ -112,8 +112,9 @@ function isHealthy(status: PipelineStatus | null): boolean {
 
 function health(status: PipelineStatus | null): string {
   if (status === null) return JSON.stringify({ status: 'ok', state: 'STARTING' })
-  const { pipeline, state, phase, tables, lag, checkpoint, error } = status
-  const summary = { pipeline, state, phase, tables, lag, checkpoint, error: error?.message ?? null }
+  const { pipeline, state, phase, tables, log, lag, checkpoint, error } = status
+  const message = error?.message ?? null
+  const summary = { pipeline, state, phase, tables, log, lag, checkpoint, error: message }
   return JSON.stringify({ status: isHealthy(status) ? 'ok' : 'failed', ...summary })
 }
 

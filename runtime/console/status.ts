@@ -2,17 +2,20 @@
 // /healthz and /metrics all show it. What is not known is null and marked UNAVAILABLE, never zero.
 
 import type { ErrorRecord } from '../base/errors.ts'
+import type { LogCondition, LogState } from '../job/log-watch.ts'
 import type { TableProgress } from '../job/messages.ts'
 import type { RunSnapshot, TableSnapshot } from '../job/run-state.ts'
 import { RateMeter } from './rate.ts'
 
 export const STATUS_FORMAT = 1
 
+/** STALLED: the log's server says nothing. RETRYING: what was lost is being opened again. */
 export type PipelineState =
   | 'STARTING'
   | 'BACKFILLING'
   | 'CATCHING_UP'
   | 'RUNNING'
+  | 'STALLED'
   | 'RETRYING'
   | 'STOPPING'
   | 'STOPPED'
@@ -84,6 +87,13 @@ export interface PipelineStatus {
     readonly durable: string | null
     readonly source_head: string | null
   }
+  /** The connection that the log comes by; `null` before the source has said anything of it. */
+  readonly log: {
+    readonly state: LogCondition
+    /** The server's last sign of life. */
+    readonly heard_at: string
+    readonly silent_s: number
+  } | null
   /** Seconds behind the source's clock, and bytes of log behind its head. */
   readonly lag: {
     readonly source_s: number | null
@@ -149,7 +159,7 @@ export class StatusTracker {
       since: isoTime(snapshot.startedAtMs),
       updated_at: isoTime(nowMs),
       attempt: snapshot.attempt,
-      error: snapshot.error,
+      error: snapshot.error ?? source?.log.error ?? null,
       tables: countPhases(tables),
       table_list: tables,
       backfill: backfillOf(tables),
@@ -159,6 +169,7 @@ export class StatusTracker {
         durable: checkpoint && this.#formatOrder(checkpoint.order),
         source_head: source?.headOrder == null ? null : this.#formatOrder(source.headOrder),
       },
+      log: source && logOf(source.log, nowMs),
       lag: lagOf(snapshot, nowMs),
       checkpoint: {
         last_id: checkpoint?.epoch ?? null,
@@ -284,10 +295,21 @@ function stateOf(snapshot: RunSnapshot, tables: readonly TableStatus[]): Pipelin
     case 'running': {
       // The threads run, but have not said yet what they found.
       if (snapshot.source === null) return 'STARTING'
+      const { condition } = snapshot.source.log
+      if (condition === 'silent') return 'STALLED'
+      if (condition === 'lost') return 'RETRYING'
       const stage = stageOf(tables)
       if (stage === 'streaming') return 'RUNNING'
       return stage === 'catching-up' ? 'CATCHING_UP' : 'BACKFILLING'
     }
+  }
+}
+
+function logOf({ condition, heardAtMs }: LogState, nowMs: number): PipelineStatus['log'] {
+  return {
+    state: condition,
+    heard_at: isoTime(heardAtMs),
+    silent_s: seconds(nowMs - heardAtMs),
   }
 }
 

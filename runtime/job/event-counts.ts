@@ -9,8 +9,8 @@ import type { TableRecord } from '../flow/tables.ts'
 /** retry: tried again by itself · notify: a table was parked · fatal: it ended the process. */
 export type ErrorClass = 'retry' | 'notify' | 'fatal'
 
-/** What was tried again: the whole from its last checkpoint, or a commit. */
-export type RetryComponent = 'pipeline' | 'commit'
+/** What was tried again: the whole from its last checkpoint, the log connection, or a commit. */
+export type RetryComponent = 'pipeline' | 'log' | 'commit'
 
 export type DdlKind =
   | 'create_table'

@@ -8,6 +8,7 @@ import type { SourceCheckpoint } from '../checkpoint/manifest.ts'
 import type { SourceCounts } from '../checkpoint/trace.ts'
 import type { TableSchema } from '../data/schema.ts'
 import type { CommitReceipt, PreparedEpoch } from '../sink.ts'
+import type { LogState } from './log-watch.ts'
 
 export interface SourceStart {
   readonly kind: 'start'
@@ -82,6 +83,7 @@ export interface SourceProgress {
   readonly headOrder: bigint | null
   readonly processedOrder: bigint
   readonly sourceTimeUs: bigint
+  readonly log: LogState
   readonly tables: readonly TableProgress[]
 }
 

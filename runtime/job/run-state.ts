@@ -95,12 +95,23 @@ export class RunState {
   set error(error: ErrorRecord | null) {
     this.lastError = error
     if (error === null) return
+    // The connection went with the attempt: what it said last is not so any more.
+    if (this.source !== null) {
+      const log = { ...this.source.log, condition: 'lost', error } as const
+      this.source = { ...this.source, headOrder: null, log }
+    }
     if (this.phase === 'failed') this.events.addError(error.error, 'fatal')
     else this.events.addRetry('pipeline', error)
   }
 
+  /** An attempt after a failure runs from the log's first sign of life on, not before. */
   addProgress(progress: SourceProgress): void {
+    const { condition, error } = progress.log
+    if (error !== null && this.source?.log.condition !== 'lost') this.events.addRetry('log', error)
     this.source = progress
+    if (this.phase !== 'retrying' || condition !== 'open') return
+    this.phase = 'running'
+    this.lastError = null
   }
 
   addEpoch(report: EpochReport, atMs: number): void {

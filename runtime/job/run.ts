@@ -15,6 +15,7 @@ import { Execution, mayRetry, type ExecutionEnd } from './execution.ts'
 import { StateGarbage } from './garbage.ts'
 import { LateCommitter } from './late-committer.ts'
 import { acquireLock } from './lock.ts'
+import { LogNotices } from './log-watch.ts'
 import type { Repairs, SourceTaskOptions } from './messages.ts'
 import type { SourceCommand, SourceReport, WriterCommand, WriterReport } from './messages.ts'
 import { RepairRequests } from './repairs.ts'
@@ -100,6 +101,7 @@ class PipelineRun {
   /** Tables that are parked, as of the last epoch. */
   private readonly parked = new Map<string, ErrorRecord>()
   private polling = false
+  private readonly logNotices: LogNotices
   private readonly crashes: Crashes
   /** Of the last attempt. */
   private fileSuffix = ''
@@ -119,6 +121,7 @@ class PipelineRun {
     this.garbage = new StateGarbage(parts.state, this.store)
     this.requests = new RepairRequests(parts.state)
     this.crashes = new Crashes(clock)
+    this.logNotices = new LogNotices((...notice) => parts.onNotice(...notice))
     this.state = new RunState(clock.nowMs())
     onControl({ stop: () => this.stop() })
   }
@@ -221,7 +224,8 @@ class PipelineRun {
     this.state.phase = 'retrying'
     this.state.error = record
     const level = isCrash(error) ? 'error' : 'warn'
-    this.parts.onNotice(level, 'retrying from the last checkpoint', { ...record, waitMs: ms })
+    const facts = { ...this.logNotices.failed(record, this.clock.nowMs()), ...record, waitMs: ms }
+    this.parts.onNotice(level, 'retrying from the last checkpoint', facts)
     await this.clock.sleep(ms, this.stopping.signal).catch(() => undefined)
   }
 
@@ -238,8 +242,8 @@ class PipelineRun {
       const swept = await this.sweep(committed ? last : null, committer)
       const execution = this.openExecution(commits, last, repairs)
       this.execution = execution
-      this.state.phase = 'running'
-      this.state.error = null
+      // An attempt that follows a failure has to hear from its source first.
+      if (this.state.phase === 'starting') this.state.phase = 'running'
       if (this.stopping.signal.aborted) execution.stop()
       const end = await execution.run()
       if (!(await this.finishCommits(commits, COMMITS_AT_END_MS)) && end === 'finished') {
@@ -351,7 +355,12 @@ class PipelineRun {
           if (checkpoint !== null) await this.garbage.collect(checkpoint)
           await this.requests.afterCheckpoint()
         },
-        onProgress: (progress) => this.state.addProgress(progress),
+        onProgress: (progress) => {
+          // What a thread that has been ended still said is of the past.
+          if (this.execution !== execution) return
+          this.state.addProgress(progress)
+          this.logNotices.heard(progress.log, clock.nowMs())
+        },
       },
     )
     for (const { table, reason } of parked) execution.parkTable(table, reason)

@@ -12,6 +12,7 @@ import { HandOver } from '../flow/handover.ts'
 import type { ChannelSender } from '../flow/channel.ts'
 import type { Source, SourceOpening } from '../source.ts'
 import { Corridor } from './corridor.ts'
+import { LogWatch } from './log-watch.ts'
 import type { Repair, SourceCommand, SourceReport, SourceStart } from './messages.ts'
 import type { TableProgress } from './messages.ts'
 
@@ -32,10 +33,12 @@ export class SourceTask {
   private readonly stopping = new AbortController()
   private readonly corridor: Corridor
   private readonly handOver: HandOver
+  private readonly logWatch: LogWatch
   private barrierAt: number | null = null
   /** The log end that `once` reads up to; `null`: none. */
   private target: Order | null = null
   private headOrder: Order | null = null
+  private askingHead = false
   private finished = false
   /** The source has been asked for what the log does not carry. */
   private confirming = false
@@ -52,6 +55,7 @@ export class SourceTask {
     this.channels = channels
     this.output = output
     this.clock = clock
+    this.logWatch = new LogWatch(clock)
     const { keyed, appends, firstFieldId, backfillParallelism, chunkRows } = start.options
     this.corridor = new Corridor(channels, { keyed, firstFieldId })
     this.handOver = new HandOver(source, this.corridor.tables, this.corridor, {
@@ -234,23 +238,32 @@ export class SourceTask {
       }),
     )
     for (const [table, reason] of this.corridor.refused) tables.push(refusedTable(table, reason))
+    const log = this.logWatch.look(this.source.link())
     this.output.report({
       kind: 'progress',
       rowsSent: this.corridor.rowsSent,
       queueFill: Math.max(...this.channels.map((channel) => channel.fill())),
-      headOrder: this.headOrder,
+      // Of a server that says nothing it is not known what there is to read.
+      headOrder: log.condition === 'open' ? this.headOrder : null,
       processedOrder: this.corridor.processed().order,
       sourceTimeUs: this.corridor.sourceTimeUs,
+      log,
       tables,
     })
   }
 
   private async refreshHead(): Promise<void> {
+    // A server that does not answer is not asked again every second: the log reader would have to
+    // wait behind all these questions.
+    if (this.askingHead) return
+    this.askingHead = true
     try {
       this.headOrder = (await this.source.head()).order
     } catch {
       // Only the lag display needs it; a broken connection is reported by the log reader.
       this.headOrder = null
+    } finally {
+      this.askingHead = false
     }
   }
 

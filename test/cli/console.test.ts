@@ -13,6 +13,7 @@ import {
 } from '../../runtime/console/status.ts'
 import { readStatus, writeStatus } from '../../runtime/console/status-file.ts'
 import { metricsOf } from '../../runtime/console/metrics.ts'
+import type { LogState } from '../../runtime/job/log-watch.ts'
 import { FakeWiring, snapshotOf } from './fake-wiring.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 20, 12)
@@ -51,6 +52,50 @@ test('a status says what is known, and null where nothing is', () => {
     position: { processed: null, durable: null, source_head: null },
     checkpoint: { last_id: null, last_at: null },
     backfill: { rows_done: null, rows_est: null },
+  })
+})
+
+test('a log that is silent or lost is in the state, the progress line and the metrics', () => {
+  const seen = (log: LogState): object => {
+    const status = statusOf({ source: { ...snapshotOf().source!, log } })
+    const metrics = metricsOf(status).all()
+    const one = (name: string): unknown =>
+      metrics.find(({ family }) => family.name === name)?.samples()
+    const states = one('millrace_pipeline_state') as { labels: { state: string }; value: number }[]
+    return {
+      state: status.state,
+      error: status.error?.message ?? null,
+      line: renderProgress(status, 200)[0]?.split('  ').slice(7) ?? [],
+      metric: states.filter(({ value }) => value === 1).map(({ labels }) => labels.state),
+      up: one('millrace_connection_up'),
+      heard: one('millrace_heartbeat_timestamp_seconds'),
+    }
+  }
+  const heardAtMs = NOW_MS - 35_000
+  const labels = { pipeline: 'shop' }
+  const heard = [{ labels, value: heardAtMs / 1000 }]
+  const up = (value: number): object[] => [{ labels: { ...labels, component: 'log' }, value }]
+  expect(seen({ condition: 'silent', heardAtMs, error: null })).toEqual({
+    state: 'STALLED',
+    error: null,
+    line: ['server silent for 35s'],
+    metric: ['STALLED'],
+    up: up(0),
+    heard,
+  })
+  const error = { error: 'CONNECT_FAILED', message: 'it is gone', detail: null, hint: '' } as const
+  expect(seen({ condition: 'lost', heardAtMs, error })).toEqual({
+    state: 'RETRYING',
+    error: 'it is gone',
+    line: ['server silent for 35s', 'it is gone'],
+    metric: ['RETRYING'],
+    up: up(0),
+    heard,
+  })
+  expect(seen({ condition: 'open', heardAtMs, error: null })).toMatchObject({
+    state: 'BACKFILLING',
+    line: [],
+    up: up(1),
   })
 })
 

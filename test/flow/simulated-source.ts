@@ -192,6 +192,10 @@ export class SimulatedSource implements Source {
     // The log reader above always makes progress.
   }
 
+  link(): null {
+    return null
+  }
+
   confirm(): void {
     // The log carries everything.
   }
