@@ -131,10 +131,13 @@ export function removeSealed(folder: string, name: string): void {
   storage('remove', () => rmSync(join(folder, name), { force: true }))
 }
 
+/** Rows of the source lie in it. */
+const PRIVATE_MODE = 0o600
+
 function createFile(folder: string): { name: string; descriptor: number; bytes: number } {
   mkdirSync(folder, { recursive: true })
   const name = `${randomUuid()}${SUFFIX}`
-  const descriptor = openSync(join(folder, name), 'wx')
+  const descriptor = openSync(join(folder, name), 'wx', PRIVATE_MODE)
   const magic = Buffer.alloc(LENGTH_BYTES)
   magic.writeUInt32LE(MAGIC)
   writeAll(descriptor, magic, 0)

@@ -13,13 +13,19 @@ import { PipelineError } from '../../runtime/base/errors.ts'
 /** Objects being written lie beside their final name; `list` does not show them. */
 const TEMPORARY = /^\.[0-9a-f-]{36}\.tmp$/
 
+/** Of files that others may read if the umask lets them, and of those for the owner alone. */
+const SHARED_MODE = 0o666
+export const PRIVATE_MODE = 0o600
+
 /**
  * @param root  the folder; it and folders below are created when something is written
+ * @param mode  of new files; the umask takes from it
  * @returns a store whose paths are relative to `root`, with `/` between names
  */
-export function localStore(root: string): ObjectStore {
+export function localStore(root: string, mode: number = SHARED_MODE): ObjectStore {
   const base = resolve(root)
   const folders = new DurableFolders(base)
+  const files = { folders, mode }
 
   function pathOf(path: string): string {
     const names = path.split('/')
@@ -34,7 +40,7 @@ export function localStore(root: string): ObjectStore {
     async put(path, bytes) {
       const target = pathOf(path)
       await translated(`write ${path}`, async () => {
-        const temporary = await writeTemporary(folders, target, bytes)
+        const temporary = await writeTemporary(files, target, bytes)
         await orRemove(temporary, () => rename(temporary, target))
         await folders.sync(dirname(target))
       })
@@ -43,12 +49,12 @@ export function localStore(root: string): ObjectStore {
     putIfAbsent(path, bytes) {
       const target = pathOf(path)
       return translated(`create ${path}`, async () => {
-        const temporary = await writeTemporary(folders, target, bytes)
+        const temporary = await writeTemporary(files, target, bytes)
         return placeNew(folders, temporary, target)
       })
     },
 
-    create: (path) => translated(`create ${path}`, () => createWriter(folders, pathOf(path))),
+    create: (path) => translated(`create ${path}`, () => createWriter(files, pathOf(path))),
 
     async list(prefix) {
       const start = prefix === '' ? base : pathOf(prefix)
@@ -120,30 +126,32 @@ class DurableFolders {
   }
 }
 
+/** Where and how files are created. */
+interface NewFiles {
+  readonly folders: DurableFolders
+  readonly mode: number
+}
+
 /** Opens a new file beside `target`; creates the folder again where somebody removed it. */
 async function openTemporary(
-  folders: DurableFolders,
+  { folders, mode }: NewFiles,
   target: string,
 ): Promise<{ path: string; handle: FileHandle }> {
   const folder = dirname(target)
   const path = join(folder, `.${randomUuid()}.tmp`)
   await folders.create(folder)
   try {
-    return { path, handle: await open(path, 'wx') }
+    return { path, handle: await open(path, 'wx', mode) }
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
     folders.forget()
     await folders.create(folder)
-    return { path, handle: await open(path, 'wx') }
+    return { path, handle: await open(path, 'wx', mode) }
   }
 }
 
-async function writeTemporary(
-  folders: DurableFolders,
-  target: string,
-  bytes: Uint8Array,
-): Promise<string> {
-  const { path, handle } = await openTemporary(folders, target)
+async function writeTemporary(files: NewFiles, target: string, bytes: Uint8Array): Promise<string> {
+  const { path, handle } = await openTemporary(files, target)
   await orRemove(path, async () => {
     try {
       await writeAll(handle, bytes)
@@ -186,8 +194,8 @@ async function placeNew(
   return created
 }
 
-async function createWriter(folders: DurableFolders, target: string): Promise<ObjectWriter> {
-  const { path: temporary, handle } = await openTemporary(folders, target)
+async function createWriter(files: NewFiles, target: string): Promise<ObjectWriter> {
+  const { path: temporary, handle } = await openTemporary(files, target)
   let length = 0
   let open = true
   return {
@@ -208,7 +216,7 @@ async function createWriter(folders: DurableFolders, target: string): Promise<Ob
             await handle.close()
           }
         })
-        if (await placeNew(folders, temporary, target)) return
+        if (await placeNew(files.folders, temporary, target)) return
         throw new PipelineError('STORAGE_FAILED', `file ${target} already exists`, {
           detail: 'Objects are created once and never changed, so nothing was replaced.',
         })

@@ -1,8 +1,9 @@
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { localStore } from '../../connectors/storage/local.ts'
+import { localStore, PRIVATE_MODE } from '../../connectors/storage/local.ts'
+import type { ObjectStore } from '../../runtime/object-store.ts'
 import { testObjectStore } from '../conformance/object-store.ts'
 
 const made: string[] = []
@@ -58,4 +59,26 @@ test('a folder without permission is named', async () => {
 
 test('the URI is what readers of the lake expect', () => {
   expect(localStore('/lake').uri('ns/t/data/x.parquet')).toBe('file:///lake/ns/t/data/x.parquet')
+})
+
+test('files of a private store are for their owner alone, whatever the umask allows', async () => {
+  const umask = process.umask(0)
+  try {
+    const folder = await emptyFolder()
+    const modes = async (store: ObjectStore, prefix: string): Promise<string[]> => {
+      await store.put(`${prefix}/put`, Uint8Array.of(1))
+      await store.putIfAbsent(`${prefix}/absent`, Uint8Array.of(1))
+      const writer = await store.create(`${prefix}/created`)
+      await writer.write(Uint8Array.of(1))
+      await writer.finish()
+      const paths = await store.list(prefix)
+      const found = await Promise.all(paths.map(async (path) => stat(join(folder, path))))
+      return found.map(({ mode }) => (mode & 0o777).toString(8))
+    }
+    expect(await modes(localStore(folder, PRIVATE_MODE), 'state')).toEqual(['600', '600', '600'])
+    // Whoever reads the lake is somebody else.
+    expect(await modes(localStore(folder), 'lake')).toEqual(['666', '666', '666'])
+  } finally {
+    process.umask(umask)
+  }
 })
