@@ -16,12 +16,12 @@ export function memoryStore(): MemoryStore {
       return Promise.resolve(bytes)
     },
     put(path, bytes) {
-      objects.set(path, bytes.slice())
+      objects.set(path, new Uint8Array(bytes))
       return Promise.resolve()
     },
     putIfAbsent(path, bytes) {
       if (objects.has(path)) return Promise.resolve(false)
-      objects.set(path, bytes.slice())
+      objects.set(path, new Uint8Array(bytes))
       return Promise.resolve(true)
     },
     create(path) {
@@ -32,7 +32,8 @@ export function memoryStore(): MemoryStore {
           return parts.reduce((sum, part) => sum + part.length, 0)
         },
         write(bytes: Uint8Array) {
-          parts.push(bytes.slice())
+          // Not `slice`: of a Buffer that is a view, and the caller writes into its memory again.
+          parts.push(new Uint8Array(bytes))
           return Promise.resolve()
         },
         finish() {

@@ -81,7 +81,9 @@ export class SortedChanges {
   /** Changes with the same top 8 bits keep their order. Cost: 10 ns a change. */
   sort({ entries: from, count }: ChangeBuffer, words: HashWords): void {
     const stride = entryWords(words)
-    if (count * stride > this.entries.length) this.entries = new Int32Array(count * stride)
+    if (count * stride > this.entries.length) {
+      this.entries = new Int32Array(Math.max(count * stride, this.entries.length * 2))
+    }
     const { entries, ends } = this
     ends.fill(0)
     for (let at = 0; at < count * stride; at += stride) ends[from[at]! >>> 24]!++

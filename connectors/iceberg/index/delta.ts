@@ -29,7 +29,8 @@ export interface DeltaChunk {
 const MAGIC = 0x3158524d
 const HEADER_BYTES = 24
 /** Beyond this, chunks go to the object while the epoch is still open. */
-const BUFFERED_BYTES_MAX = 4 * 1024 * 1024
+const BUFFERED_BYTES_MAX = 2 * 1024 * 1024
+const BUFFER_BYTES_AT_START = 4 * 1024
 
 /** Collects the chunks of one epoch. */
 export class DeltaWriter {
@@ -39,7 +40,8 @@ export class DeltaWriter {
   bytes = 0
   private readonly store: ObjectStore
   private writer: ObjectWriter | null = null
-  private parts: Buffer[] = []
+  /** The same memory after each `spill`. */
+  private buffer = Buffer.alloc(BUFFER_BYTES_AT_START)
   private buffered = 0
 
   constructor(store: ObjectStore, path: string) {
@@ -58,7 +60,8 @@ export class DeltaWriter {
   private add(kind: ChunkKind, table: string, words: HashWords, payload: Int32Array): void {
     const name = Buffer.from(table, 'utf8')
     const padded = (name.length + 3) & ~3
-    const chunk = Buffer.alloc(HEADER_BYTES + padded + payload.byteLength)
+    const chunk = this.room(HEADER_BYTES + padded + payload.byteLength)
+    chunk.fill(0, 0, HEADER_BYTES + padded)
     chunk.writeUInt32LE(kind, 0)
     chunk.writeUInt32LE(name.length, 4)
     chunk.writeUInt32LE(words, 8)
@@ -67,9 +70,26 @@ export class DeltaWriter {
     chunk.set(bytesOf(payload), HEADER_BYTES + padded)
     chunk.writeUInt32LE(checksum(chunk, 0, chunk.length), 20)
     this.tables.add(table)
-    this.parts.push(chunk)
-    this.buffered += chunk.length
     this.bytes += chunk.length
+  }
+
+  /** @returns the next `bytes` bytes of the buffer, with anything in them */
+  private room(bytes: number): Buffer {
+    const start = this.buffered === 0 && this.writer === null ? this.begin() : this.buffered
+    const end = start + bytes
+    if (end > this.buffer.length) {
+      const larger = Buffer.alloc(Math.max(end, this.buffer.length * 2))
+      this.buffer.copy(larger, 0, 0, start)
+      this.buffer = larger
+    }
+    this.buffered = end
+    return this.buffer.subarray(start, end)
+  }
+
+  /** Writes the magic in front of the first chunk. @returns where the chunk begins */
+  private begin(): number {
+    this.buffer.writeUInt32LE(MAGIC, 0)
+    return 4
   }
 
   /** True when `spill` should be called. */
@@ -77,24 +97,18 @@ export class DeltaWriter {
     return this.buffered > BUFFERED_BYTES_MAX
   }
 
-  /** Writes what is buffered. */
+  /** Writes what is buffered; nothing may be added meanwhile. */
   async spill(): Promise<void> {
-    const parts = this.parts
-    this.parts = []
+    const bytes = this.buffer.subarray(0, this.buffered)
+    this.writer ??= await this.store.create(this.path)
+    await this.writer.write(bytes)
     this.buffered = 0
-    if (this.writer === null) {
-      this.writer = await this.store.create(this.path)
-      const magic = Buffer.alloc(4)
-      magic.writeUInt32LE(MAGIC, 0)
-      parts.unshift(magic)
-    }
-    await this.writer.write(Buffer.concat(parts))
   }
 
   /** @returns false when nothing was recorded: there is no object then */
   async finish(): Promise<boolean> {
     if (this.bytes === 0) return false
-    if (this.parts.length > 0) await this.spill()
+    if (this.buffered > 0) await this.spill()
     await this.writer?.finish()
     this.writer = null
     return true
