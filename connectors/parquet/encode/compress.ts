@@ -1,6 +1,6 @@
-// Compression of one page. zlib allocates the whole output before it compresses, in chunks of 16 KiB
-// unless told otherwise; the chunk asked for is what the page will probably become. A MiB a page,
-// of which most is thrown away, would cost a full garbage collection for every dozen pages.
+// Compression of one page. zlib allocates the whole output before it compresses, in chunks of 16
+// KiB unless told otherwise; the chunk asked for is what the page will probably become. A MiB a
+// page, of which most is thrown away, would cost a full garbage collection a dozen pages.
 
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 
