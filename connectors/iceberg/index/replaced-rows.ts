@@ -11,8 +11,6 @@ export interface Resolved {
   readonly deletesFound: number
   /** Deletes whose key was not there. */
   readonly deletesAbsent: number
-  /** Of the rows, those that lie in the file that takes the new row. */
-  readonly inSameFile: number
 }
 
 /** Larger arrays are not kept. */
@@ -22,7 +20,6 @@ const ROWS_AT_START = 64
 export class ReplacedRows {
   deletesFound = 0
   deletesAbsent = 0
-  inSameFile = 0
   private count = 0
   private files: Int32Array = new Int32Array(0)
   private positions: Int32Array = new Int32Array(0)
@@ -52,16 +49,15 @@ export class ReplacedRows {
 
   /** @returns all so far, valid until the next `add`; it is forgotten here */
   take(): Resolved {
-    const { count, files, positions, deletesFound, deletesAbsent, inSameFile } = this
+    const { count, files, positions, deletesFound, deletesAbsent } = this
     this.count = 0
     this.deletesFound = 0
     this.deletesAbsent = 0
-    this.inSameFile = 0
     if (files.length > ROWS_KEPT_MAX) {
       this.files = new Int32Array(0)
       this.positions = new Int32Array(0)
     }
-    return { count, files, positions, deletesFound, deletesAbsent, inSameFile }
+    return { count, files, positions, deletesFound, deletesAbsent }
   }
 }
 

@@ -208,7 +208,6 @@ export class TableIndex {
       } else {
         replaced.add(found, entries[at + 3]!)
         if (isDelete) replaced.deletesFound++
-        else if (found === file) replaced.inSameFile++
       }
       if (isDelete) tombstones++
       const position = changes[change + 3]!
@@ -234,8 +233,7 @@ export class TableIndex {
     for (let change = start * stride; change < end * stride; change += stride) {
       const at = find4(entries, mask, changes, change)
       const found = entries[at + words]!
-      const file = changes[change + words]!
-      const isDelete = file === TOMBSTONE
+      const isDelete = changes[change + words] === TOMBSTONE
       if (found === EMPTY) {
         if (unknown) this.remember(changes, change, isDelete ? 1 : 0)
         else if (isDelete) {
@@ -252,7 +250,6 @@ export class TableIndex {
       } else {
         replaced.add(found, entries[at + words + 1]!)
         if (isDelete) replaced.deletesFound++
-        else if (found === file) replaced.inSameFile++
       }
       if (isDelete) tombstones++
       for (let word = 0; word < stride; word++) {

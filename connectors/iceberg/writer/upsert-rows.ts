@@ -4,7 +4,7 @@
 // not written at all where that happens often.
 
 import { PipelineError } from '../../../runtime/base/errors.ts'
-import { present } from '../../../runtime/base/assert.ts'
+import { assert, present } from '../../../runtime/base/assert.ts'
 import { Op, type ChangeBatch } from '../../../runtime/data/batch.ts'
 import type { Column } from '../../../runtime/data/column/column.ts'
 import { hashWordsOf, keyHashes, type HashWords } from '../../../runtime/data/key-hash.ts'
@@ -58,15 +58,15 @@ export function batchHashes(batch: ChangeBatch, schema: TableSchema): Int32Array
 
 export class UpsertRows {
   private readonly parts: UpsertParts
-  /** The last batch repeated many keys: look for them in the next before it is written. */
+  /** The last batch repeated many keys: the next is searched too. */
   private folds = false
   /** Partial rows that wait for their backfill row; `null`: none ever did. */
   held: HeldRows | null = null
   /** Grows when `held` changes. */
   heldChanges = 0
   private lastDelete: LastDelete | null = null
-  /** Changes of which it is not known what they have replaced. */
-  private unresolved = 0
+  /** A batch was searched for repeated keys since the index told what it has replaced. */
+  private sampled = false
 
   constructor(parts: UpsertParts) {
     this.parts = parts
@@ -92,13 +92,17 @@ export class UpsertRows {
     hashes: Int32Array,
     counts: EpochCounts,
   ): Promise<void> | undefined {
-    const { rows } = batch
+    const { ops, rows } = batch
     this.dropHeld(batch, hashes, counts)
-    // The insert that belongs to a delete at the end may ask for the row before it.
-    const folds = this.folds && batch.ops[rows - 1] !== Op.delete
-    if (!folds) return this.place(batch, batch.columns, schema, hashes, null, rows, counts)
+    // A chunk has each key once. The insert that belongs to a delete at the end may ask for the row
+    // before it.
+    const mayFold = ops[0] !== Op.read && ops[rows - 1] !== Op.delete
+    if (!mayFold || (this.sampled && !this.folds)) {
+      return this.place(batch, batch.columns, schema, hashes, null, rows, counts)
+    }
     const { chain } = this.parts.scratch
     const repeats = chain.link(hashes, keyWordsOf(schema), rows)
+    this.sampled = true
     this.folds = repeats > rows * FOLD_SHARE
     if (repeats === 0) return this.place(batch, batch.columns, schema, hashes, null, rows, counts)
     const selection = chain.lastRows(rows, repeats)
@@ -217,10 +221,9 @@ export class UpsertRows {
   }
 
   /** What the changes handed to the index have replaced. */
-  resolved({ count, files, positions, inSameFile }: Resolved): void {
+  resolved({ count, files, positions }: Resolved): void {
     this.parts.superseded.addAll(files, positions, count)
-    if (inSameFile > this.unresolved * FOLD_SHARE) this.folds = true
-    this.unresolved = 0
+    this.sampled = false
   }
 
   /**
@@ -236,7 +239,6 @@ export class UpsertRows {
     fileId: number,
     position: number,
   ): void {
-    this.unresolved += count
     const last = rows - 1
     const endsInDelete = ops[last] === Op.delete
     // A chunk may come between the two halves of a key change: it is no part of the log's order.
@@ -245,6 +247,8 @@ export class UpsertRows {
       index.apply(hashes, ops, selection, count, fileId, position)
       return
     }
+    const isWhole = selection === null ? count === rows : selection[count - 1] === last
+    assert(isWhole, 'a delete at the end of a batch is never left out')
     index.apply(hashes, ops, selection, count - 1, fileId, position)
     const selected = Int32Array.of(last)
     const found = placesOf(1)
