@@ -10,6 +10,8 @@ export interface Leaf {
   readonly file: string
   /** It, or one above it, was a table of its own once and may have brought rows with it. */
   readonly attached: boolean
+  /** Transaction that created it. */
+  readonly createdBy: string
   /** Transaction that last changed its row in pg_class. */
   readonly changedBy: string
   /** By column: text of the value that rows older than the column have. */
@@ -52,6 +54,8 @@ export const LEAVES_SQL = `(WITH RECURSIVE below AS (
     FROM below JOIN pg_inherits h ON h.inhparent = below.oid WHERE NOT h.inhdetachpending)
   SELECT json_agg(json_build_object('oid', l.oid::int8, 'namespace', m.nspname,
       'name', l.relname, 'file', l.relfilenode::text, 'attached', NOT below.created,
+      'createdBy', (SELECT s.xmin::text FROM pg_attribute s
+        WHERE s.attrelid = l.oid AND s.attnum = -1),
       'changedBy', l.xmin::text, 'missing', coalesce((
         SELECT json_object_agg(a.attname, (a.attmissingval::text::text[])[1])
         FROM pg_attribute a WHERE a.attrelid = l.oid AND a.atthasmissing), '{}')) ORDER BY l.oid)

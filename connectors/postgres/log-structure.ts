@@ -8,10 +8,11 @@ import type { SourceContext } from '../../runtime/source.ts'
 import { asOfRelation, goneTable, membershipGap, unclear, withNullable } from './catalog-in-log.ts'
 import { loadTypes, readTables, type CatalogTable } from './catalog.ts'
 import type { LogParser } from './decode/log-parser.ts'
+import { claimsOn, isCounted, laterRows, LeafRows, stillUnwritten } from './leaf-rows.ts'
 import type { LogReaderParts } from './log.ts'
 import { LogTable } from './log-table.ts'
 import { orderOfLsn } from './lsn.ts'
-import { laterTruncates } from './partitions.ts'
+import { partitionChange } from './partitions.ts'
 import { matchColumns, type Relation } from './relation.ts'
 import { isInLog, shapeOfRelation, signatureOf } from './shape.ts'
 import type { TableShape } from './shape.ts'
@@ -26,8 +27,6 @@ import { silentChange } from './tables.ts'
 const CATALOG_RETRY_MS = 20
 /** Retries between two warnings. */
 const WARN_EVERY = 500
-/** TRUNCATEs of one table that are remembered between two readings; only the last one counts. */
-const TRUNCATES_MAX = 64
 
 /** What a Relation message turned out to be. */
 export type Prepared =
@@ -46,6 +45,7 @@ export class LogStructure {
   private readonly parts: LogReaderParts
   private readonly context: SourceContext
   private readonly wake: () => void
+  readonly leafRows: LeafRows
   private pending: Reading | null = null
   private polling = false
   private failure: PipelineError | null = null
@@ -68,6 +68,7 @@ export class LogStructure {
     this.parts = parts
     this.context = context
     this.wake = wake
+    this.leafRows = new LeafRows(parts.registry)
   }
 
   /** The place of the log where a reading takes effect; infinity: none waits. */
@@ -141,7 +142,8 @@ export class LogStructure {
     let whole = reading.later.size === 0
     for (const table of reading.tables) {
       seen.add(table.oid)
-      if ((this.readAt.get(table.oid) ?? 0) > this.pendingSerial) {
+      const older = (this.readAt.get(table.oid) ?? 0) > this.pendingSerial
+      if (older || this.isUncounted(table, reading)) {
         this.parts.poll.forget()
         whole = false
       } else this.applyTable(table, reading, order)
@@ -158,6 +160,14 @@ export class LogStructure {
       this.context.tableDropped(key, order)
     }
     for (const table of tables.values()) if (table !== null) this.refresh(table)
+  }
+
+  /** The log had not shown yet which rows to look for when the reading was made. */
+  private isUncounted(table: CatalogTable, { counted }: Reading): boolean {
+    const before = this.parts.registry.withOid(table.oid)
+    if (before?.shape.kind !== 'p') return false
+    const known = counted.get(table.oid) ?? []
+    return claimsOn(before, table).some((claim) => !isCounted(claim, known))
   }
 
   private applyTable(table: CatalogTable, reading: Reading, order: Order): void {
@@ -178,14 +188,14 @@ export class LogStructure {
       // no event will carry: its chunks wait until none before `xid` is running (H4).
       const stayed = before !== null && !joined && gap === null
       const joinedAt = stayed ? before.joinedAt : read.joinedAt
-      const truncatedBy = before === null ? [] : laterTruncates(before, reading.snapshot)
-      const now = { ...read, joinedAt, truncatedBy }
+      const now = { ...read, joinedAt, ...this.loggedLater(before, table, reading) }
       registry.set(now)
       if (before === null) {
         this.context.tableChanged(shape.source, order)
         return
       }
-      const silent = gap ?? silentChange(before, now, table, reading.kept)
+      const silent =
+        gap ?? partsChange(before, table, reading) ?? silentChange(before, now, table, reading.kept)
       if (silent !== null) this.context.park(key, silent)
       // Also of a table that was just parked: a resync starts from the structure it was told last.
       if (silent !== null || signatureOf(before.shape) !== signatureOf(shape)) {
@@ -194,6 +204,23 @@ export class LogStructure {
       this.refusals.delete(key)
     } catch (error) {
       this.refuse(key, asPipelineError(error))
+    }
+  }
+
+  /** What the log has shown of partitions that a later reading is to explain. */
+  private loggedLater(
+    before: KnownTable | null,
+    table: CatalogTable,
+    { snapshot, empty }: Reading,
+  ): Pick<KnownTable, 'truncatedBy' | 'firstRows' | 'unwritten'> {
+    if (before?.shape.kind !== 'p') return { truncatedBy: [], firstRows: [], unwritten: null }
+    const found = empty.get(table.oid)
+    const silent = (found ?? []).filter((leaf) => !this.leafRows.wasAnnounced(leaf))
+    const looked = before.unwritten !== null || found !== undefined
+    return {
+      truncatedBy: laterRows(before.truncatedBy, snapshot),
+      firstRows: laterRows(before.firstRows, snapshot),
+      unwritten: looked ? stillUnwritten(before, table, silent) : null,
     }
   }
 
@@ -338,14 +365,10 @@ export class LogStructure {
     if (prepared.kind === 'known') this.parts.registry.set(prepared.table)
   }
 
-  /** The log empties a table: of a partitioned one, leaves get new files by it. */
-  truncated({ key, shape }: LogTable, xid: number, order: Order): void {
-    const { registry } = this.parts
-    this.context.tableTruncated(key, order)
-    const known = registry.withOid(shape.oid)
-    if (known === null || shape.kind !== 'p') return
-    const truncatedBy = [...known.truncatedBy, xid].slice(-TRUNCATES_MAX)
-    registry.set({ ...known, truncatedBy })
+  /** The log empties the tables of one TRUNCATE. */
+  truncated(tables: readonly LogTable[], sequence: number, order: Order): void {
+    this.leafRows.truncate(sequence)
+    for (const { key } of tables) this.context.tableTruncated(key, order)
   }
 
   /** A new session announces every table anew. */
@@ -434,6 +457,15 @@ export class LogStructure {
     this.context.park(table.key, error)
     table.use(null)
   }
+}
+
+function partsChange(
+  before: KnownTable,
+  table: CatalogTable,
+  { kept, counted, snapshot }: Reading,
+): PipelineError | null {
+  if (table.kind !== 'p') return null
+  return partitionChange(before, table, kept, counted.get(table.oid) ?? [], snapshot)
 }
 
 function asPipelineError(error: unknown): PipelineError {

@@ -203,6 +203,7 @@ export class LogReader {
     const { parser, structure } = this
     switch (stop) {
       case Stop.commit:
+        if (parser.countsWanted) structure.leafRows.commit(parser.stamp.xid, parser.counts)
         yield* this.betweenTransactions()
         break
       case Stop.relation:
@@ -210,9 +211,7 @@ export class LogReader {
         break
       case Stop.truncate:
         yield* this.flush()
-        for (const table of parser.truncated) {
-          structure.truncated(table, parser.stamp.xid, this.order())
-        }
+        structure.truncated(parser.truncated, parser.sequence, this.order())
         break
       case Stop.turn:
         yield* this.flush()
@@ -251,6 +250,10 @@ export class LogReader {
     const { parser, structure } = this
     const { relation, stamp } = parser
     if (relation === null) return
+    const { announcedBefore: root, sequence } = parser
+    if (structure.leafRows.announce(root, relation.oid, stamp.xid, sequence)) {
+      parser.countsWanted = true
+    }
     const prepared = await structure.prepare(relation, stamp.xid, signal)
     const current = parser.tables.get(relation.oid) ?? null
     if (current !== null && structure.isSame(current, prepared)) {

@@ -5,24 +5,24 @@
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Ask, CatalogTable } from './catalog.ts'
 import { sqlStateOf } from './connect.ts'
+import { brokenClaim, isIn, UNKNOWN_STATES, type Counted } from './leaf-rows.ts'
 import { parseFiles, type Leaf } from './leaves.ts'
 import { qualified } from './publication.ts'
-import { isVisible, widenXid, type Snapshot } from './snapshot.ts'
+import type { Snapshot } from './snapshot.ts'
 import type { KnownTable } from './state.ts'
 
-/** Leaves with other files than before that no TRUNCATE of the log explains. */
+/** Leaves with other files than before, or than at first, that no TRUNCATE of the log explains. */
 function unexplained(before: KnownTable, { leaves }: CatalogTable): Leaf[] {
   const files = parseFiles(before.reading.files)
-  return leaves.filter(({ oid, file, changedBy }) => {
-    const known = files.get(oid)
-    if (known === undefined || known === file) return false
-    return !before.truncatedBy.includes(Number(changedBy))
+  const { truncatedBy, firstRows, unwritten } = before
+  return leaves.filter(({ oid, file, changedBy, attached }) => {
+    // The file of a new table has its number.
+    const known = files.get(oid) ?? (attached ? file : String(oid))
+    if (known === file) return false
+    const neverFilled = !files.has(oid) || unwritten?.includes(oid) === true
+    if (neverFilled && !firstRows.some(({ leaf }) => leaf === oid)) return false
+    return !truncatedBy.some(({ xid }) => xid === Number(changedBy))
   })
-}
-
-/** TRUNCATEs that the log has shown and `snapshot` has not: a later reading has their files. */
-export function laterTruncates(before: KnownTable, snapshot: Snapshot): readonly number[] {
-  return before.truncatedBy.filter((xid) => !isVisible(snapshot, widenXid(xid, snapshot.xmax)))
 }
 
 const HALF_OF_32_BITS = 0x8000_0000
@@ -30,7 +30,8 @@ const HALF_OF_32_BITS = 0x8000_0000
 /**
  * Leaves with other files that have kept rows. VACUUM FULL and CLUSTER leave nothing in the catalog
  * that tells them from a TRUNCATE, but the rows keep the transaction that wrote them. One that had
- * ended before the last reading has written nothing since, so its rows were never away.
+ * ended before the last reading has written nothing since, so its rows were never away. Neither
+ * were those of the transaction that was the first to write into the leaf.
  */
 export async function readKept(
   ask: Ask,
@@ -39,10 +40,12 @@ export async function readKept(
 ): Promise<readonly number[]> {
   const { readAt } = before.reading
   if (table.readAt - readAt >= HALF_OF_32_BITS) return []
+  const old = `age(xmin) > age('${readAt % (2 * HALF_OF_32_BITS)}'::xid)`
   const kept: number[] = []
   for (const leaf of unexplained(before, table)) {
-    const sql = `SELECT EXISTS (SELECT FROM ONLY ${qualified(leaf)}
-      WHERE age(xmin) > age('${readAt % (2 * HALF_OF_32_BITS)}'::xid)) AS kept`
+    const first = before.firstRows.find(({ leaf: oid }) => oid === leaf.oid)
+    const isOld = first === undefined ? old : `xmin = '${first.xid}'::xid`
+    const sql = `SELECT EXISTS (SELECT FROM ONLY ${qualified(leaf)} WHERE ${isOld}) AS kept`
     try {
       const [row] = await ask(sql)
       if (row?.['kept'] === true) kept.push(leaf.oid)
@@ -53,27 +56,44 @@ export async function readKept(
   return kept
 }
 
-/** It is gone, may not be read, or has too many rows to find one of the old ones. */
-const UNKNOWN_STATES = new Set(['42P01', '42501', '57014'])
-
-/** @returns why rows of the root may differ from what the log has shown; `null`: they do not */
+/**
+ * @param kept  leaves with other files that have kept rows (`readKept`)
+ * @param counted  rows that were looked for (`countClaims`)
+ * @param snapshot  of the reading
+ * @returns why rows of the root may differ from what the log has shown; `null`: they do not
+ */
 export function partitionChange(
   before: KnownTable,
   table: CatalogTable,
   kept: ReadonlySet<number>,
+  counted: readonly Counted[],
+  snapshot: Snapshot,
 ): PipelineError | null {
   const name = `${table.namespace}.${table.name}`
   const now = new Set(table.leaves.map(({ oid }) => oid))
   const files = parseFiles(before.reading.files)
-  if ([...files.keys()].some((oid) => !now.has(oid))) {
+  const written = before.firstRows.filter(({ xid }) => isIn(snapshot, xid))
+  if ([...files.keys(), ...written.map(({ leaf }) => leaf)].some((oid) => !now.has(oid))) {
     return silent(`a partition of table "${name}" was dropped or detached`)
   }
   if (unexplained(before, table).some(({ oid }) => !kept.has(oid))) {
     return silent(`a partition of table "${name}" was rewritten or truncated`)
   }
+  const broken = brokenClaim(before, table, counted)
+  if (broken !== undefined) return lost(name, broken)
   if (!table.leaves.some(({ oid, attached }) => attached && !files.has(oid))) return null
   return new PipelineError('DDL_UNMAPPABLE', `a partition was attached to table "${name}"`, {
     detail: 'The log does not show the rows that the partition may have brought with it.',
+  })
+}
+
+function lost(name: string, { xid, rows, found }: Counted): PipelineError {
+  const message = `a partition of table "${name}" may have been truncated in transaction ${xid}`
+  const counts = rows < 0 || found < 0 ? '' : ` It left ${rows} rows, of which ${found} are there.`
+  return new PipelineError('DDL_UNMAPPABLE', message, {
+    detail:
+      'The transaction also created partitions or emptied the whole table, ' +
+      `and a TRUNCATE of one partition is not in the log.${counts}`,
   })
 }
 

@@ -21,13 +21,28 @@ export interface KnownTable {
   readonly reading: TableReading
   /** Its place in the publication's member list (`Membership.since`). */
   readonly memberSince: string
-  /**
-   * Of a partitioned table: transactions, by their lower 32 bits, that have emptied it in the log
-   * since the reading.
-   */
-  readonly truncatedBy: readonly number[]
+  /** Of a partitioned table: transactions that have emptied it in the log since the reading. */
+  readonly truncatedBy: readonly LoggedRows[]
+  /** Partitions that have had their first rows in the log since the reading. */
+  readonly firstRows: readonly FirstRows[]
+  /** Partitions that have never had a row in the log and had none before; `null`: not known yet. */
+  readonly unwritten: readonly number[] | null
   /** Its chunks may open once no transaction before this one is running (H4); 0: at once. */
   readonly joinedAt: number
+}
+
+/** What a transaction of the log has left in a partitioned table. */
+export interface LoggedRows {
+  /** Its lower 32 bits. */
+  readonly xid: number
+  /** Rows of its own that were there at its end; -1: that cannot be told. */
+  readonly rows: number
+}
+
+export interface FirstRows extends LoggedRows {
+  readonly leaf: number
+  /** Partitions that can have the rows: those that had none before, or every one. */
+  readonly among: 'new' | 'all'
 }
 
 /** Traces that a rewrite of rows leaves in the catalog. */
@@ -81,7 +96,10 @@ interface TableRecord {
   readonly loosened: readonly number[]
   readonly reading: TableReading
   readonly memberSince: string
-  readonly truncatedBy: readonly number[]
+  /** Bare ids were written by versions that did not count rows. */
+  readonly truncatedBy: readonly (LoggedRows | number)[]
+  readonly firstRows?: readonly FirstRows[]
+  readonly unwritten?: readonly number[] | null
   readonly joinedAt: number
 }
 
@@ -105,6 +123,8 @@ function printTable(table: KnownTable): string {
     reading: table.reading,
     memberSince: table.memberSince,
     truncatedBy: table.truncatedBy,
+    firstRows: table.firstRows,
+    unwritten: table.unwritten,
     joinedAt: table.joinedAt,
   }
   const text = JSON.stringify(record)
@@ -136,7 +156,7 @@ export function decodeState(bytes: Uint8Array): SavedState {
 }
 
 function tableOf(record: TableRecord): KnownTable {
-  const { oid, kind, columns, source, reading, memberSince, truncatedBy, joinedAt } = record
+  const { oid, kind, columns, source, reading, memberSince, joinedAt } = record
   return {
     shape: {
       oid,
@@ -149,7 +169,11 @@ function tableOf(record: TableRecord): KnownTable {
     loosened: new Set(record.loosened),
     reading,
     memberSince,
-    truncatedBy,
+    truncatedBy: record.truncatedBy.map((one) =>
+      typeof one === 'number' ? { xid: one, rows: -1 } : one,
+    ),
+    firstRows: record.firstRows ?? [],
+    unwritten: record.unwritten ?? null,
     joinedAt,
   }
 }

@@ -13,6 +13,7 @@ import {
   type CatalogTable,
 } from './catalog.ts'
 import { LOCK_TIMEOUT, sqlStateOf } from './connect.ts'
+import { countClaims, readEmpty, type Counted } from './leaf-rows.ts'
 import { visibleEnd } from './log-end.ts'
 import type { Lsn } from './lsn.ts'
 import { readKept } from './partitions.ts'
@@ -27,6 +28,7 @@ import {
 } from './publication.ts'
 import type { ServerFacts } from './server.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
+import type { KnownTable } from './state.ts'
 import type { TableRegistry } from './tables.ts'
 
 /** What is found out about single tables at a reading. */
@@ -37,6 +39,10 @@ interface Findings {
   readonly joined: Set<number>
   /** Oids of leaves with other files than before that have kept rows. */
   readonly kept: Set<number>
+  /** By oid: rows of a partitioned table that were looked for. */
+  readonly counted: Map<number, readonly Counted[]>
+  /** By oid: partitions without rows, of a table where that was not known. */
+  readonly empty: Map<number, readonly number[]>
   /** Oids of tables that somebody holds a lock on: nothing is said of them this time. */
   readonly later: Set<number>
 }
@@ -122,6 +128,8 @@ export class StructurePoll {
       refused: new Map(),
       joined: new Set(),
       kept: new Set(),
+      counted: new Map(),
+      empty: new Map(),
       later: new Set(),
     }
     for (const table of captured) await this.examine(table, before, found)
@@ -144,10 +152,11 @@ export class StructurePoll {
   private async examine(
     table: CatalogTable,
     publication: Publication,
-    { refused, joined, kept, later }: Findings,
+    found: Findings,
   ): Promise<void> {
     const { ask, registry } = this
     const { options } = registry
+    const { refused, joined, later } = found
     const reason = unpublishable(table, options.keyed) ?? unusableMembership(publication, table)
     if (reason !== null) {
       refused.set(tableKey(table), reason)
@@ -156,7 +165,7 @@ export class StructurePoll {
     const known = registry.withOid(table.oid)
     const isMember = publication.members.has(table.oid)
     try {
-      if (known !== null) for (const leaf of await readKept(ask, known, table)) kept.add(leaf)
+      if (known?.shape.kind === 'p') await this.examineLeaves(known, table, found)
       if (isMember && known !== null) return
       if (!isMember) await ask(addTablesSql(options.publication, [table]))
       joined.add(table.oid)
@@ -169,6 +178,17 @@ export class StructurePoll {
       } else if (error.error === 'CONNECT_FAILED') throw error
       else refused.set(tableKey(table), error)
     }
+  }
+
+  private async examineLeaves(
+    known: KnownTable,
+    table: CatalogTable,
+    { kept, counted, empty }: Findings,
+  ): Promise<void> {
+    const { ask } = this
+    for (const leaf of await readKept(ask, known, table)) kept.add(leaf)
+    counted.set(table.oid, await countClaims(ask, known, table))
+    if (known.unwritten === null) empty.set(table.oid, await readEmpty(ask, table))
   }
 
   private requirePublication(now: Publication | null): asserts now is Publication {

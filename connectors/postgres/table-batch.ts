@@ -88,6 +88,10 @@ export class TableBatch {
     this.rows = row + 1
   }
 
+  opAt(row: number): Op {
+    return (this.ops[row] ?? 0) as Op
+  }
+
   /**
    * Decodes the rows at the start of the wire's window that `decode` reads, and passes over them.
    *

@@ -7,7 +7,6 @@ import { formatType } from '../../runtime/data/type.ts'
 import { widens } from '../../runtime/data/evolution.ts'
 import type { CatalogTable, TypeCatalog } from './catalog.ts'
 import { isCaptured, type PostgresOptions } from './options.ts'
-import { partitionChange } from './partitions.ts'
 import type { Publication } from './publication.ts'
 import { shapeOfCatalog, type ShapeSource, type TableShape } from './shape.ts'
 import type { ColumnReading, KnownTable } from './state.ts'
@@ -78,8 +77,12 @@ export class TableRegistry {
     const reading = { files, readAt, columns: this.columnReadings(table) }
     const memberSince = this.publication.members.get(table.oid)?.since ?? ''
     const loosened = before?.loosened ?? new Set()
-    const truncatedBy = before?.truncatedBy ?? []
-    return { shape, loosened, reading, memberSince, truncatedBy, joinedAt }
+    const logged = {
+      truncatedBy: before?.truncatedBy ?? [],
+      firstRows: before?.firstRows ?? [],
+      unwritten: before?.unwritten ?? null,
+    }
+    return { shape, loosened, reading, memberSince, ...logged, joinedAt }
   }
 
   private columnReadings(table: CatalogTable): readonly ColumnReading[] {
@@ -109,6 +112,8 @@ export const NO_MEMBER = 'out'
  * A wider type of another column explains the new files. Then only a column that was declared anew
  * without any visible reason is suspicious.
  *
+ * What became of single partitions is for `partitionChange`.
+ *
  * @param table  the reading of the catalog that `now` was made of
  * @param kept  leaves with other files that have kept rows (`readKept`)
  */
@@ -120,11 +125,8 @@ export function silentChange(
 ): PipelineError | null {
   if (before.reading.files === now.reading.files) return null
   const name = tableKey(now.shape.source)
-  if (table.kind === 'p') {
-    const change = partitionChange(before, table, kept)
-    // Leaves that came or were emptied say nothing of how the others' rows were written.
-    if (change !== null || !table.leaves.some(({ oid }) => kept.has(oid))) return change
-  }
+  // Leaves that came or were emptied say nothing of how the others' rows were written.
+  if (table.kind === 'p' && !table.leaves.some(({ oid }) => kept.has(oid))) return null
   const pairs = before.reading.columns.flatMap((column) => {
     const after = now.reading.columns.find(({ attnum }) => attnum === column.attnum)
     return after === undefined ? [] : [{ column, after }]

@@ -23,6 +23,7 @@ function createRoot(name: string): string {
   return `CREATE TABLE ${name} (id int DEFAULT 1, v text DEFAULT 'x', PRIMARY KEY (id))
        PARTITION BY RANGE (id);
      CREATE TABLE ${name}_0 PARTITION OF ${name} FOR VALUES FROM (0) TO (100);
+     CREATE TABLE ${name}_e PARTITION OF ${name} FOR VALUES FROM (900) TO (1000);
      INSERT INTO ${name} SELECT i, 'v' || i FROM generate_series(1, 10) i;`
 }
 
@@ -71,6 +72,67 @@ const SILENT: readonly Attempt[] = [
   ['all truncated', 'TRUNCATE t', false],
   ['all truncated and filled', 'TRUNCATE t; INSERT INTO t VALUES (5)', false],
   ['all truncated, then one', 'TRUNCATE t; | INSERT INTO t VALUES (5) | TRUNCATE t_0', true],
+  [
+    'all truncated, filled and one truncated in one transaction',
+    'TRUNCATE t; INSERT INTO t VALUES (5), (6); TRUNCATE t_0; INSERT INTO t VALUES (6)',
+    true,
+  ],
+  [
+    'one truncated, filled and all truncated in one transaction',
+    'TRUNCATE t_0; INSERT INTO t VALUES (5); TRUNCATE t; INSERT INTO t VALUES (6)',
+    false,
+  ],
+  [
+    'all truncated, filled, changed and emptied by rows',
+    'TRUNCATE t; INSERT INTO t VALUES (5), (6), (7); UPDATE t SET id = id + 10; DELETE FROM t',
+    false,
+  ],
+  [
+    'created, filled and truncated in one transaction',
+    `CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (100) TO (200);
+     INSERT INTO t VALUES (150); TRUNCATE t_1`,
+    true,
+  ],
+  [
+    'created and filled in one transaction, which deletes what TRUNCATE may have taken',
+    `CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (100) TO (200);
+     INSERT INTO t VALUES (150), (151); DELETE FROM t WHERE id = 150`,
+    true,
+  ],
+  [
+    'created, filled and truncated',
+    `CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (100) TO (200) |
+     INSERT INTO t VALUES (150) | TRUNCATE t_1`,
+    true,
+  ],
+  [
+    'created, filled and dropped',
+    `CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (100) TO (200) |
+     INSERT INTO t VALUES (150) | DROP TABLE t_1`,
+    true,
+  ],
+  [
+    'created, filled and vacuumed',
+    `CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (100) TO (200) |
+     INSERT INTO t VALUES (150) | VACUUM FULL t_1`,
+    false,
+  ],
+  [
+    'an empty one vacuumed',
+    'CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (100) TO (200) | VACUUM FULL t_1',
+    false,
+  ],
+  ['one that was empty at first vacuumed', 'VACUUM FULL t_e', false],
+  [
+    'one that was empty at first filled and vacuumed',
+    'INSERT INTO t VALUES (950) | VACUUM FULL t_e',
+    false,
+  ],
+  [
+    'one that was empty at first filled and truncated',
+    'INSERT INTO t VALUES (950) | TRUNCATE t_e',
+    true,
+  ],
   ['one vacuumed', 'VACUUM FULL t_0', false],
   ['all vacuumed', 'VACUUM FULL t', false],
   ['one clustered', 'CLUSTER t_0 USING t_0_pkey', false],
@@ -81,7 +143,7 @@ const SILENT: readonly Attempt[] = [
 /** Runs each attempt on its table; `|` parts what must not be one transaction. */
 async function perform(uri: string, attempts: readonly Attempt[]): Promise<void> {
   for (const [at, [, sql]] of attempts.entries()) {
-    for (const part of sql.replaceAll(/\bt(?=\b|_)/g, `t${at}`).split(' | ')) {
+    for (const part of sql.replaceAll(/\bt(?=\b|_)/g, `t${at}`).split(/\s\|\s/)) {
       await queryPostgres(uri, part)
     }
   }

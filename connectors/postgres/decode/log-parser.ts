@@ -50,6 +50,14 @@ const OLD_KEY = 0x4b
 const OLD_ROW = 0x4f
 const TWO_32 = 0x1_0000_0000
 
+/** What a transaction has done to a table, or since it emptied it last. */
+export interface RowCount {
+  inserted: number
+  updated: number
+  deleted: number
+  readonly emptied: boolean
+}
+
 export class LogParser {
   /** Tables that were announced in this session; `null`: not ours. */
   readonly tables = new Map<number, LogTable | null>()
@@ -78,6 +86,13 @@ export class LogParser {
   replyWanted = false
   /** Number of the next row of the transaction. */
   sequence = 0
+  /** What the transaction has done to partitioned tables so far, by oid. */
+  readonly counts = new Map<number, RowCount>()
+  /** The catalog is to be compared with `counts`: stops at the end of this transaction. */
+  countsWanted = false
+  /** The message just before a Relation announced this table; -1: it announced none. */
+  announcedBefore = -1
+  private announcedLast = -1
   readonly stamp = { serial: 0, lsn: 0, time2000Us: 0, xid: 0 }
   private readonly delivered: DeliveredCommits
   private readonly slot: string
@@ -153,6 +168,10 @@ export class LogParser {
     const count = batch.decodeRows(decode, wire, oid, this.stamp, this.sequence)
     this.sequence += count
     this.rowsPut += count
+    this.announcedLast = -1
+    if (table?.shape.kind === 'p') {
+      for (let at = batch.rows - count; at < batch.rows; at++) this.count(table, batch.opAt(at))
+    }
     if (batch.full) this.ready.push(batch.take())
     return count > 0
   }
@@ -187,6 +206,8 @@ export class LogParser {
   }
 
   private message(bytes: Uint8Array, at: number, end: number): Stop {
+    // A type that has a name of its own is told between two relations.
+    if (bytes[at] !== 0x52 && bytes[at] !== 0x59) this.announcedLast = -1
     switch (bytes[at]) {
       case 0x49: // I
         return this.insert(bytes, at, end)
@@ -200,6 +221,8 @@ export class LogParser {
         return this.commit(bytes, at)
       case 0x52: // R
         this.relation = readRelation(bytes, at + 1, end)
+        this.announcedBefore = this.announcedLast
+        this.announcedLast = this.relation.oid
         return Stop.relation
       case 0x54: // T
         return this.truncate(bytes, at)
@@ -222,6 +245,8 @@ export class LogParser {
     stamp.time2000Us = int64(bytes, at + 9)
     stamp.xid = uint32(bytes, at + 17)
     this.sequence = 0
+    if (this.counts.size > 0) this.counts.clear()
+    this.countsWanted = false
     this.inTransaction = true
     return Stop.bytes
   }
@@ -233,7 +258,7 @@ export class LogParser {
     this.end = lsnAt(bytes, at + 10)
     this.time2000Us = Math.max(this.time2000Us, stamp.time2000Us)
     this.inTransaction = false
-    return this.commitWanted ? Stop.commit : Stop.bytes
+    return this.commitWanted || this.countsWanted ? Stop.commit : Stop.bytes
   }
 
   /** Truncate: count of tables, flags, oids. */
@@ -242,9 +267,29 @@ export class LogParser {
     this.truncated = []
     for (let index = 0; index < count; index++) {
       const table = this.tableOf(uint32(bytes, at + 6 + 4 * index))
-      if (table !== null) this.truncated.push(table)
+      if (table === null) continue
+      this.truncated.push(table)
+      if (table.shape.kind === 'p') this.empty(table.shape.oid)
     }
     return this.truncated.length === 0 ? Stop.bytes : Stop.truncate
+  }
+
+  private empty(oid: number): void {
+    this.counts.set(oid, { inserted: 0, updated: 0, deleted: 0, emptied: true })
+    this.countsWanted = true
+  }
+
+  /** Partitions are emptied without a word: then the catalog is asked for the rows that came. */
+  private count(table: LogTable, op: Op): void {
+    const { oid } = table.shape
+    let count = this.counts.get(oid)
+    if (count === undefined) {
+      count = { inserted: 0, updated: 0, deleted: 0, emptied: false }
+      this.counts.set(oid, count)
+    }
+    if (op === Op.insert) count.inserted++
+    else if (op === Op.delete) count.deleted++
+    else count.updated++
   }
 
   private tableOf(oid: number): LogTable | null {
@@ -259,23 +304,26 @@ export class LogParser {
   }
 
   /** Skips a row of a table that is not ours or parked. @returns true when it did */
-  private skips(table: LogTable | null, rows: number): table is null {
+  private skips(table: LogTable | null, op: Op): table is null {
     if (table !== null && table.schema !== null) return false
-    if (table !== null) table.parkedRows += rows
-    this.sequence += rows
+    if (table !== null) {
+      table.parkedRows++
+      if (table.shape.kind === 'p') this.count(table, op)
+    }
+    this.sequence++
     return true
   }
 
   private insert(bytes: Uint8Array, at: number, end: number): Stop {
     const table = this.tableOf(uint32(bytes, at + 1))
-    if (this.skips(table, 1)) return Stop.bytes
+    if (this.skips(table, Op.insert)) return Stop.bytes
     this.scan(this.row, bytes, at + 6, end)
     return this.put(table, bytes, this.row, Op.insert, end - at)
   }
 
   private update(bytes: Uint8Array, at: number, end: number): Stop {
     const table = this.tableOf(uint32(bytes, at + 1))
-    if (this.skips(table, 1)) return Stop.bytes
+    if (this.skips(table, Op.update)) return Stop.bytes
     const { row, old } = this
     const kind = bytes[at + 5]
     if (kind === NEW_TUPLE) {
@@ -307,7 +355,7 @@ export class LogParser {
 
   private delete(bytes: Uint8Array, at: number, end: number): Stop {
     const table = this.tableOf(uint32(bytes, at + 1))
-    if (this.skips(table, 1)) return Stop.bytes
+    if (this.skips(table, Op.delete)) return Stop.bytes
     const kind = bytes[at + 5]
     if (kind !== OLD_KEY && kind !== OLD_ROW) throw unknown(`delete with tuple ${kind}`)
     this.scan(this.old, bytes, at + 6, end)
@@ -355,6 +403,7 @@ export class LogParser {
       return this.unreadable(table, error)
     }
     batch.endRow(op, this.stamp, this.sequence)
+    if (table.shape.kind === 'p') this.count(table, op)
     this.sequence++
     this.rowsPut++
     batch.bytes += size
