@@ -25,6 +25,9 @@ export interface Leaf {
  * descent. ATTACH writes every column anew, in one step with the descent. So a column that is
  * older, of the same transaction, shows that the partition never was a table of its own. Steps are
  * told by cmin, which stays in a row unless somebody has tried to change the row (xmax).
+ *
+ * Where every column was altered meanwhile nothing is left to tell: the rows of the system columns
+ * and the descent are two steps apart in both cases, if rows were written before ATTACH.
  */
 const CREATED = `(h.xmax = 0 AND EXISTS (
     SELECT FROM pg_attribute s JOIN pg_attribute a ON a.attrelid = s.attrelid

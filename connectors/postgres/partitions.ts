@@ -83,7 +83,9 @@ export function partitionChange(
   if (broken !== undefined) return lost(name, broken)
   if (!table.leaves.some(({ oid, attached }) => attached && !files.has(oid))) return null
   return new PipelineError('DDL_UNMAPPABLE', `a partition was attached to table "${name}"`, {
-    detail: 'The log does not show the rows that the partition may have brought with it.',
+    detail:
+      'The log does not show the rows that the partition may have brought with it. (A partition ' +
+      'that was created as one looks the same once all of its columns have been altered.)',
   })
 }
 

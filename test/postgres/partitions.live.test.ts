@@ -44,6 +44,13 @@ const SILENT: readonly Attempt[] = [
      INSERT INTO t VALUES (150); ALTER TABLE t_1 RENAME TO t_r`,
     false,
   ],
+  // Its catalog rows could as well be those of a table that was filled and attached.
+  [
+    'created, and all columns altered in one transaction',
+    `CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (100) TO (200);
+     ALTER TABLE t_1 ALTER id SET DEFAULT 5, ALTER v SET DEFAULT 'y'`,
+    true,
+  ],
   [
     'created in a subtransaction, partitioned itself',
     `DO $$ BEGIN
