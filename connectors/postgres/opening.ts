@@ -20,7 +20,6 @@ import {
   type Publication,
 } from './publication.ts'
 import {
-  createSlot,
   dropSlot,
   readServerFacts,
   requireSlotAt,
@@ -28,6 +27,7 @@ import {
   type ServerFacts,
 } from './server.ts'
 import { shapeOfCatalog } from './shape.ts'
+import { createSlotAloud } from './slot-creation.ts'
 import { freeSlot } from './slot-wait.ts'
 import type { SavedState } from './state.ts'
 import { connectLog, identifySystem, timelineEnd, type SystemIdentity } from './stream.ts'
@@ -220,8 +220,7 @@ async function openSlot(
   const slot = await freeSlot(ask, options.clock, options.slot, walSenderTimeoutMs)
   if (slot === null || renew) {
     if (slot !== null) await dropSlot(ask, options.slot)
-    options.log.info('creating the replication slot', { slot: options.slot })
-    return createSlot(ask, options.slot)
+    return createSlotAloud(options, ask)
   }
   requireSlotAt(slot, options.slot, slot.confirmed)
   const [row] = await ask('SELECT current_database() AS name')

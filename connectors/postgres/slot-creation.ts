@@ -1,0 +1,70 @@
+// The creation of the slot. The server waits in it until every transaction has ended that is open
+// then, however long that takes: whoever looks on must see what is waited for.
+
+import { PipelineError } from '../../runtime/base/errors.ts'
+import type { Ask } from './catalog.ts'
+import { Control } from './control.ts'
+import type { Lsn } from './lsn.ts'
+import type { PostgresOptions } from './options.ts'
+import { createSlot } from './server.ts'
+
+const FIRST_WORD_MS = 3_000
+const NEXT_WORD_MS = 30_000
+const NAMED_MAX = 10
+
+/** @returns where the log of the slot begins */
+export async function createSlotAloud(options: PostgresOptions, ask: Ask): Promise<Lsn> {
+  const { slot, log } = options
+  log.info('creating the replication slot', { slot })
+  const stop = new AbortController()
+  const speaking = speak(options, stop.signal)
+  try {
+    return await createSlot(ask, slot)
+  } finally {
+    stop.abort()
+    await speaking
+  }
+}
+
+/** On a connection of its own: the other one waits. Nothing depends on what is found. */
+async function speak(options: PostgresOptions, signal: AbortSignal): Promise<void> {
+  const { clock, log, slot } = options
+  const control = new Control(options)
+  try {
+    for (let waitMs = FIRST_WORD_MS; !signal.aborted; waitMs = NEXT_WORD_MS) {
+      await clock.sleep(waitMs, signal)
+      const waitsFor = await openTransactions(async (sql) => control.query(sql)).catch(
+        (error: unknown) => [`transactions that cannot be read: ${reasonOf(error)}`],
+      )
+      if (signal.aborted) return
+      const message = 'the replication slot waits for transactions that are open to end'
+      log.warn(message, { slot, waitsFor })
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    await control.close()
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof PipelineError ? error.message : String(error)
+}
+
+/** Those with an id, of every database of the server, the oldest first. */
+async function openTransactions(ask: Ask): Promise<readonly string[]> {
+  const rows = await ask(
+    `SELECT pid::text AS pid, usename::text AS owner, datname::text AS database,
+       xact_start::text AS since, NULL AS gid, age(backend_xid) AS age
+     FROM pg_stat_activity WHERE backend_xid IS NOT NULL
+     UNION ALL
+     SELECT NULL, owner::text, database::text, prepared::text, gid, age(transaction)
+     FROM pg_prepared_xacts
+     ORDER BY age DESC LIMIT ${NAMED_MAX}`,
+  )
+  return rows.map(({ pid, owner, database, since, gid }) => {
+    const who = typeof pid === 'string' ? `process ${pid}` : `prepared transaction "${String(gid)}"`
+    const when = typeof since === 'string' ? `, open since ${since}` : ''
+    return `${who} of ${String(owner)} in database ${String(database)}${when}`
+  })
+}
