@@ -21,6 +21,7 @@ const mysql: Extra = { only: 'mysql' }
 const mariadb: Extra = { only: 'mariadb' }
 const implied: Extra = { session: { explicit_defaults_for_timestamp: 'OFF' } }
 const keepsZero: Extra = { session: { sql_mode: "'NO_AUTO_VALUE_ON_ZERO'" } }
+const padsChar: Extra = { session: { sql_mode: "'PAD_CHAR_TO_FULL_LENGTH'" } }
 
 function add(definition: string, extra?: Extra): DdlCase {
   return alter('a int', ['1', 'NULL'], `ADD b ${definition}`, extra)
@@ -132,7 +133,7 @@ const defaults: readonly DdlCase[] = [
   add('inet6 NULL', mariadb),
   add('geometry'),
   ...['timestamp', 'timestamp(3)', 'timestamp COMMENT "x"'].flatMap((definition) => [
-    add(definition),
+    add(definition, follows),
     add(definition, implied),
   ]),
   add('timestamp DEFAULT NULL', { ...mariadb, ...implied }),
@@ -187,6 +188,7 @@ const nulls: readonly DdlCase[] = [
   modify('date', ["'2020-01-01'", 'NULL'], 'date not null'),
   alter('a int', ['1', 'NULL'], 'CHANGE a b int not null default 7'),
   alter('a int', ['1', 'NULL'], 'DROP PRIMARY KEY, ADD PRIMARY KEY (a)'),
+  modify('timestamp null', ["'2020-01-01'", 'NULL'], 'timestamp', follows),
   ...['timestamp not null', 'timestamp', "timestamp default '2020-05-05'"].flatMap((to) => [
     modify('timestamp null', ["'2020-01-01'", 'NULL'], to),
     modify('timestamp null', ["'2020-01-01'", 'NULL'], to, implied),
@@ -202,6 +204,8 @@ const strings: readonly DdlCase[] = [
   modify('varchar(20)', texts, 'varchar(3)'),
   modify('varchar(20)', texts, 'char(20)'),
   modify('char(20)', texts, 'varchar(20)', follows),
+  modify('char(20)', texts, 'varchar(20)', padsChar),
+  modify('char(20)', texts, 'text', padsChar),
   modify('varchar(20)', texts, 'text', follows),
   modify('varchar(20)', texts, 'varchar(20) collate utf8mb4_bin', follows),
   modify('varchar(20)', texts, 'varchar(20) character set latin1'),
@@ -292,7 +296,7 @@ const numbered = 'a int not null, unique (a)'
 
 const counters: readonly DdlCase[] = [
   alter(numbered, ['0', '5', '-3'], 'MODIFY a int auto_increment'),
-  alter(numbered, ['0', '5', '-3'], 'MODIFY a int auto_increment', keepsZero),
+  alter(numbered, ['0', '5', '-3'], 'MODIFY a int auto_increment', { ...keepsZero, ...follows }),
   alter(numbered, ['0', '5'], 'CHANGE a b bigint auto_increment'),
   alter(numbered, ['0', '5'], 'MODIFY a int serial default value'),
   alter('a int null, unique (a)', ['7', '5', 'NULL'], 'MODIFY a int auto_increment', keepsZero),

@@ -7,7 +7,7 @@ import { evolve, firstSchema } from '../../runtime/data/evolution.ts'
 import type { TableSchema } from '../../runtime/data/schema.ts'
 import { EventReader } from '../../connectors/mysql/decode/event-reader.ts'
 import type { QueryEvent } from '../../connectors/mysql/decode/events.ts'
-import { alterTable, createTable } from '../../connectors/mysql/ddl/apply.ts'
+import { alterTable, contextOf, createTable } from '../../connectors/mysql/ddl/apply.ts'
 import { parseStatement } from '../../connectors/mysql/ddl/parse.ts'
 import type { Statement } from '../../connectors/mysql/ddl/statement.ts'
 import { sourceTableOf, type TableState } from '../../connectors/mysql/ddl/state.ts'
@@ -145,7 +145,7 @@ function outcomeOf(
   const state = stateOf(parsed(create, mariadb))
   const statement = parsed(alter, mariadb)
   if (statement.kind !== 'alter-table') throw new Error(`not an ALTER: ${alter.text}`)
-  const applied = alterTable(state, statement.actions, { types, strict: alter.strict })
+  const applied = alterTable(state, statement.actions, contextOf(alter, types))
   if (applied.kind === 'unmappable') return { ends: 'parks', reason: applied.reason, ...nothing }
   const schema = schemaOf(state)
   const refused = [state, applied.state].flatMap((each) => unsupportedOf(each))[0]

@@ -3,6 +3,7 @@
 // Source of the order of columns: MySQL 9.7 sql/sql_table.cc (prepare_fields_and_keys).
 
 import { sameName } from '../decode/column-plan.ts'
+import type { QueryEvent } from '../decode/events.ts'
 import type { TypeOptions } from '../types.ts'
 import { convertedType } from './capacity.ts'
 import { keepsValues, type ValueModes } from './conversion.ts'
@@ -17,8 +18,17 @@ export interface DdlContext extends ValueModes {
   readonly types: TypeOptions
   /** `QueryEvent.strict`: the server refused conversions that lose something. */
   readonly strict: boolean
-  /** explicit_defaults_for_timestamp of the session; absent: not known. */
-  readonly explicitTimestamps?: boolean
+  /** explicit_defaults_for_timestamp of the session; absent or `null`: not known. */
+  readonly explicitTimestamps?: boolean | null
+}
+
+/** What the session of a statement of the log decides about its values. */
+export function contextOf(
+  event: Pick<QueryEvent, 'strict' | 'keepsZero' | 'padsChar' | 'explicitTimestamps'>,
+  types: TypeOptions,
+): DdlContext {
+  const { strict, keepsZero, padsChar, explicitTimestamps } = event
+  return { types, strict, keepsZero, padsChar, explicitTimestamps }
 }
 
 export type Applied =

@@ -150,6 +150,12 @@ export interface QueryEvent extends EventHeader {
   readonly noBackslashEscapes: boolean
   /** Conversions that lose something made the statement fail. */
   readonly strict: boolean
+  /** NO_AUTO_VALUE_ON_ZERO. */
+  readonly keepsZero: boolean
+  /** PAD_CHAR_TO_FULL_LENGTH. */
+  readonly padsChar: boolean
+  /** explicit_defaults_for_timestamp; `null`: not known. */
+  readonly explicitTimestamps: boolean | null
   /** Default charset of `database`, where the server wrote it. */
   readonly databaseCharset: string | null
   /** `character_set_server` of the session: what CREATE DATABASE takes; `null`: not known to us. */

@@ -23,12 +23,17 @@ const Status = {
   invoker: 11,
   updatedDatabases: 12,
   microseconds: 13,
+  explicitTimestamps: 16,
 } as const
 
 const ANSI_QUOTES = 0x4
 const NO_BACKSLASH_ESCAPES = 0x10_0000
 /** STRICT_TRANS_TABLES or STRICT_ALL_TABLES. */
 const STRICT = 0x60_0000
+const NO_AUTO_VALUE_ON_ZERO = 0x8_0000
+const PAD_CHAR_TO_FULL_LENGTH = 0x8000_0000
+/** MariaDB has explicit_defaults_for_timestamp among the flags, since it is one of the session. */
+const EXPLICIT_TIMESTAMPS = 0x100_0000
 const TOO_MANY_DATABASES = 254
 /** File id, place of the file name, handling of duplicates. */
 const LOAD_BYTES = 13
@@ -39,6 +44,7 @@ interface Session {
   databaseCharset: string | null
   serverCharset: string | null
   microseconds: number
+  explicitTimestamps: boolean | null
 }
 
 /**
@@ -61,7 +67,7 @@ export function readQuery(
   const database = cursor.text(databaseLength)
   cursor.skip(1)
   const text = readText(cursor, form === 'compressed', session.charset)
-  const { sqlMode, databaseCharset, serverCharset, microseconds } = session
+  const { sqlMode, databaseCharset, serverCharset, microseconds, explicitTimestamps } = session
   return {
     ...header,
     kind: 'query',
@@ -70,6 +76,9 @@ export function readQuery(
     ansiQuotes: (sqlMode & ANSI_QUOTES) !== 0,
     noBackslashEscapes: (sqlMode & NO_BACKSLASH_ESCAPES) !== 0,
     strict: (sqlMode & STRICT) !== 0,
+    keepsZero: (sqlMode & NO_AUTO_VALUE_ON_ZERO) !== 0,
+    padsChar: (sqlMode & PAD_CHAR_TO_FULL_LENGTH) !== 0,
+    explicitTimestamps,
     databaseCharset,
     serverCharset,
     microseconds,
@@ -85,6 +94,9 @@ const BEGIN = {
   ansiQuotes: false,
   noBackslashEscapes: false,
   strict: false,
+  keepsZero: false,
+  padsChar: false,
+  explicitTimestamps: null,
   databaseCharset: null,
   serverCharset: null,
   microseconds: 0,
@@ -128,6 +140,7 @@ function readSession(status: Cursor): Session {
     databaseCharset: null,
     serverCharset: null,
     microseconds: 0,
+    explicitTimestamps: null,
   }
   while (status.left > 0) {
     if (!readStatus(status.u8(), status, session)) break
@@ -138,6 +151,9 @@ function readSession(status: Cursor): Session {
 function readStatus(code: number, status: Cursor, session: Session): boolean {
   switch (code) {
     case Status.flags2:
+      // Unset it says nothing: servers that do not know the flag leave it so.
+      if ((status.u32() & EXPLICIT_TIMESTAMPS) !== 0) session.explicitTimestamps = true
+      return true
     case Status.autoIncrement:
     case Status.masterDataWritten:
       status.skip(4)
@@ -181,6 +197,10 @@ function readStatus(code: number, status: Cursor, session: Session): boolean {
     }
     case Status.microseconds:
       session.microseconds = status.uint(3)
+      return true
+    case Status.explicitTimestamps:
+      // MySQL writes it with statements that have a TIMESTAMP, where it decides something.
+      session.explicitTimestamps = status.u8() !== 0
       return true
     default:
       return false

@@ -6,7 +6,7 @@ import { PipelineError } from '../../../runtime/base/errors.ts'
 import type { Order } from '../../../runtime/data/position.ts'
 import { tableKey } from '../../../runtime/data/schema.ts'
 import type { SourceContext } from '../../../runtime/source.ts'
-import { alterTable, createLike, createTable, renameTable } from '../ddl/apply.ts'
+import { alterTable, contextOf, createLike, createTable, renameTable } from '../ddl/apply.ts'
 import type { Applied } from '../ddl/apply.ts'
 import { inDatabase } from '../ddl/parse.ts'
 import type { AlterAction, Statement, TableName } from '../ddl/statement.ts'
@@ -241,7 +241,7 @@ export class Statements {
     )
     const why = 'Its rows were exchanged with a partition.'
     await this.parkNamed(exchanged, place, 'DDL_UNMAPPABLE', why)
-    const context = { types: this.options, strict: event.strict }
+    const context = contextOf(event, this.options)
     const apply = (state: TableState): Applied => {
       const applied = alterTable(state, actions, context)
       if (applied.state === null) return applied
