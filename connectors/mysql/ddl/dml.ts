@@ -33,7 +33,8 @@ export function readDml(keyword: string, tokens: TokenStream): Statement | null 
 
 const MODIFIERS = new Set('LOW_PRIORITY DELAYED HIGH_PRIORITY IGNORE QUICK ONLY'.split(' '))
 const JOINS = new Set('JOIN INNER LEFT RIGHT CROSS OUTER NATURAL STRAIGHT_JOIN'.split(' '))
-const LIST_ENDS = new Set('SET WHERE ORDER LIMIT RETURNING VALUES SELECT PARTITION'.split(' '))
+const QUERIES = ['SELECT', 'WITH', 'VALUES', 'TABLE']
+const LIST_ENDS = new Set('SET WHERE ORDER LIMIT RETURNING VALUES SELECT'.split(' '))
 
 /** Names behind the first of these keywords; behind none of them with `bare`, as in INSERT t. */
 function tablesBehind(
@@ -67,7 +68,14 @@ function tableList(tokens: TokenStream): TableName[] {
   while (!tokens.ended && !LIST_ENDS.has(tokens.peek()?.keyword ?? '')) {
     const token = tokens.peek()
     const keyword = token?.keyword ?? ''
-    if (JOINS.has(keyword) || tokens.isSymbol(',')) {
+    if (tokens.isSymbol('(') && QUERIES.some((query) => tokens.isKeyword(query, 1))) {
+      // Its tables are only read; others may stand behind it.
+      tokens.skipOne()
+      expected = false
+    } else if (keyword === 'PARTITION') {
+      tokens.next()
+      tokens.skipOne()
+    } else if (JOINS.has(keyword) || tokens.isSymbol(',')) {
       tokens.next()
       expected = true
     } else if (MODIFIERS.has(keyword)) {
@@ -76,7 +84,7 @@ function tableList(tokens: TokenStream): TableName[] {
       tables.push(tokens.tableName())
       expected = false
     } else if (expected && tokens.isSymbol('(')) {
-      // A list in parentheses, or a query, whose tables are only read.
+      // A list in parentheses.
       tokens.next()
     } else {
       tokens.next()
