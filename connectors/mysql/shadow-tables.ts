@@ -16,6 +16,8 @@ export interface Shadow {
   readonly like: string | null
   /** A tool made it to change its original. Absent in state of before this was asked. */
   readonly proven?: boolean
+  /** Why its generated columns have other values than those of the table that it is LIKE. */
+  readonly computed?: string | null
 }
 
 const CHANGELOG = /_ghc$/
@@ -35,14 +37,16 @@ export class ShadowTables {
     return this.shadows.get(table) ?? null
   }
 
-  put(state: TableState, like: string | null): void {
+  /** @param computed  see `Shadow`; what an earlier statement said of it stays */
+  put(state: TableState, like: string | null, computed: string | null): void {
     const key = keyOf(state)
+    const before = this.shadows.get(key)
     const changelog = this.shadows.get(keyOf(renamed(state, GHOST, '_ghc')))
     const proven =
-      this.shadows.get(key)?.proven === true ||
+      before?.proven === true ||
       isChangelog(state) ||
       (GHOST.test(state.name) && changelog?.proven === true)
-    this.shadows.set(key, { state, like, proven })
+    this.shadows.set(key, { state, like, proven, computed: before?.computed ?? computed })
     if (isChangelog(state)) this.prove(keyOf(renamed(state, CHANGELOG, '_gho')))
   }
 

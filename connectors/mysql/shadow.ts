@@ -45,6 +45,10 @@ export function adoptShadow(
       columns.push({ ...column, identity, existing: defaultOf(column, types) })
       continue
     }
+    // A definition may bring another expression; expressions are not tracked.
+    if (!copied && column.generated !== null) {
+      problem ??= `Column "${before.name}" may be computed in another way.`
+    }
     // The tool copied with INSERT ... SELECT, which may have run in any mode.
     const reason = keepsValues(before, column, false)
     if (reason !== null) problem ??= `Column "${before.name}": ${reason}.`

@@ -288,9 +288,9 @@ export class TableTracker {
     return this.shadows.get(table)
   }
 
-  putShadow(state: TableState, like: string | null): void {
+  putShadow(state: TableState, like: string | null, computed: string | null = null): void {
     if (!this.isNamedLikeCopy(state.database, state.name)) return
-    this.shadows.put(state, like)
+    this.shadows.put(state, like, computed)
     this.saved = null
   }
 

@@ -36,8 +36,14 @@ export type Applied =
   /**
    * Rows changed without row events, or the structure is unclear: the table must be read again.
    * `state` is the structure after the statement, `null` when it is the structure that is unclear.
+   * `computed`: why a generated column may have other values, now and in rows that come to it.
    */
-  | { readonly kind: 'unmappable'; readonly reason: string; readonly state: TableState | null }
+  | {
+      readonly kind: 'unmappable'
+      readonly reason: string
+      readonly state: TableState | null
+      readonly computed?: string | null
+    }
 
 export interface NewTable {
   readonly database: string
@@ -118,6 +124,8 @@ class Draft {
   private unclear: string | null = null
   /** Why values may be others than the lake has. */
   private rewritten: string | null = null
+  /** Why a generated column may have other values: of an empty table, that is all that counts. */
+  private computed: string | null = null
   /** An expression over other columns may have another value. */
   private recomputed = false
   private columns: ColumnState[] = []
@@ -189,8 +197,10 @@ class Draft {
     const moved = { ...this.state, columns, keys, charset, comment, nextIdentity }
     const state = addIndexes(moved, indexes)
     for (const column of columns) this.checkKeyPart(column, state)
-    if (this.rewritten === null) return { kind: 'changed', state }
-    return { kind: 'unmappable', reason: this.rewritten, state }
+    const { computed } = this
+    const reason = this.rewritten ?? computed
+    if (reason === null) return { kind: 'changed', state }
+    return { kind: 'unmappable', reason, state, computed }
   }
 
   private fail(reason: string): void {
@@ -247,7 +257,7 @@ class Draft {
     const defined = columnState(definition, identity, this.charset, this.context)
     const next = { ...defined, existing }
     // Expressions are not tracked, so this one may be another.
-    if (next.generated !== null) this.rewritten ??= `Column "${column.name}" is computed anew.`
+    if (next.generated !== null) this.computed ??= `Column "${column.name}" is computed anew.`
     this.recomputed ||= !keepsExpressions(column.type, next.type)
     // What may have become NOT NULL has perhaps lost its nulls.
     const nullable = next.nullable && !impliesRequired(definition, this.context)
@@ -276,7 +286,7 @@ class Draft {
         generated !== null && this.state.columns.some((column) => column.identity === identity),
     )
     if (old !== undefined)
-      this.rewritten ??= `Column "${old.name}" is computed from others that changed.`
+      this.computed ??= `Column "${old.name}" is computed from others that changed.`
   }
 
   /** A new primary key takes the nulls out of its columns. */

@@ -39,6 +39,8 @@ interface MovedTable {
   readonly copy: boolean
   /** Of a shadow: the table that it was made LIKE. */
   readonly like: string | null
+  /** Of a shadow: why its generated columns have other values. */
+  readonly computed: string | null
 }
 
 interface FullName {
@@ -256,7 +258,8 @@ export class Statements {
       }
     } else if (shadow !== null) {
       const applied = apply(shadow.state)
-      if (applied.state !== null) this.tracker.putShadow(applied.state, shadow.like)
+      const computed = applied.kind === 'unmappable' ? (applied.computed ?? null) : null
+      if (applied.state !== null) this.tracker.putShadow(applied.state, shadow.like, computed)
       else this.tracker.dropShadow(key)
     }
     const target = actions.find((action) => action.kind === 'rename-table')
@@ -287,7 +290,8 @@ export class Statements {
     const state = this.tracker.stateOf(key)
     if (this.tracker.find(key) !== null && !this.isEarly(key, order)) this.tracker.leave(key)
     this.tracker.dropShadow(key)
-    return { state, copy: shadow?.proven === true, like: shadow?.like ?? null }
+    const { proven = false, like = null, computed = null } = shadow ?? {}
+    return { state, copy: proven, like, computed }
   }
 
   /**
@@ -296,7 +300,7 @@ export class Statements {
    * not have: a new incarnation.
    */
   private async putBack(
-    { state, copy, like }: MovedTable,
+    { state, copy, like, computed }: MovedTable,
     to: FullName,
     { order }: Place,
   ): Promise<void> {
@@ -318,10 +322,12 @@ export class Statements {
       return
     }
     const adopted = adoptShadow(original, renamed, like === target, this.options)
-    if (adopted.kind === 'changed') this.tracker.comeBack(adopted.state, order, this.context)
-    else {
+    const reason = adopted.kind === 'changed' ? computed : adopted.reason
+    if (adopted.kind === 'changed' && reason === null) {
+      this.tracker.comeBack(adopted.state, order, this.context)
+    } else {
       this.tracker.comeBack(original, order, this.context)
-      await this.parkTable(target, order, adopted.reason, adopted.state)
+      await this.parkTable(target, order, reason ?? '', adopted.state)
     }
   }
 
