@@ -235,12 +235,20 @@ function defaultOf(
     return { kind: 'literal', text: printed, hex }
   }
   if (printed.toUpperCase() === 'NULL') return { kind: 'null' }
-  const quoted = /^'([\s\S]*)'$/.exec(printed)
-  if (quoted !== null) {
-    return { kind: 'literal', text: (quoted[1] ?? '').replaceAll("''", "'"), hex: false }
-  }
+  // One string and nothing else: what is put together of several is an expression.
+  const quoted = /^'((?:[^'\\]|''|\\[\s\S])*)'$/.exec(printed)
+  if (quoted !== null) return { kind: 'literal', text: unescaped(quoted[1] ?? ''), hex: false }
   if (/^-?[\d.]+$/.test(printed)) return { kind: 'literal', text: printed, hex: false }
   return { kind: 'expression', text: printed }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { 0: '\0', n: '\n', r: '\r', Z: '\x1a' }
+
+/** MariaDB prints with backslashes whatever the sql_mode is, of the table or of the reader. */
+function unescaped(text: string): string {
+  return text.replaceAll(/''|\\([\s\S])/g, (_, char: string | undefined) =>
+    char === undefined ? "'" : (ESCAPES[char] ?? char),
+  )
 }
 
 function keysOf(rows: readonly ControlRow[], columns: readonly ColumnState[]): readonly KeyState[] {
