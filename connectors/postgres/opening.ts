@@ -13,7 +13,7 @@ import {
   createPublicationSql,
   hiddenRows,
   readPublication,
-  readUnchanged,
+  requireUnchanged,
   requireWhole,
   unpublishable,
   unusableMembership,
@@ -191,11 +191,8 @@ async function openPublication(
   checkpoint: Checkpoint | null,
 ): Promise<{ publication: Publication; joined: ReadonlySet<number> }> {
   const name = options.publication
-  const { clock } = options
-  const before =
-    checkpoint === null
-      ? await readPublication(ask, name, facts.version)
-      : await readUnchanged(ask, clock, name, facts.version, checkpoint.state.publication)
+  const before = await readPublication(ask, name, facts.version)
+  if (checkpoint !== null) requireUnchanged(before, checkpoint.state.publication, name)
   const joining = captured.filter(
     (table) =>
       before?.members.has(table.oid) !== true && unpublishable(table, options.keyed) === null,

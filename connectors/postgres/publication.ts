@@ -2,29 +2,19 @@
 // table joins it by an ALTER that names the table alone. FOR ALL TABLES is never created: it would
 // make updates of other people's tables without a replica identity fail.
 
-import type { Clock } from '../../runtime/base/clock.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Ask, CatalogTable } from './catalog.ts'
 import { keyOf } from './shape.ts'
 import { quoteName } from './connect.ts'
 
-/** By what a publication is known again. */
-export interface PublicationIdentity {
+export interface Publication {
   /** Differs when it was dropped and created again. */
   readonly oid: string
-  /** Transaction that last altered it; tables that come and go leave it as it is. */
+  /** Transaction that last altered what it publishes; tables that come and go leave it as it is. */
   readonly changedBy: string
-  readonly owner?: string
-  /** How often the server has counted that a publication of this database was altered. */
-  readonly alterations?: number | null
-  readonly viaRoot?: boolean
-  /** Stored generated columns are carried. */
-  readonly generated?: boolean
-}
-
-export interface Publication extends PublicationIdentity {
   readonly viaRoot: boolean
   readonly publishes: { insert: boolean; update: boolean; delete: boolean; truncate: boolean }
+  /** Stored generated columns are carried. */
   readonly generated: boolean
   /** Tables that it carries, by oid. */
   readonly members: ReadonlyMap<number, Membership>
@@ -56,9 +46,7 @@ export async function readPublication(
 ): Promise<Publication | null> {
   const generated = version >= 180_000 ? `pubgencols::text = 's'` : 'false'
   const [row] = await ask(
-    `SELECT oid::text AS oid, pubowner::text AS owner,
-       pg_stat_get_tuples_updated('pg_publication'::regclass)::int8 AS alterations,
-       xmin::text AS "changedBy", pubviaroot AS "viaRoot",
+    `SELECT oid::text AS oid, xmin::text AS "changedBy", pubviaroot AS "viaRoot",
        pubinsert AS insert, pubupdate AS update, pubdelete AS delete,
        pubtruncate AS truncate, ${generated} AS generated
      FROM pg_publication WHERE pubname = $1`,
@@ -86,9 +74,6 @@ export async function readPublication(
   return {
     oid: String(row['oid']),
     changedBy: String(row['changedBy']),
-    owner: String(row['owner']),
-    // Before version 15 what the server counts could get lost on its way.
-    alterations: version >= 150_000 ? Number(row['alterations']) : null,
     viaRoot: row['viaRoot'] === true,
     publishes: {
       insert: row['insert'] === true,
@@ -193,67 +178,24 @@ export function unusableMembership(
   return null
 }
 
-/** The server counts an alteration a while after it has been made. */
-const COUNTED_MS = 500
-const COUNTED_TRIES = 30
-
 /**
  * A publication that was dropped and created again has published nothing in between, and a server
  * of version 18 skips a missing one with no more than a warning in its own log. One that was
- * altered may have left out anything for a while, whatever it publishes now. A new owner leaves
- * out nothing, where that is all that was altered: the server has counted one alteration.
+ * altered may have left out anything for a while, whatever it publishes now.
  *
- * @throws PipelineError LOG_GAP, SERVER_UNSUITABLE when changes of a kind are left out of the log
+ * @throws PipelineError LOG_GAP
  */
-export async function readUnchanged(
-  ask: Ask,
-  clock: Clock,
-  name: string,
-  version: number,
-  before: PublicationIdentity,
-): Promise<Publication> {
-  for (let attempt = 1; ; attempt++) {
-    const now = await readPublication(ask, name, version)
-    if (now !== null) requireWhole(now, name)
-    if (now?.oid === before.oid && now.changedBy === before.changedBy) return now
-    const altered = now === null ? null : alterationsOfOwner(now, before)
-    if (now !== null && altered === 1) return now
-    if (altered !== 0 || attempt === COUNTED_TRIES) throw interrupted(now, before, name)
-    await clock.sleep(COUNTED_MS)
-  }
-}
-
-/** @returns how many alterations may have made the new owner; `null`: something else is new */
-function alterationsOfOwner(now: Publication, before: PublicationIdentity): number | null {
-  const same =
-    now.oid === before.oid && now.viaRoot === before.viaRoot && now.generated === before.generated
-  if (!same || now.owner === before.owner) return null
-  if (typeof now.alterations !== 'number' || typeof before.alterations !== 'number') return null
-  return now.alterations - before.alterations
-}
-
-function interrupted(
+export function requireUnchanged(
   now: Publication | null,
-  before: PublicationIdentity,
+  before: { readonly oid: string; readonly changedBy: string },
   name: string,
-): PipelineError {
+): asserts now is Publication {
+  if (now !== null && now.oid === before.oid && now.changedBy === before.changedBy) return
   const again = now?.oid === before.oid ? 'was altered' : 'was dropped and created again'
   const what = now === null ? 'was dropped' : again
-  return new PipelineError('LOG_GAP', `publication "${name}" ${what}`, {
+  throw new PipelineError('LOG_GAP', `publication "${name}" ${what}`, {
     detail: 'Changes that were made without it, or that it left out, are not in the log.',
   })
-}
-
-export function identityOf(publication: Publication): PublicationIdentity {
-  const { oid, changedBy, owner, alterations, viaRoot, generated } = publication
-  return {
-    oid,
-    changedBy,
-    viaRoot,
-    generated,
-    ...(owner !== undefined && { owner }),
-    ...(alterations !== undefined && { alterations }),
-  }
 }
 
 /** @throws PipelineError SERVER_UNSUITABLE when changes of a kind are left out of the log */

@@ -23,7 +23,6 @@ import { reachable, untilFlushed } from './log-end.ts'
 import { orderOfLsn, parseLsn, placeOf, positionAt, type Lsn } from './lsn.ts'
 import { openSource, type Opened } from './opening.ts'
 import type { PostgresOptions } from './options.ts'
-import { identityOf } from './publication.ts'
 import { readSlot, requireSlotAt } from './server.ts'
 import { SLOT_RETRY_MS, SlotWait } from './slot-wait.ts'
 import { DeliveredCommits, parseSnapshot } from './snapshot.ts'
@@ -238,12 +237,13 @@ class PostgresSource implements Source {
 
   save(): Uint8Array {
     const { facts, identity, registry, sourceEpoch, xid } = this.ready
+    const { oid, changedBy } = registry.publication
     return encodeState({
       system: identity.system,
       timeline: identity.timeline,
       database: facts.databaseOid,
       slot: this.options.slot,
-      publication: identityOf(registry.publication),
+      publication: { oid, changedBy },
       sourceEpoch,
       highest: this.highest,
       unseen: this.delivered.save(),

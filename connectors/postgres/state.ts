@@ -5,7 +5,6 @@ import { PipelineError } from '../../runtime/base/errors.ts'
 import type { SourceTable } from '../../runtime/data/schema.ts'
 import type { ColumnType } from '../../runtime/data/type.ts'
 import type { Lsn } from './lsn.ts'
-import type { PublicationIdentity } from './publication.ts'
 import type { TableShape } from './shape.ts'
 import type { UnseenCommit } from './snapshot.ts'
 import type { WireType } from './types.ts'
@@ -75,7 +74,7 @@ export interface SavedState {
   readonly database: string
   readonly slot: string
   /** Who the publication is, and how it was altered last. */
-  readonly publication: PublicationIdentity
+  readonly publication: { readonly oid: string; readonly changedBy: string }
   readonly sourceEpoch: number
   /** Largest HIGH that a chunk was given: rows up to there may be in the lake. */
   readonly highest: Lsn

@@ -19,8 +19,9 @@ import type { Lsn } from './lsn.ts'
 import { readKept } from './partitions.ts'
 import {
   addTablesSql,
-  identityOf,
-  readUnchanged,
+  readPublication,
+  requireUnchanged,
+  requireWhole,
   unpublishable,
   unusableMembership,
   type Publication,
@@ -100,7 +101,8 @@ export class StructurePoll {
     const captured = listed.filter(({ namespace, name }) => registry.captured(namespace, name))
     const oids = captured.map(({ oid }) => oid)
     for (const { shape } of registry.all()) if (!oids.includes(shape.oid)) oids.push(shape.oid)
-    const publication = await this.readPublication()
+    const publication = await readPublication(ask, registry.options.publication, this.facts.version)
+    this.requirePublication(publication)
     const members = [...publication.members].map(([oid, { since }]) => `${oid}:${since}`)
     const now = [await fingerprint(ask, oids), members.sort().join()].join(' ')
     if (now === this.last) return null
@@ -134,7 +136,9 @@ export class StructurePoll {
     let publication = before
     let xid = snapshot.xmax
     if (found.joined.size > 0) {
-      publication = await this.readPublication()
+      const after = await readPublication(ask, registry.options.publication, this.facts.version)
+      this.requirePublication(after)
+      publication = after
       xid = await nextXid(ask)
     }
     const { refused, later } = found
@@ -187,13 +191,10 @@ export class StructurePoll {
     if (known.unwritten === null) empty.set(table.oid, await readEmpty(ask, table))
   }
 
-  private async readPublication(): Promise<Publication> {
-    const { ask, registry, facts } = this
-    const { clock, publication: name } = registry.options
-    const now = await readUnchanged(ask, clock, name, facts.version, registry.publication)
-    // What it carries takes effect with the reading. Who it is does at once.
-    registry.publication = { ...registry.publication, ...identityOf(now) }
-    return now
+  private requirePublication(now: Publication | null): asserts now is Publication {
+    const { publication, options } = this.registry
+    if (now !== null) requireWhole(now, options.publication)
+    requireUnchanged(now, publication, options.publication)
   }
 }
 

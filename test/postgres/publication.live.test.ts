@@ -148,34 +148,3 @@ testOn(servers, 'a publication that publishes less from now on ends the read', a
   await expect(second.until(() => false)).rejects.toMatchObject({ error: 'LOG_GAP' })
   await second.stop()
 })
-
-testOn(servers, 'a publication with a new owner leaves nothing out', async (server) => {
-  const { uri, changed } = await freshDatabase(server)
-  await queryPostgres(uri, TABLES)
-  const options = optionsFor(server, changed)
-  await queryPostgres(uri, `CREATE ROLE "${options.slot}" SUPERUSER`)
-  const first = await run(options)
-  await first.caughtUp()
-  const give = `ALTER PUBLICATION millrace OWNER TO`
-  await queryPostgres(uri, `${give} "${options.slot}"; INSERT INTO t VALUES (1, 'x')`)
-  await first.until(() => first.changes.length === 1)
-  await queryPostgres(uri, 'CREATE TABLE fresh (id int PRIMARY KEY)')
-  await first.until(() => first.runtime.schemas.has('public.fresh'))
-  const position = await first.caughtUp()
-  const saved = first.source.save()
-  await first.stop()
-  await queryPostgres(uri, `${give} CURRENT_USER; INSERT INTO t VALUES (2, 'x')`)
-  const second = await run(options, saved, position, first.runtime)
-  await second.until(() => second.changes.length === 1)
-  await second.caughtUp()
-  expect(second.runtime.parked).toEqual(new Map())
-  const again = second.source.save()
-  const end = second.position
-  await second.stop()
-  // A new owner excuses nothing else that was altered with it.
-  const less = `ALTER PUBLICATION millrace SET (publish = 'insert')`
-  await queryPostgres(uri, less)
-  await queryPostgres(uri, WHOLE)
-  await queryPostgres(uri, `${give} "${options.slot}"`)
-  await expect(run(options, again, end)).rejects.toMatchObject({ error: 'LOG_GAP' })
-})
