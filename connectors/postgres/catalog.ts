@@ -107,6 +107,10 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY 2, 3`
 
+/** Of all leaves: which, in which files, since when. */
+const LEAF_TRACES =
+  "md5(string_agg(concat_ws(':', l.oid, l.relfilenode, attached), ',' ORDER BY l.oid))"
+
 /** Changes with everything that a reading of these tables shows; the server does the work. */
 const FINGERPRINT_SQL = `
 SELECT md5(string_agg(concat_ws(' ', c.oid, c.xmin, c.relnamespace, c.relname, c.relfilenode,
@@ -117,7 +121,7 @@ SELECT md5(string_agg(concat_ws(' ', c.oid, c.xmin, c.relnamespace, c.relname, c
   (SELECT string_agg(d.xmin || '', ',' ORDER BY d.objsubid) FROM pg_description d
     WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid),
   CASE c.relkind WHEN 'p' THEN
-    ${leavesSql("md5(string_agg(l.oid || ':' || l.relfilenode, ',' ORDER BY l.oid))")} END),
+    ${leavesSql(LEAF_TRACES)} END),
   '|' ORDER BY c.oid)) AS fingerprint
 FROM pg_class c WHERE c.oid = ANY($1::oid[])`
 

@@ -10,6 +10,8 @@ export interface Leaf {
   readonly file: string
   /** It, or one above it, was a table of its own once and may have brought rows with it. */
   readonly attached: boolean
+  /** Transactions that made it, and those above it, partitions. */
+  readonly attachedBy: string
   /** Transaction that created it. */
   readonly createdBy: string
   /** Transaction that last changed its row in pg_class. */
@@ -37,12 +39,16 @@ const CREATED = `(h.xmax = 0 AND EXISTS (
 
 /** Partitions of `c` at every depth. pg_partition_tree() would wait for a lock on each. */
 const BELOW = `WITH RECURSIVE below AS (
-    SELECT inhrelid AS oid FROM pg_inherits WHERE inhparent = c.oid AND NOT inhdetachpending
+    SELECT inhrelid AS oid, xmin::text AS attached FROM pg_inherits
+    WHERE inhparent = c.oid AND NOT inhdetachpending
     UNION ALL
-    SELECT h.inhrelid FROM below JOIN pg_inherits h ON h.inhparent = below.oid
-    WHERE NOT h.inhdetachpending)`
+    SELECT h.inhrelid, below.attached || '.' || h.xmin
+    FROM below JOIN pg_inherits h ON h.inhparent = below.oid WHERE NOT h.inhdetachpending)`
 
-/** @returns a subquery: an expression over the leaves `l` of a partitioned table `c` */
+/**
+ * @returns a subquery: an expression over the leaves `l` of a partitioned table `c`, and `below`,
+ *          which knows by which transactions they were attached
+ */
 export function leavesSql(expression: string): string {
   return `(${BELOW} SELECT ${expression} FROM below JOIN pg_class l ON l.oid = below.oid
     WHERE l.relkind <> 'p')`
@@ -50,13 +56,14 @@ export function leavesSql(expression: string): string {
 
 /** A subquery: the leaves of `c` as a JSON array of `Leaf`. */
 export const LEAVES_SQL = `(WITH RECURSIVE below AS (
-    SELECT h.inhrelid AS oid, ${CREATED} AS created FROM pg_inherits h
-    WHERE h.inhparent = c.oid AND NOT h.inhdetachpending
+    SELECT h.inhrelid AS oid, ${CREATED} AS created, h.xmin::text AS attached
+    FROM pg_inherits h WHERE h.inhparent = c.oid AND NOT h.inhdetachpending
     UNION ALL
-    SELECT h.inhrelid, below.created AND ${CREATED}
+    SELECT h.inhrelid, below.created AND ${CREATED}, below.attached || '.' || h.xmin
     FROM below JOIN pg_inherits h ON h.inhparent = below.oid WHERE NOT h.inhdetachpending)
   SELECT json_agg(json_build_object('oid', l.oid::int8, 'namespace', m.nspname,
       'name', l.relname, 'file', l.relfilenode::text, 'attached', NOT below.created,
+      'attachedBy', below.attached,
       'createdBy', (SELECT s.xmin::text FROM pg_attribute s
         WHERE s.attrelid = l.oid AND s.attnum = -1),
       'changedBy', l.xmin::text, 'missing', coalesce((
@@ -67,13 +74,25 @@ export const LEAVES_SQL = `(WITH RECURSIVE below AS (
 
 /** @returns `CatalogTable.files` of a partitioned table */
 export function filesOf(leaves: readonly Leaf[]): string {
-  return leaves.map(({ oid, file }) => `${oid}:${file}`).join()
+  return leaves.map(({ oid, file, attachedBy }) => `${oid}:${file}:${attachedBy}`).join()
 }
 
 /** @returns the file of each leaf by its oid */
 export function parseFiles(files: string): Map<number, string> {
-  const pairs = files === '' ? [] : files.split(',').map((leaf) => leaf.split(':'))
-  return new Map(pairs.map(([oid, file = '']) => [Number(oid), file]))
+  return new Map(parse(files).map(([oid, file = '']) => [Number(oid), file]))
+}
+
+/** @returns `attachedBy` of each leaf by its oid, as far as the checkpoint knows it */
+export function parseAttachments(files: string): Map<number, string> {
+  return new Map(
+    parse(files).flatMap(([oid, , attached]) =>
+      attached === undefined ? [] : [[Number(oid), attached] as const],
+    ),
+  )
+}
+
+function parse(files: string): string[][] {
+  return files === '' ? [] : files.split(',').map((leaf) => leaf.split(':'))
 }
 
 /** @returns true when a leaf that was known has other files by now, or is gone */

@@ -6,7 +6,7 @@ import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Ask, CatalogTable } from './catalog.ts'
 import { sqlStateOf } from './connect.ts'
 import { brokenClaim, isIn, UNKNOWN_STATES, type Counted } from './leaf-rows.ts'
-import { parseFiles, type Leaf } from './leaves.ts'
+import { parseAttachments, parseFiles, type Leaf } from './leaves.ts'
 import { qualified } from './publication.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { KnownTable } from './state.ts'
@@ -76,6 +76,10 @@ export function partitionChange(
   if ([...files.keys(), ...written.map(({ leaf }) => leaf)].some((oid) => !now.has(oid))) {
     return silent(`a partition of table "${name}" was dropped or detached`)
   }
+  const attachments = parseAttachments(before.reading.files)
+  if (table.leaves.some((leaf) => isAttachedAnew(leaf, attachments))) {
+    return silent(`a partition of table "${name}" was detached and attached again`)
+  }
   if (unexplained(before, table).some(({ oid }) => !kept.has(oid))) {
     return silent(`a partition of table "${name}" was rewritten or truncated`)
   }
@@ -87,6 +91,12 @@ export function partitionChange(
       'The log does not show the rows that the partition may have brought with it. (A partition ' +
       'that was created as one looks the same once all of its columns have been altered.)',
   })
+}
+
+/** What was changed between the two is not in the log. */
+function isAttachedAnew({ oid, attachedBy }: Leaf, before: ReadonlyMap<number, string>): boolean {
+  const known = before.get(oid)
+  return known !== undefined && known !== attachedBy
 }
 
 function lost(name: string, { xid, rows, found }: Counted): PipelineError {

@@ -219,7 +219,8 @@ class PostgresSource implements Source {
 
   private async oldestTransaction(): Promise<string> {
     const [row] = await this.ask(
-      `SELECT pid::text AS pid, xact_start::text AS since, usename, NULL AS gid, age(backend_xid) AS age
+      `SELECT pid::text AS pid, xact_start::text AS since, usename, NULL AS gid,
+         age(backend_xid) AS age
          FROM pg_stat_activity WHERE backend_xid IS NOT NULL
        UNION ALL
        SELECT NULL, prepared::text, owner, gid, age(transaction) FROM pg_prepared_xacts

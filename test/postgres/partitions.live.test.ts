@@ -75,6 +75,21 @@ const SILENT: readonly Attempt[] = [
     true,
   ],
   ['detached', 'ALTER TABLE t DETACH PARTITION t_0', true],
+  [
+    'detached, changed and attached again',
+    `ALTER TABLE t DETACH PARTITION t_0; UPDATE t_0 SET v = 'unseen';
+     ALTER TABLE t ATTACH PARTITION t_0 FOR VALUES FROM (0) TO (100)`,
+    true,
+  ],
+  [
+    'detached, changed and attached again, with what is above it',
+    `CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (100) TO (200) PARTITION BY RANGE (id);
+     CREATE TABLE t_2 PARTITION OF t_1 FOR VALUES FROM (100) TO (150) |
+     INSERT INTO t VALUES (120) |
+     ALTER TABLE t DETACH PARTITION t_1; UPDATE t_2 SET v = 'unseen';
+     ALTER TABLE t ATTACH PARTITION t_1 FOR VALUES FROM (100) TO (200)`,
+    true,
+  ],
   ['truncated', 'TRUNCATE t_0', true],
   ['all truncated', 'TRUNCATE t', false],
   ['all truncated and filled', 'TRUNCATE t; INSERT INTO t VALUES (5)', false],
