@@ -2,7 +2,9 @@
 // lost; warn: unexpected, recovered; info: the state changed; debug: one pipeline's detail. Values
 // of cells never go in.
 
-import pino from 'pino'
+import { createRequire } from 'node:module'
+import type pino from 'pino'
+import type { Logger } from 'pino'
 import { type Clock, systemClock } from './clock.ts'
 import { errorCodes, PipelineError } from './errors.ts'
 
@@ -29,11 +31,21 @@ export interface LogOptions {
   readonly clock?: Clock
 }
 
-/** @returns a log whose lines have `level`, `time` (ISO 8601, UTC), `msg` and the facts */
+/**
+ * The library is loaded with the first line: most threads never say one, and what it takes of their
+ * heap decides how often the garbage is collected.
+ *
+ * @returns a log whose lines have `level`, `time` (ISO 8601, UTC), `msg` and the facts
+ */
 export function createLog(options: LogOptions): Log {
-  const { level, facts = {}, write, clock = systemClock } = options
-  const target = write === undefined ? pino.destination({ fd: 1, sync: true }) : { write }
-  const logger = pino(
+  const { level, facts = {} } = options
+  return wrap(() => openLogger(options).child(plain(facts)), LOG_LEVELS.indexOf(level))
+}
+
+function openLogger({ level, write, clock = systemClock }: LogOptions): Logger {
+  const load = createRequire(import.meta.url)('pino') as typeof pino
+  const target = write === undefined ? load.destination({ fd: 1, sync: true }) : { write }
+  return load(
     {
       level,
       base: null,
@@ -42,7 +54,6 @@ export function createLog(options: LogOptions): Log {
     },
     target,
   )
-  return wrap(logger.child(plain(facts)))
 }
 
 /** A log that says nothing, for tests and one-shot commands. */
@@ -54,13 +65,21 @@ export const silentLog: Log = {
   with: () => silentLog,
 }
 
-function wrap(logger: pino.Logger): Log {
+/** @param least  index in LOG_LEVELS of what is said */
+function wrap(open: () => Logger, least: number): Log {
+  let opened: Logger | null = null
+  const logger = (): Logger => (opened ??= open())
+  const say =
+    (level: Exclude<LogLevel, 'silent'>) =>
+    (message: string, facts: LogFacts = {}) => {
+      if (LOG_LEVELS.indexOf(level) >= least) logger()[level](plain(facts), message)
+    }
   return {
-    debug: (message, facts = {}) => logger.debug(plain(facts), message),
-    info: (message, facts = {}) => logger.info(plain(facts), message),
-    warn: (message, facts = {}) => logger.warn(plain(facts), message),
-    error: (message, facts = {}) => logger.error(plain(facts), message),
-    with: (facts) => wrap(logger.child(plain(facts))),
+    debug: say('debug'),
+    info: say('info'),
+    warn: say('warn'),
+    error: say('error'),
+    with: (facts) => wrap(() => logger().child(plain(facts)), least),
   }
 }
 
