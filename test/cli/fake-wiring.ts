@@ -1,9 +1,10 @@
 // A wiring without threads and servers: it answers what the test tells it to, and keeps the state
 // store in a folder of its own.
 
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { ErrorRecord } from '../../runtime/base/errors.ts'
 import type { Repair, RunOptions, Wiring } from '../../runtime/cli/wiring.ts'
@@ -11,13 +12,20 @@ import type { PipelineSnapshot } from '../../runtime/console/status.ts'
 import type { TableSnapshot } from '../../runtime/job/run-state.ts'
 import type { DiscoveredTable, Finding } from '../../runtime/source.ts'
 
+/** Gone when the test that made it ends. */
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-state-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
 export class FakeWiring {
   findings: readonly Finding[] = []
   tables: readonly DiscoveredTable[] = []
   running = false
   closed = 0
   readonly calls: unknown[][] = []
-  readonly state = localStore(mkdtempSync(join(tmpdir(), 'millrace-state-')))
+  readonly state = localStore(temporaryFolder())
   runner: (options: RunOptions) => Promise<'finished' | 'stopped'> = async () => 'finished'
   differing: readonly string[] = []
   parked: readonly string[] = []
