@@ -2,13 +2,13 @@
 // one change costs a wait for memory; many at once, sorted by segment, wait together.
 
 import { Op } from '../../../runtime/data/batch.ts'
-import type { HashWords } from '../../../runtime/data/key-hash.ts'
+import { SEGMENTS, type HashWords } from '../../../runtime/data/key-hash.ts'
 import { entryWords, TOMBSTONE } from './entry-table.ts'
+import { grown } from './growth.ts'
 
 const WORDS_AT_START = 256
 /** Larger arrays go from table to table. */
 const OWN_WORDS_MAX = 4096
-const SEGMENTS = 256
 
 /** The largest array that a table has given back. */
 let spare: Int32Array = new Int32Array(0)
@@ -56,12 +56,13 @@ export class ChangeBuffer {
   private reserve(count: number): void {
     const needed = (this.count + count) * this.stride
     if (needed <= this.entries.length) return
-    const length = Math.max(needed, this.entries.length * 2, WORDS_AT_START)
-    let larger = spare
-    if (needed > OWN_WORDS_MAX && needed <= spare.length) spare = new Int32Array(0)
-    else larger = new Int32Array(length)
-    larger.set(this.entries.subarray(0, this.count * this.stride))
-    this.entries = larger
+    if (needed <= OWN_WORDS_MAX || needed > spare.length) {
+      this.entries = grown(this.entries, Math.max(needed, WORDS_AT_START))
+      return
+    }
+    spare.set(this.entries.subarray(0, this.count * this.stride))
+    this.entries = spare
+    spare = new Int32Array(0)
   }
 
   clear(): void {

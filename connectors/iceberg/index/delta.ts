@@ -31,6 +31,7 @@ const HEADER_BYTES = 24
 /** Beyond this, chunks go to the object while the epoch is still open. */
 const BUFFERED_BYTES_MAX = 2 * 1024 * 1024
 const BUFFER_BYTES_AT_START = 4 * 1024
+const MAGIC_BYTES = 4
 
 /** Collects the chunks of one epoch. */
 export class DeltaWriter {
@@ -42,11 +43,12 @@ export class DeltaWriter {
   private writer: ObjectWriter | null = null
   /** The same memory after each `spill`. */
   private buffer = Buffer.alloc(BUFFER_BYTES_AT_START)
-  private buffered = 0
+  private buffered = MAGIC_BYTES
 
   constructor(store: ObjectStore, path: string) {
     this.store = store
     this.path = path
+    this.buffer.writeUInt32LE(MAGIC, 0)
   }
 
   entries(table: string, words: HashWords, entries: Int32Array): void {
@@ -75,7 +77,7 @@ export class DeltaWriter {
 
   /** @returns the next `bytes` bytes of the buffer, with anything in them */
   private room(bytes: number): Buffer {
-    const start = this.buffered === 0 && this.writer === null ? this.begin() : this.buffered
+    const start = this.buffered
     const end = start + bytes
     if (end > this.buffer.length) {
       const larger = Buffer.alloc(Math.max(end, this.buffer.length * 2))
@@ -84,12 +86,6 @@ export class DeltaWriter {
     }
     this.buffered = end
     return this.buffer.subarray(start, end)
-  }
-
-  /** Writes the magic in front of the first chunk. @returns where the chunk begins */
-  private begin(): number {
-    this.buffer.writeUInt32LE(MAGIC, 0)
-    return 4
   }
 
   /** True when `spill` should be called. */

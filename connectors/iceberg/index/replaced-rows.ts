@@ -1,6 +1,8 @@
 // What the changes of one table have replaced since somebody asked: the rows that must be deleted
 // by position, and how many deletes found their key.
 
+import { grown } from './growth.ts'
+
 /** Rows that puts and deletes have replaced, in no order. */
 export interface Resolved {
   readonly count: number
@@ -34,11 +36,10 @@ export class ReplacedRows {
 
   /** Makes room for `rows` more. */
   reserve(rows: number): void {
-    const needed = this.count + rows
-    if (needed <= this.files.length) return
-    const length = Math.max(needed, this.files.length * 2, ROWS_AT_START)
-    this.files = copied(this.files, length)
-    this.positions = copied(this.positions, length)
+    if (this.count + rows <= this.files.length) return
+    const needed = Math.max(this.count + rows, ROWS_AT_START)
+    this.files = grown(this.files, needed)
+    this.positions = grown(this.positions, needed)
   }
 
   /** There must be room. */
@@ -59,10 +60,4 @@ export class ReplacedRows {
     }
     return { count, files, positions, deletesFound, deletesAbsent }
   }
-}
-
-function copied(array: Int32Array, length: number): Int32Array {
-  const larger = new Int32Array(length)
-  larger.set(array)
-  return larger
 }

@@ -7,6 +7,7 @@ import { assert } from '../../../runtime/base/assert.ts'
 import type { HashWords } from '../../../runtime/data/key-hash.ts'
 import { ChangeBuffer, SortedChanges } from './change-buffer.ts'
 import { EMPTY, entryWords, find2, find4, TOMBSTONE } from './entry-table.ts'
+import { grown } from './growth.ts'
 import { ReplacedRows, type Resolved } from './replaced-rows.ts'
 import { orderByHash } from './sort.ts'
 import { CLEAN, Segment, SEGMENT_ENTRIES_MAX } from './segment.ts'
@@ -446,10 +447,4 @@ function touch(
     touched ^= entries[(changes[change + 1]! & mask) * stride]!
   }
   return touched
-}
-
-function grown(array: Int32Array, length: number): Int32Array {
-  const larger = new Int32Array(Math.max(length, array.length * 2))
-  larger.set(array)
-  return larger
 }
