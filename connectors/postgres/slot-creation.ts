@@ -5,6 +5,7 @@ import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Ask } from './catalog.ts'
 import { Control } from './control.ts'
 import type { Lsn } from './lsn.ts'
+import { readOpenTransactions } from './open-transactions.ts'
 import type { PostgresOptions } from './options.ts'
 import { createSlot } from './server.ts'
 
@@ -51,20 +52,10 @@ function reasonOf(error: unknown): string {
   return error instanceof PipelineError ? error.message : String(error)
 }
 
-/** Those with an id, of every database of the server, the oldest first. */
 async function openTransactions(ask: Ask): Promise<readonly string[]> {
-  const rows = await ask(
-    `SELECT pid::text AS pid, usename::text AS owner, datname::text AS database,
-       xact_start::text AS since, NULL AS gid, age(backend_xid) AS age
-     FROM pg_stat_activity WHERE backend_xid IS NOT NULL
-     UNION ALL
-     SELECT NULL, owner::text, database::text, prepared::text, gid, age(transaction)
-     FROM pg_prepared_xacts
-     ORDER BY age DESC LIMIT ${NAMED_MAX}`,
-  )
-  return rows.map(({ pid, owner, database, since, gid }) => {
-    const who = typeof pid === 'string' ? `process ${pid}` : `prepared transaction "${String(gid)}"`
-    const when = typeof since === 'string' ? `, open since ${since}` : ''
-    return `${who} of ${String(owner)} in database ${String(database)}${when}`
+  const open = await readOpenTransactions(ask, NAMED_MAX)
+  return open.map(({ who, owner, database, since }) => {
+    const when = since === null ? '' : `, open since ${since}`
+    return `${who} of ${owner} in database ${database}${when}`
   })
 }

@@ -22,6 +22,7 @@ import { LogReader } from './log.ts'
 import { reachable, untilFlushed } from './log-end.ts'
 import { orderOfLsn, parseLsn, placeOf, positionAt, type Lsn } from './lsn.ts'
 import { openSource, type Opened } from './opening.ts'
+import { readOpenTransactions } from './open-transactions.ts'
 import type { PostgresOptions } from './options.ts'
 import { readSlot, requireSlotAt } from './server.ts'
 import { SLOT_RETRY_MS, SlotWait } from './slot-wait.ts'
@@ -218,18 +219,11 @@ class PostgresSource implements Source {
   }
 
   private async oldestTransaction(): Promise<string> {
-    const [row] = await this.ask(
-      `SELECT pid::text AS pid, xact_start::text AS since, usename, NULL AS gid,
-         age(backend_xid) AS age
-         FROM pg_stat_activity WHERE backend_xid IS NOT NULL
-       UNION ALL
-       SELECT NULL, prepared::text, owner, gid, age(transaction) FROM pg_prepared_xacts
-       ORDER BY age DESC LIMIT 1`,
-    )
-    if (row === undefined) return 'a transaction that is older than the publication of the table'
-    const { pid, gid } = row
-    const who = typeof pid === 'string' ? `process ${pid}` : `prepared transaction "${String(gid)}"`
-    return `the transaction of ${who}, open since ${String(row['since'])}`
+    const [oldest] = await readOpenTransactions(this.ask, 1)
+    if (oldest === undefined) {
+      return 'a transaction that is older than the publication of the table'
+    }
+    return `the transaction of ${oldest.who}, open since ${String(oldest.since)}`
   }
 
   lowBound(processed: Position): Order {
