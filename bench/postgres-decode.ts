@@ -31,6 +31,7 @@ import {
   Wire,
 } from '../connectors/postgres/wire.ts'
 import { parseLsn } from '../connectors/postgres/lsn.ts'
+import { systemClock } from '../runtime/base/clock.ts'
 import { firstSchema } from '../runtime/data/evolution.ts'
 import type { TableSchema } from '../runtime/data/schema.ts'
 import { withPostgres } from '../test/servers/clients.ts'
@@ -149,7 +150,7 @@ async function capture({ server, start }: CaptureParts, rows: number): Promise<B
 async function captureCopy(server: CaptureParts['server']): Promise<Buffer> {
   const client = new Client(server.uri())
   await client.connect()
-  const wire = new Wire(client, null)
+  const wire = new Wire(client, systemClock)
   wire.send(queryMessage('COPY (SELECT * FROM spare ORDER BY id) TO STDOUT (FORMAT binary)'))
   const pieces: Buffer[] = []
   for (let kind = 0; kind !== Message.readyForQuery;) {
@@ -201,7 +202,7 @@ async function decodeCopy(fixture: Fixture, bytes: Uint8Array): Promise<number> 
   const row = compileDecoder(plan)!(batch.builders)
   const rows = compileRows({ ...plan, form: 'copy', columns: fields.length, key: [] })
   const { signal } = new AbortController()
-  const reader = new CopyReader(clientOf(socket), '', 'orders', fields, signal)
+  const reader = new CopyReader(clientOf(socket), '', 'orders', fields, systemClock, signal)
   const stamp = { serial: 0, lsn: 1, time2000Us: 1, xid: 0 }
   let at = 0
   await reader.fill()
@@ -217,7 +218,7 @@ async function decodeCopy(fixture: Fixture, bytes: Uint8Array): Promise<number> 
 /** Feeds the bytes as a socket would, and counts the rows of the batches. */
 function decodeOurs(fixture: Fixture, bytes: Uint8Array): number {
   const socket = fakeSocket()
-  const wire = new Wire(clientOf(socket), null)
+  const wire = new Wire(clientOf(socket), systemClock)
   const parser = new LogParser(0, 'bench', new DeliveredCommits(1000, []))
   const shape = shapeOf(fixture)
   let rows = 0

@@ -4,6 +4,7 @@
 import { assert } from '../../runtime/base/assert.ts'
 import type { Row } from './control.ts'
 import { filesOf, LEAVES_SQL, leavesSql, type Leaf } from './leaves.ts'
+import { parseLsn, type Lsn } from './lsn.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
 import type { PgType, TypeLookup } from './types.ts'
 
@@ -111,9 +112,9 @@ ORDER BY 2, 3`
 const LEAF_TRACES =
   "md5(string_agg(concat_ws(':', l.oid, l.relfilenode, attached), ',' ORDER BY l.oid))"
 
-/** Changes with everything that a reading of these tables shows; the server does the work. */
-const FINGERPRINT_SQL = `
-SELECT md5(string_agg(concat_ws(' ', c.oid, c.xmin, c.relnamespace, c.relname, c.relfilenode,
+/** Changes with everything that a reading of tables `c` shows; the server does the work. */
+const FINGERPRINT = `
+md5(string_agg(concat_ws(' ', c.oid, c.xmin, c.relnamespace, c.relname, c.relfilenode,
   (SELECT string_agg(a.xmin || '', ',' ORDER BY a.attnum) FROM pg_attribute a
     WHERE a.attrelid = c.oid AND a.attnum > 0),
   (SELECT string_agg(i.xmin || '', ',' ORDER BY i.indexrelid) FROM pg_index i
@@ -122,7 +123,19 @@ SELECT md5(string_agg(concat_ws(' ', c.oid, c.xmin, c.relnamespace, c.relname, c
     WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid),
   CASE c.relkind WHEN 'p' THEN
     ${leavesSql(LEAF_TRACES)} END),
-  '|' ORDER BY c.oid)) AS fingerprint
+  '|' ORDER BY c.oid))`
+
+const FINGERPRINT_SQL = `
+SELECT ${FINGERPRINT} AS fingerprint FROM pg_class c WHERE c.oid = ANY($1::oid[])`
+
+/**
+ * What can be asked again for each chunk: a tenth of the work of a reading. The end of the log is
+ * asked for behind the snapshot, so every commit that the snapshot shows was written before.
+ */
+const GLANCE_SQL = `
+SELECT ${FINGERPRINT} AS fingerprint, bool_or(row_security_active(c.oid)) AS "hidesRows",
+  pg_current_snapshot()::text AS snapshot, pg_current_wal_insert_lsn()::text AS inserted,
+  (extract(epoch FROM transaction_timestamp()) * 1000000)::int8::text AS us
 FROM pg_class c WHERE c.oid = ANY($1::oid[])`
 
 export interface ListedTable {
@@ -144,6 +157,31 @@ export async function listTables(ask: Ask): Promise<readonly ListedTable[]> {
 export async function fingerprint(ask: Ask, oids: readonly number[]): Promise<string> {
   const [row] = await ask(FINGERPRINT_SQL, [oids])
   return String(row?.['fingerprint'])
+}
+
+/** One table at the start of a transaction. */
+export interface Glance {
+  /** Of the table as `fingerprint` tells it; `null`: there is no such table. */
+  readonly fingerprint: string | null
+  /** Policies hide rows of it from us. */
+  readonly hidesRows: boolean
+  readonly snapshot: Snapshot
+  /** The end of the log, written or not yet, behind the snapshot. */
+  readonly inserted: Lsn
+  /** Start of the transaction by the server's clock, microseconds since 1970. */
+  readonly timeUs: number
+}
+
+export async function glanceAt(ask: Ask, oid: number): Promise<Glance> {
+  const [row] = await ask(GLANCE_SQL, [[oid]])
+  const printed = row?.['fingerprint']
+  return {
+    fingerprint: typeof printed === 'string' ? printed : null,
+    hidesRows: row?.['hidesRows'] === true,
+    snapshot: parseSnapshot(String(row?.['snapshot'])),
+    inserted: parseLsn(String(row?.['inserted'])),
+    timeUs: Number(row?.['us']),
+  }
 }
 
 /** Reads the tables with these oids, those that exist, in one snapshot. */

@@ -1,8 +1,10 @@
-// What a connection for chunks keeps from one chunk to the next: the window that it reads into and
-// the builders of the table that it read last. New ones would be grown to full size and thrown away
-// for each chunk.
+// What a connection for chunks keeps from one chunk to the next: the window that it reads into, and
+// of the table that it read last the builders, the decoders, and how it was found in the catalog.
+// New ones would be grown to full size, compiled or read, and thrown away for each chunk.
 
 import type { TableSchema } from '../../runtime/data/schema.ts'
+import type { ChunkLayout } from './chunk-layout.ts'
+import type { TableShape } from './shape.ts'
 import { TableBatch } from './table-batch.ts'
 
 /** What one huge row has made is not kept. */
@@ -11,6 +13,8 @@ const WINDOW_KEPT_MAX = 8 * 1024 * 1024
 export class ChunkMemory {
   private window: Uint8Array<ArrayBuffer> | null = null
   private batch: TableBatch | null = null
+  private layout: { shape: TableShape; schema: TableSchema; layout: ChunkLayout } | null = null
+  private check: { shape: TableShape; fingerprint: string } | null = null
 
   /** @returns memory with anything in it, which the caller owns; `null`: none is kept */
   takeWindow(): Uint8Array<ArrayBuffer> | null {
@@ -33,5 +37,22 @@ export class ChunkMemory {
     // A chunk that failed has left rows.
     batch.clear()
     return batch
+  }
+
+  /** @returns what `make` has made of these two, now or before */
+  layoutOf(shape: TableShape, schema: TableSchema, make: () => ChunkLayout): ChunkLayout {
+    const { layout } = this
+    if (layout?.shape === shape && layout.schema === schema) return layout.layout
+    this.layout = { shape, schema, layout: make() }
+    return this.layout.layout
+  }
+
+  /** True when the table, as its fingerprint tells it, was found to be of this shape. */
+  isChecked(shape: TableShape, fingerprint: string): boolean {
+    return this.check?.shape === shape && this.check.fingerprint === fingerprint
+  }
+
+  checked(shape: TableShape, fingerprint: string): void {
+    this.check = { shape, fingerprint }
   }
 }

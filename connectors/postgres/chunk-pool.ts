@@ -2,9 +2,12 @@
 
 import type { Client } from 'pg'
 import { connect } from './connect.ts'
-import type { Lease } from './chunk.ts'
+import type { Lease } from './chunk-start.ts'
 import { ChunkMemory } from './chunk-memory.ts'
 import type { PostgresOptions } from './options.ts'
+
+/** A lock that an ALTER TABLE holds or waits for is not waited for longer than this. */
+const PATIENCE = { statementMs: 0, lockMs: 10_000 }
 
 interface ChunkConnection {
   readonly client: Client
@@ -49,7 +52,7 @@ export class ChunkPool {
   }
 
   private async open(): Promise<ChunkConnection> {
-    const client = await connect(this.options, 'chunk')
+    const client = await connect(this.options, 'chunk', PATIENCE)
     const opened = { client, memory: new ChunkMemory() }
     // The server may end an idle connection; it must not be handed out again.
     client.once('end', () => {

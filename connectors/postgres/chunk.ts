@@ -1,31 +1,21 @@
-// Reads chunks of tables by COPY in binary form, each in a transaction of its own. The table's lock
-// of a plain SELECT is taken before the snapshot, so no change of structure can stand between the
-// catalog that is checked and the rows that are read.
+// Reads chunks of tables by COPY in binary form, each in a transaction of its own.
 
 import type { Client } from 'pg'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Order } from '../../runtime/data/position.ts'
-import { tableKey, type TableSchema } from '../../runtime/data/schema.ts'
+import type { TableSchema } from '../../runtime/data/schema.ts'
 import type { Chunk, ChunkPart, ChunkRead } from '../../runtime/source.ts'
-import { loadTypes, readTables, type Ask, type CatalogTable } from './catalog.ts'
-import type { ChunkMemory } from './chunk-memory.ts'
+import { layoutOf } from './chunk-layout.ts'
 import { selectSql } from './chunk-sql.ts'
+import { moved, startChunk, type ChunkStart, type Lease } from './chunk-start.ts'
 import { sqlStateOf, translate } from './connect.ts'
 import { CopyReader } from './decode/copy.ts'
-import { compileDecoder, type DecodedField } from './decode/generate.ts'
-import { compileRows } from './decode/rows-decoder.ts'
 import { keyText } from './literal.ts'
-import { decodedFields } from './log-table.ts'
-import { orderOfLsn, parseLsn, type Lsn } from './lsn.ts'
-import { hiddenRows, qualified } from './publication.ts'
-import { signatureOf, type TableShape } from './shape.ts'
+import { orderOfLsn, type Lsn } from './lsn.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { KnownTable } from './state.ts'
 import type { TableBatch, TransactionStamp } from './table-batch.ts'
 import type { TableRegistry } from './tables.ts'
-
-/** A lock that an ALTER TABLE holds or waits for is not waited for longer than this. */
-const LOCK_TIMEOUT_MS = 10_000
 
 export interface ChunkParts {
   readonly registry: TableRegistry
@@ -40,22 +30,6 @@ export interface ChunkParts {
   readonly durable: (inserted: Lsn, signal: AbortSignal) => Promise<Lsn>
   /** The table's structure is not the one that the log has shown: it should be looked at. */
   readonly moved: (table: string) => void
-}
-
-/** What a chunk is read from: its connection, and how to give it back. */
-export interface Lease {
-  readonly client: Client
-  /** Of this connection. */
-  readonly memory: ChunkMemory
-  /** `broken`: the connection is in the middle of something and must be closed. */
-  readonly release: (broken: boolean) => void
-}
-
-interface Opened {
-  readonly low: Lsn
-  /** The end of the log behind the snapshot. */
-  readonly inserted: Lsn
-  readonly time2000Us: number
 }
 
 /** @throws PipelineError SCHEMA_MOVED, CONNECT_FAILED, PRIVILEGE_MISSING */
@@ -73,8 +47,8 @@ export async function openChunk(
     throw moved(chunk.table, 'it is gone')
   }
   try {
-    const opened = await begin(lease.client, parts, known)
-    const reader = new ChunkReader(lease, parts, chunk, limit, schema, known, opened, signal)
+    const start = await startChunk(lease, parts.registry, known)
+    const reader = new ChunkReader(lease, parts, chunk, limit, schema, known, start, signal)
     return reader.asRead()
   } catch (error) {
     const translated = chunkFailure(error, chunk.table)
@@ -83,61 +57,6 @@ export async function openChunk(
     lease.release(!clean)
     throw translated
   }
-}
-
-/** Opens the transaction, and checks that the table is still as the log has shown it. */
-async function begin(client: Client, parts: ChunkParts, known: KnownTable): Promise<Opened> {
-  const { registry } = parts
-  const { oid, source } = known.shape
-  const ask: Ask = async (sql, values = []) => {
-    const { rows } = await client.query<Record<string, unknown>>(sql, [...values])
-    return rows
-  }
-  await ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  await ask(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
-  await ask(`LOCK TABLE ${qualified(source)} IN ACCESS SHARE MODE`)
-  const { tables, snapshot } = await readTables(ask, [oid])
-  const [table] = tables
-  if (table === undefined) throw moved(tableKey(source), 'it is gone')
-  await loadTypes(registry.types, ask, tables)
-  requireSameShape(registry, known, table)
-  if (table.hidesRows) throw hiddenRows(table, registry.options.user)
-  if (snapshot.xmin < known.joinedAt) {
-    throw moved(tableKey(source), 'a transaction that is older than its publication still runs')
-  }
-  const [row] = await ask(BEGUN_SQL)
-  return {
-    low: parts.lowOf(snapshot),
-    inserted: parseLsn(String(row?.['inserted'])),
-    time2000Us: Number(row?.['us']) - US_TO_2000,
-  }
-}
-
-/** Asked behind the snapshot: every commit that it shows was written before. */
-const BEGUN_SQL = `SELECT pg_current_wal_insert_lsn()::text AS inserted,
-  (extract(epoch FROM transaction_timestamp()) * 1000000)::int8::text AS us`
-
-const US_TO_2000 = 946_684_800_000_000
-
-function requireSameShape(registry: TableRegistry, known: KnownTable, table: CatalogTable): void {
-  const key = tableKey(known.shape.source)
-  let shape: TableShape
-  try {
-    shape = registry.shapeNow(table, known)
-  } catch (cause) {
-    throw moved(key, 'a column has another type', cause)
-  }
-  if (signatureOf(shape) !== signatureOf(known.shape)) throw moved(key, 'its structure changed')
-}
-
-function moved(table: string, reason: string, cause?: unknown): PipelineError {
-  return new PipelineError(
-    'SCHEMA_MOVED',
-    `a chunk of table "${table}" cannot be read: ${reason}`,
-    {
-      cause,
-    },
-  )
 }
 
 /** Table or column undefined, lock not available, cached plan outdated, table just dropped. */
@@ -180,7 +99,7 @@ class ChunkReader {
     limit: number,
     schema: TableSchema,
     known: KnownTable,
-    opened: Opened,
+    start: ChunkStart,
     signal: AbortSignal,
   ) {
     this.lease = lease
@@ -189,11 +108,11 @@ class ChunkReader {
     this.limit = limit
     this.schema = schema
     this.known = known
-    this.low = opened.low
-    this.durable = parts.durable(opened.inserted, signal)
+    this.low = parts.lowOf(start.snapshot)
+    this.durable = parts.durable(start.inserted, signal)
     // Whoever gives the chunk up does not ask what became of it.
     this.durable.catch(() => undefined)
-    this.stamp = { serial: 0, lsn: opened.low, time2000Us: opened.time2000Us, xid: 0 }
+    this.stamp = { serial: 0, lsn: this.low, time2000Us: start.time2000Us, xid: 0 }
     this.signal = signal
   }
 
@@ -229,30 +148,24 @@ class ChunkReader {
 
   private async *copy(): AsyncGenerator<ChunkPart> {
     const { known, schema, parts, chunk } = this
-    const key = schema.key === null ? [] : (known.shape.source.key ?? []).map(Number)
-    const places = decodedFields(known.shape, schema, 'binary')
+    const { client, memory } = this.lease
+    const { places, fields, rows, factory } = memory.layoutOf(known.shape, schema, () =>
+      layoutOf(known.shape, schema, parts.registry.options.unrepresentable === 'null'),
+    )
     const select = selectSql({
       shape: known.shape,
       lookup: parts.registry.types.lookup,
-      places: places.flatMap(({ column }) => (column < 0 ? [] : [column])),
-      key,
+      places,
+      key: schema.key === null ? [] : (known.shape.source.key ?? []).map(Number),
       after: chunk.after,
       until: chunk.until,
       limit: schema.key === null ? null : this.limit,
     })
-    const fields = inSelectOrder(places)
-    const { client, memory } = this.lease
     const batch = memory.batchOf(schema, parts.sourceEpoch)
-    const title = `${chunk.table} v${schema.version} chunk`
-    const asNull = parts.registry.options.unrepresentable === 'null'
-    const plan = { title, fields, unrepresentableAsNull: asNull }
-    const factory = compileDecoder(plan)
-    if (factory === null) throw moved(chunk.table, 'a field cannot take what the column holds')
-    const columns = fields.filter(({ column }) => column >= 0).length
-    const rows = compileRows({ ...plan, form: 'copy', columns, key: [] })
     const decoders = { rows, row: factory(batch.builders) }
     const window = memory.takeWindow()
-    const reader = new CopyReader(client, select, chunk.table, fields, this.signal, window)
+    const { clock } = parts.registry.options
+    const reader = new CopyReader(client, select, chunk.table, fields, clock, this.signal, window)
     try {
       while (await reader.fill()) {
         for (let full = true; full;) {
@@ -284,10 +197,4 @@ class ChunkReader {
       }),
     )
   }
-}
-
-/** The SELECT list has one column for each field that the table has. */
-function inSelectOrder(fields: readonly DecodedField[]): DecodedField[] {
-  let next = 0
-  return fields.map((field) => (field.column < 0 ? field : { ...field, column: next++ }))
 }

@@ -24,6 +24,18 @@ const SESSION = [
   'idle_in_transaction_session_timeout=0',
 ]
 
+/**
+ * A chunk is a stretch of its key's index. Where statistics are missing or old, the planner would
+ * read and sort all that is left of the table, again for each chunk. Compiling the plan and help by
+ * other processes cost more than they bring.
+ */
+const CHUNK_SESSION = [
+  'enable_bitmapscan=off',
+  'enable_sort=off',
+  'max_parallel_workers_per_gather=0',
+  'jit=off',
+]
+
 /** What the connection is for; the server shows it as application_name. */
 export type Purpose = 'log' | 'control' | 'chunk'
 
@@ -61,7 +73,12 @@ async function attempt(
   mode: Exclude<TlsMode, 'preferred'>,
 ): Promise<Client> {
   const { host, port, database, user } = options
-  const settings = [...SESSION, `statement_timeout=${statementMs}`, `lock_timeout=${lockMs}`]
+  const settings = [
+    ...SESSION,
+    ...(purpose === 'chunk' ? CHUNK_SESSION : []),
+    `statement_timeout=${statementMs}`,
+    `lock_timeout=${lockMs}`,
+  ]
   const client = new Client({
     host,
     port,

@@ -11,8 +11,6 @@ import type { PostgresOptions } from './options.ts'
 import { startFailure } from './server.ts'
 import { Message, MESSAGE_HEADER, queryMessage, readServerError, uint32At, Wire } from './wire.ts'
 
-/** A sender of tiny packets is left alone this long after a short read. */
-const SHORT_READ_PAUSE_MS = 1
 /** Without a sign from the server for this many heartbeats, the connection counts as dead, ... */
 export const SILENT_HEARTBEATS = 3
 /**
@@ -89,7 +87,7 @@ export class LogStream {
     const { clock } = options
     this.clock = clock
     this.heardMs = clock.elapsedMs()
-    this.wire = new Wire(client, (resume) => clock.after(SHORT_READ_PAUSE_MS, resume))
+    this.wire = new Wire(client, clock)
     let before = -1
     let silent = 0
     const heartbeatMs = heartbeatOf(options, walSenderTimeoutMs)

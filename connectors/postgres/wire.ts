@@ -5,6 +5,7 @@
 
 import type { Socket } from 'node:net'
 import type { Client } from 'pg'
+import type { Clock } from '../../runtime/base/clock.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { SHARED_READ_BYTES, SharedReadSocket } from '../../runtime/base/shared-read-socket.ts'
 
@@ -29,8 +30,13 @@ const BUFFERED_MAX = 1024 * 1024
 const BUFFER_AT_START = 128 * 1024
 /** A larger buffer, which one huge row has made, is given up when it is empty. */
 const BUFFER_KEPT_MAX = 8 * 1024 * 1024
-/** A full read of Node's own sockets. Shorter ones mean that the sender waits for us. */
-const FULL_READ = 64 * 1024
+/**
+ * A read that is not full has emptied the socket: the next one waits this long, so that a sender of
+ * small packets is read in few large pieces, and its core is not woken for each.
+ */
+const SHORT_READ_PAUSE_MS = 1
+/** Before that many bytes a short read is likely the end of what comes. */
+const PAUSES_FROM = 64 * 1024
 
 type DataListener = (chunk: Uint8Array) => void
 
@@ -51,9 +57,10 @@ export class Wire {
   /** Bytes that ever arrived; tells a silent connection from a busy one. */
   received = 0
   private readonly socket: Socket
-  private readonly fullRead: number
+  /** One read takes all that has arrived; TLS hands out its records one by one. */
+  private readonly readsAll: boolean
+  private readonly clock: Clock
   private readonly parked: DataListener[]
-  private readonly pauseShortReads: ((resume: () => void) => void) | null
   private waiting: (() => void) | null = null
   private woken = false
   private full = false
@@ -68,21 +75,14 @@ export class Wire {
   /**
    * Takes the socket of a connected client that has no query in flight.
    *
-   * @param pauseShortReads  calls its argument after a millisecond: reading then waits, so that a
-   *        sender of tiny packets is read in few large pieces; `null`: read as it comes
    * @param window  memory to begin with, whatever is in it
    */
-  constructor(
-    client: Client,
-    pauseShortReads: ((resume: () => void) => void) | null,
-    window: Uint8Array<ArrayBuffer> | null = null,
-  ) {
+  constructor(client: Client, clock: Clock, window: Uint8Array<ArrayBuffer> | null = null) {
     this.bytes = window ?? new Uint8Array(BUFFER_AT_START)
     this.view = new DataView(this.bytes.buffer)
     this.socket = socketOf(client)
-    const shares = this.socket instanceof SharedReadSocket
-    this.fullRead = shares ? SHARED_READ_BYTES : FULL_READ
-    this.pauseShortReads = pauseShortReads
+    this.readsAll = this.socket instanceof SharedReadSocket
+    this.clock = clock
     this.parked = this.socket.listeners('data') as DataListener[]
     for (const listener of this.parked) this.socket.off('data', listener)
     this.socket.on('data', this.arrived)
@@ -170,13 +170,17 @@ export class Wire {
     if (this.end - this.start > Math.max(BUFFERED_MAX, this.wanted)) {
       this.full = true
       this.socket.pause()
-    } else if (chunk.length < this.fullRead && this.pauseShortReads !== null) {
-      this.socket.pause()
-      this.pauseShortReads(() => {
-        if (!this.released && !this.full) this.socket.resume()
-      })
+    } else if (this.readsAll && this.received >= PAUSES_FROM && chunk.length < SHARED_READ_BYTES) {
+      this.rest()
     }
     this.notify()
+  }
+
+  private rest(): void {
+    this.socket.pause()
+    this.clock.after(SHORT_READ_PAUSE_MS, () => {
+      if (!this.released && !this.full) this.socket.resume()
+    })
   }
 
   private reserve(count: number): void {

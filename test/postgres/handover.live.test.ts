@@ -318,36 +318,3 @@ testOn(
     await running.stop()
   },
 )
-
-testOn(servers, 'the pieces of a large table are its rows, each once', async (server) => {
-  const { uri, changed } = await freshDatabase(server)
-  await queryPostgres(
-    uri,
-    `CREATE TABLE t (a text, b int, PRIMARY KEY (a, b));
-     INSERT INTO t SELECT md5((i % 100)::text), i FROM generate_series(1, 100000) i; ANALYZE t`,
-  )
-  const running = await run(optionsFor(server, changed))
-  await ready(running.source, 'public.t')
-  expect(await running.source.estimateRows('public.t')).toBeGreaterThan(90_000)
-  const schema = running.runtime.schemas.get('public.t')!
-  const keys = await running.source.splitKeys(schema, 4)
-  expect(keys).toHaveLength(3)
-  const seen = new Set<unknown>()
-  const sizes: number[] = []
-  const bounds = [null, ...keys, null]
-  for (let piece = 0; piece < 4; piece++) {
-    const chunk = { table: 'public.t', after: bounds[piece]!, until: bounds[piece + 1]! }
-    const signal = AbortSignal.timeout(20_000)
-    const read = await running.source.openChunk(chunk, 1e6, schema, running.position, signal)
-    let rows = 0
-    for await (const { batch } of read.parts) {
-      rows += batch.rows
-      for (const { row } of running.runtime.changesOf(batch)) seen.add(row['b'])
-    }
-    sizes.push(rows)
-  }
-  expect(seen.size).toBe(100_000)
-  expect(sizes.reduce((sum, size) => sum + size)).toBe(100_000)
-  for (const size of sizes) expect(size).toBeGreaterThan(10_000)
-  await running.stop()
-})

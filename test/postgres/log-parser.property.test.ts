@@ -13,6 +13,7 @@ import type { TableShape } from '../../connectors/postgres/shape.ts'
 import { DeliveredCommits } from '../../connectors/postgres/snapshot.ts'
 import { mapType, type PgType } from '../../connectors/postgres/types.ts'
 import { Wire } from '../../connectors/postgres/wire.ts'
+import { systemClock } from '../../runtime/base/clock.ts'
 import { firstSchema } from '../../runtime/data/evolution.ts'
 import type { ChangeBatch } from '../../runtime/data/batch.ts'
 import type { TableSchema } from '../../runtime/data/schema.ts'
@@ -94,7 +95,7 @@ async function parse(
   pieces: readonly Buffer[],
 ): Promise<{ changes: Change[]; stops: string[]; parser: LogParser }> {
   const stream = new PassThrough()
-  const wire = new Wire({ connection: { stream } } as unknown as Client, null)
+  const wire = new Wire({ connection: { stream } } as unknown as Client, systemClock)
   const parser = new LogParser(0, 'slot', new DeliveredCommits(1000, []))
   parser.commitWanted = true
   const runtime = new TestRuntime()

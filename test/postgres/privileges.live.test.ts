@@ -37,6 +37,11 @@ testOn(servers, 'a table whose rows a policy hides is refused with the fix', asy
     hint: expect.stringContaining(`ALTER ROLE "${role}" BYPASSRLS`) as string,
   }
   await expect(readTable(running, 'public.t', 1000)).rejects.toMatchObject(refusal)
+  // What the role may do changes, and nothing of the table.
+  await queryPostgres(uri, `ALTER ROLE ${role} BYPASSRLS`)
+  expect((await readTable(running, 'public.t', 1000)).rows).toHaveLength(100)
+  await queryPostgres(uri, `ALTER ROLE ${role} NOBYPASSRLS`)
+  await expect(readTable(running, 'public.t', 1000)).rejects.toMatchObject(refusal)
   // The owner of a table sees all of it.
   expect((await readTable(running, 'public.own', 1000)).rows).toEqual([])
   await running.stop()

@@ -14,6 +14,7 @@ import type { TableShape } from '../../connectors/postgres/shape.ts'
 import { DeliveredCommits } from '../../connectors/postgres/snapshot.ts'
 import { TableBatch } from '../../connectors/postgres/table-batch.ts'
 import { Wire } from '../../connectors/postgres/wire.ts'
+import { systemClock } from '../../runtime/base/clock.ts'
 import type { ChangeBatch } from '../../runtime/data/batch.ts'
 import { firstSchema } from '../../runtime/data/evolution.ts'
 import type { TableSchema } from '../../runtime/data/schema.ts'
@@ -209,7 +210,7 @@ async function readCopy(
   }
   const socket = fakeSocket()
   const client = { connection: { stream: socket } } as unknown as Client
-  const reader = new CopyReader(client, '', 't', fields, new AbortController().signal)
+  const reader = new CopyReader(client, '', 't', fields, systemClock, new AbortController().signal)
   const stamp = { serial: 0, lsn: 7, time2000Us: 1, xid: 0 }
   const batches: unknown[] = []
   let error: unknown = null
@@ -314,7 +315,7 @@ function parseLog(
   many: boolean,
 ): Outcome & { stops: string[] } {
   const socket = fakeSocket()
-  const wire = new Wire({ connection: { stream: socket } } as unknown as Client, null)
+  const wire = new Wire({ connection: { stream: socket } } as unknown as Client, systemClock)
   const parser = new LogParser(0, 'slot', new DeliveredCommits(1000, []))
   const logTable = new LogTable(table.shape, asNull)
   logTable.use(table.schema)

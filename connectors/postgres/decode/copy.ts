@@ -1,6 +1,7 @@
 // Rows of one COPY (...) TO STDOUT (FORMAT binary), read from the socket that `pg` connected.
 
 import type { Client } from 'pg'
+import type { Clock } from '../../../runtime/base/clock.ts'
 import { PipelineError } from '../../../runtime/base/errors.ts'
 import { Op } from '../../../runtime/data/batch.ts'
 import { translate } from '../connect.ts'
@@ -41,6 +42,7 @@ export class CopyReader {
 
   /**
    * @param fields  in the order of the SELECT list, besides those that it does not have
+   * @param clock  between reads
    * @param window  memory to read into; `release` gives it back
    */
   constructor(
@@ -48,6 +50,7 @@ export class CopyReader {
     select: string,
     table: string,
     fields: readonly DecodedField[],
+    clock: Clock,
     signal: AbortSignal,
     window: Uint8Array<ArrayBuffer> | null = null,
   ) {
@@ -56,7 +59,7 @@ export class CopyReader {
     const required = fields.filter(({ column, nullable }) => column >= 0 && !nullable)
     this.required = Int32Array.from(required.map(({ column }) => column))
     this.signal = signal
-    this.wire = new Wire(client, null, window)
+    this.wire = new Wire(client, clock, window)
     signal.addEventListener('abort', this.abort)
     if (signal.aborted) this.abort()
     this.wire.send(queryMessage(`COPY (${select}) TO STDOUT (FORMAT binary)`))

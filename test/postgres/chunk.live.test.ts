@@ -1,0 +1,114 @@
+// What a chunk reads, at what cost, and what it is refused for.
+
+import { expect } from 'vitest'
+import type { ChunkRead } from '../../runtime/source.ts'
+import {
+  freshDatabase,
+  optionsFor,
+  queryPostgres,
+  ready,
+  run,
+  startAll,
+  testOn,
+  type RunningSource,
+} from './harness.ts'
+
+const servers = await startAll()
+
+const ROWS = 100_000
+
+interface Bounds {
+  readonly after: string | null
+  readonly until: string | null
+}
+
+async function open(running: RunningSource, bounds: Bounds, limit: number): Promise<ChunkRead> {
+  const schema = running.runtime.schemas.get('public.t')!
+  const signal = AbortSignal.timeout(20_000)
+  const chunk = { table: 'public.t', ...bounds }
+  return running.source.openChunk(chunk, limit, schema, running.position, signal)
+}
+
+/** Reads the rows between the bounds in chunks. @returns their values of column `b` */
+async function readPiece(running: RunningSource, { after, until }: Bounds, limit: number) {
+  const values: unknown[] = []
+  for (let from = after, exhausted = false; !exhausted;) {
+    const read = await open(running, { after: from, until }, limit)
+    for await (const { batch, lastKey } of read.parts) {
+      for (const { row } of running.runtime.changesOf(batch)) values.push(row['b'])
+      from = lastKey
+    }
+    exhausted = read.exhausted()
+  }
+  return values
+}
+
+for (const analyzed of [true, false]) {
+  const title = `the pieces of a table ${analyzed ? 'with' : 'without'} statistics are its rows, once`
+  testOn(servers, title, async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    await queryPostgres(
+      uri,
+      `CREATE TABLE t (a text, b bigint, PRIMARY KEY (${analyzed ? 'a, b' : 'b'}))
+         WITH (autovacuum_enabled = off);
+       INSERT INTO t SELECT md5((i % 100)::text), i FROM generate_series(1, ${ROWS}) i`,
+    )
+    if (analyzed) await queryPostgres(uri, 'ANALYZE t')
+    const running = await run(optionsFor(server, changed))
+    await ready(running.source, 'public.t')
+    const estimated = await running.source.estimateRows('public.t')
+    expect(estimated).toBeGreaterThan(90_000)
+    expect(estimated).toBeLessThan(110_000)
+    const keys = await running.source.splitKeys(running.runtime.schemas.get('public.t')!, 4)
+    const bounds = [null, ...keys, null]
+    const pieces: unknown[][] = []
+    for (const [index, until] of bounds.slice(1).entries()) {
+      pieces.push(await readPiece(running, { after: bounds[index] ?? null, until }, 2000))
+    }
+    expect(new Set(pieces.flat()).size).toBe(ROWS)
+    expect(pieces.flat()).toHaveLength(ROWS)
+    expect(pieces).toHaveLength(4)
+    for (const { length } of pieces) expect(length).toBeGreaterThan(15_000)
+    await running.stop()
+    await expectFetched(uri, ROWS * 2)
+  })
+}
+
+/** A plan that sorts what is left of a piece, for each chunk, fetches its rows several times. */
+async function expectFetched(uri: string, most: number): Promise<void> {
+  const sql = `SELECT seq_tup_read + idx_tup_fetch AS n FROM pg_stat_user_tables`
+  const fetched = async (): Promise<number> => Number((await queryPostgres(uri, sql))[0]?.['n'])
+  // A server process reports what it has done by its end.
+  const others = `SELECT count(*) AS n FROM pg_stat_activity WHERE application_name ~ 'chunk$'
+    AND datname = current_database()`
+  await expect.poll(async () => Number((await queryPostgres(uri, others))[0]?.['n'])).toBe(0)
+  await expect.poll(fetched).toBeGreaterThanOrEqual(ROWS)
+  expect(await fetched()).toBeLessThan(most)
+}
+
+testOn(servers, 'a table that changes between two chunks is looked at again', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(
+    uri,
+    `CREATE TABLE t (id int PRIMARY KEY, b int); INSERT INTO t SELECT i, i FROM generate_series(1, 9) i`,
+  )
+  // Nobody looks at the catalog unless a chunk has met a change.
+  const running = await run({ ...optionsFor(server, changed), catalogPollMs: 3_600_000 })
+  await ready(running.source, 'public.t')
+  const whole = { after: null, until: null }
+  for (const change of [
+    'ALTER TABLE t ADD COLUMN c int',
+    'ALTER TABLE t RENAME COLUMN b TO d',
+    'ALTER TABLE t ALTER COLUMN c TYPE bigint',
+    `COMMENT ON COLUMN t.c IS 'x'`,
+    'ALTER TABLE t DROP COLUMN c',
+  ]) {
+    expect(await readPiece(running, whole, 4)).toHaveLength(9)
+    await queryPostgres(uri, change)
+    await expect(open(running, whole, 4)).rejects.toMatchObject({ error: 'SCHEMA_MOVED' })
+    await expect
+      .poll(async () => readPiece(running, whole, 4).catch(() => []), { timeout: 10_000 })
+      .toHaveLength(9)
+  }
+  await running.stop()
+})
