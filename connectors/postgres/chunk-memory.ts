@@ -4,17 +4,26 @@
 
 import type { TableSchema } from '../../runtime/data/schema.ts'
 import type { ChunkLayout } from './chunk-layout.ts'
+import type { Publication } from './publication.ts'
 import type { TableShape } from './shape.ts'
 import { TableBatch } from './table-batch.ts'
 
 /** What one huge row has made is not kept. */
 const WINDOW_KEPT_MAX = 8 * 1024 * 1024
 
+/** All that tells whether a reading of the catalog would give the table's shape again. */
+export interface CheckedTable {
+  readonly shape: TableShape
+  /** Leaves columns out. */
+  readonly publication: Publication
+  readonly fingerprint: string
+}
+
 export class ChunkMemory {
   private window: Uint8Array<ArrayBuffer> | null = null
   private batch: TableBatch | null = null
   private layout: { shape: TableShape; schema: TableSchema; layout: ChunkLayout } | null = null
-  private check: { shape: TableShape; fingerprint: string } | null = null
+  private check: CheckedTable | null = null
 
   /** @returns memory with anything in it, which the caller owns; `null`: none is kept */
   takeWindow(): Uint8Array<ArrayBuffer> | null {
@@ -47,12 +56,18 @@ export class ChunkMemory {
     return this.layout.layout
   }
 
-  /** True when the table, as its fingerprint tells it, was found to be of this shape. */
-  isChecked(shape: TableShape, fingerprint: string): boolean {
-    return this.check?.shape === shape && this.check.fingerprint === fingerprint
+  /** True when the last `checked` was of the same. */
+  isChecked({ shape, publication, fingerprint }: CheckedTable): boolean {
+    const { check } = this
+    return (
+      check?.shape === shape &&
+      check.publication === publication &&
+      check.fingerprint === fingerprint
+    )
   }
 
-  checked(shape: TableShape, fingerprint: string): void {
-    this.check = { shape, fingerprint }
+  /** Remembers that the table was found in the catalog as its shape says. */
+  checked(table: CheckedTable): void {
+    this.check = table
   }
 }

@@ -62,9 +62,10 @@ export async function startChunk(
   }
   const { fingerprint, hidesRows, snapshot, inserted, timeUs } = await glanceAt(askAgain, oid)
   if (fingerprint === null) throw moved(tableKey(source), 'it is gone')
-  if (hidesRows || !memory.isChecked(known.shape, fingerprint)) {
+  const table = { shape: known.shape, publication: registry.publication, fingerprint }
+  if (hidesRows || !memory.isChecked(table)) {
     await check(ask, registry, known)
-    memory.checked(known.shape, fingerprint)
+    memory.checked(table)
   }
   if (snapshot.xmin < known.joinedAt) {
     throw moved(tableKey(source), 'a transaction that is older than its publication still runs')
