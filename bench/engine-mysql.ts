@@ -12,7 +12,7 @@ import { queryMysql, withMysql } from '../test/servers/clients.ts'
 import { startMariadb } from '../test/servers/mariadb.ts'
 import { startMysql } from '../test/servers/mysql.ts'
 import type { MysqlServer } from '../test/servers/mysql-family.ts'
-import type { Engine, Reference } from './engine.ts'
+import { countConnections, type Engine, type Reference } from './engine.ts'
 import { FINGERPRINT_COLUMNS } from './lake-check.ts'
 import type { Command } from './measure.ts'
 import { insertValues, MYSQL_TABLE, scatteredIds } from './orders.ts'
@@ -20,8 +20,6 @@ import type { SourceAddress } from './pipeline.ts'
 
 const DATABASE = 'shop'
 const STATEMENT_ROWS_MAX = 1000
-/** What `source.backfill.parallelism` is by default. */
-const BACKFILL_CONNECTIONS = 2
 /** The npm readers are slow; a part of the log shows their rates. */
 const COUNTING_ROWS_MAX = 1_000_000
 const PARQUET_ROWS_MAX = 200_000
@@ -131,14 +129,14 @@ export class MysqlEngine implements Engine {
     return [{ name: `${name} --raw`, kind: 'denominator', commands: [dump] }, ...peers]
   }
 
-  tableReferences(rows: number): readonly Reference[] {
-    const share = Math.ceil(rows / BACKFILL_CONNECTIONS)
-    const commands = Array.from({ length: BACKFILL_CONNECTIONS }, (_, at) => {
+  tableReferences(rows: number, connections: number): readonly Reference[] {
+    const share = Math.ceil(rows / connections)
+    const commands = Array.from({ length: connections }, (_, at) => {
       const where = `id > ${at * share} AND id <= ${(at + 1) * share}`
       const sql = `SELECT * FROM ${DATABASE}.orders WHERE ${where}`
       return this.client(this.kind === 'mysql' ? 'mysql' : 'mariadb', ['--quick', '-N', '-e', sql])
     })
-    const name = `SELECT to nowhere, ${BACKFILL_CONNECTIONS} connections`
+    const name = `SELECT to nowhere, ${countConnections(connections)}`
     return [{ name, kind: 'denominator', commands }]
   }
 

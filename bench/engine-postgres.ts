@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { systemClock } from '../runtime/base/clock.ts'
 import { withPostgres } from '../test/servers/clients.ts'
 import { startPostgres, type PostgresServer } from '../test/servers/postgres.ts'
-import type { Engine, Reference } from './engine.ts'
+import { countConnections, type Engine, type Reference } from './engine.ts'
 import { FINGERPRINT_COLUMNS } from './lake-check.ts'
 import type { Command } from './measure.ts'
 import { copyText, POSTGRES_TABLE, scatteredIds } from './orders.ts'
@@ -17,8 +17,6 @@ import { findPostgresTools, type PostgresTools } from './postgres-tools.ts'
 const MARK = 'bench_mark'
 const REFERENCE_SLOT = 'bench_reference'
 const COPY_ROWS_MAX = 10_000
-/** What `source.backfill.parallelism` is by default. */
-const BACKFILL_CONNECTIONS = 2
 /** The npm reader is slow; a part of the log shows its rate. */
 const ALTERNATIVE_ROWS_MAX = 500_000
 const SLOT_FREE_MS = 10_000
@@ -130,13 +128,13 @@ export class PostgresEngine implements Engine {
     ]
   }
 
-  tableReferences(rows: number): readonly Reference[] {
-    const share = Math.ceil(rows / BACKFILL_CONNECTIONS)
-    const commands = Array.from({ length: BACKFILL_CONNECTIONS }, (_, at) => {
+  tableReferences(rows: number, connections: number): readonly Reference[] {
+    const share = Math.ceil(rows / connections)
+    const commands = Array.from({ length: connections }, (_, at) => {
       const where = `id > ${at * share} AND id <= ${(at + 1) * share}`
       return this.copyOut(`COPY (SELECT * FROM orders WHERE ${where}) TO STDOUT (FORMAT binary)`)
     })
-    const name = `COPY to nowhere, ${BACKFILL_CONNECTIONS} connections`
+    const name = `COPY to nowhere, ${countConnections(connections)}`
     return [{ name, kind: 'denominator', commands }]
   }
 

@@ -39,9 +39,13 @@ export interface Engine {
   forget(): Promise<void>
   /** Readers of the log between the mark and now, each to be run after a `rewind`. */
   logReferences(rows: number): Promise<readonly Reference[]>
-  /** Readers of the whole table with as many connections as our backfill. */
-  tableReferences(rows: number): readonly Reference[]
+  /** Readers of the whole table, each a part of it. */
+  tableReferences(rows: number, connections: number): readonly Reference[]
   /** Counts and sums of the table, as `lakeFingerprint` gives them. */
   fingerprint(): Promise<string>
   stop(): Promise<void>
+}
+
+export function countConnections(connections: number): string {
+  return connections === 1 ? '1 connection' : `${connections} connections`
 }

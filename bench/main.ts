@@ -11,15 +11,15 @@ import { defaultScenarios, scenarios, type Sizes } from './scenarios.ts'
 
 const HELP = `npm run bench -- [options]
   --only NAME,...  of ${Object.keys(scenarios).join(', ')}
-  --rows N         rows of the log and backfill scenarios (2000000); half of them are updated,
-                   and the largest transaction has five times as many
+  --rows N         rows of the log and backfill scenarios (5000000); half of them are updated,
+                   and the largest transaction has twice as many
   --runs N         rounds; medians are shown (3)
   --json FILE      all figures of all runs
   --quick          smaller and once: does it work, under two minutes; its figures mean little
   --profile        the hottest functions of each thread of ours, instead of figures
   --check          exit code 1 when a floor is not reached`
 
-const ROWS = 2_000_000
+const ROWS = 5_000_000
 const ROWS_QUICK = 100_000
 const ROWS_MIN = 20_000
 
@@ -53,7 +53,7 @@ function parseOptions(): Options | null {
   const rows = atLeast(ROWS_MIN, 'rows', values.rows ?? String(quick ? ROWS_QUICK : ROWS))
   return {
     names,
-    sizes: { rows, updates: Math.ceil(rows / 2), memoryRows: rows * 5 },
+    sizes: { rows, updates: Math.ceil(rows / 2), memoryRows: rows * 2 },
     runs: atLeast(1, 'runs', values.runs ?? (quick ? '1' : '3')),
     json: values.json ?? null,
     profile,

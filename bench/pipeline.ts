@@ -1,4 +1,4 @@
-// Our side of a benchmark: a pipeline file with nothing but defaults, and `millrace run FILE
+// Our side of a benchmark: a pipeline file with little but defaults, and `millrace run FILE
 // --once` as a user starts it. Lake and state can be put back to where they were, so that one
 // stretch of log is read several times.
 
@@ -14,6 +14,9 @@ const NAME = 'bench'
 /** What PostgreSQL calls the pipeline's slot and publication. */
 export const SLOT = `millrace_${NAME}`
 
+/** What `source.backfill.parallelism` is by default. */
+export const BACKFILL_CONNECTIONS = 2
+
 export interface SourceAddress {
   readonly type: 'postgres' | 'mysql'
   /** Without the password. */
@@ -24,6 +27,8 @@ export interface SourceAddress {
 
 export class BenchPipeline {
   readonly file: string
+  /** Takes effect with the next `reset`. */
+  backfillConnections = BACKFILL_CONNECTIONS
   private readonly folder: string
   private readonly source: SourceAddress
 
@@ -48,6 +53,7 @@ source:
   uri: ${uri}
   password: { from_env: BENCH_PASSWORD }
   tables: ["${table}"]
+  backfill: { parallelism: ${this.backfillConnections} }
 sink:
   type: iceberg
   catalog: { type: sql, uri: "sqlite:///${this.catalog()}", name: lake }

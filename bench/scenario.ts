@@ -99,6 +99,11 @@ export class Bench {
     await this.engine.rewind()
   }
 
+  /** @param connections  of every backfill after the next `forget` */
+  backfillWith(connections: number): void {
+    this.pipeline.backfillConnections = connections
+  }
+
   /** Back to the first day, on the server too. */
   async forget(): Promise<void> {
     await this.pipeline.reset()

@@ -1,6 +1,6 @@
 // The benchmarks by name, each with the floors that it has to reach.
 
-import type { Engine } from './engine.ts'
+import { countConnections, type Engine } from './engine.ts'
 import {
   cpuPerMillion,
   median,
@@ -11,6 +11,7 @@ import {
   type Floor,
   type ScenarioResult,
 } from './figures.ts'
+import { BACKFILL_CONNECTIONS } from './pipeline.ts'
 import { Bench, type Context } from './scenario.ts'
 
 export interface Sizes {
@@ -116,13 +117,22 @@ async function backfillScenario(
     await engine.load(1, rows, ROWS_PER_TRANSACTION)
     await engine.settle()
     if (context.profile) return profiled(bench, `${kind}-backfill`, () => bench.forget())
-    const references = engine.tableReferences(rows)
-    const figures = await bench.rounds(rows, startup, references, () => bench.forget())
+    const figures: Figure[] = []
+    const floors: Floor[] = []
+    for (const connections of [BACKFILL_CONNECTIONS, 1]) {
+      bench.backfillWith(connections)
+      const references = engine.tableReferences(rows, connections)
+      const found = await bench.rounds(rows, startup, references, () => bench.forget())
+      const [ours, ...others] = found
+      if (ours === undefined) throw new Error('no figures')
+      figures.push({ ...ours, name: `${ours.name}, ${countConnections(connections)}` }, ...others)
+      floors.push(...backfillFloors(kind, found))
+    }
     return {
       scenario: `${kind}-backfill`,
       title: `${await engine.version()}, first copy of ${count(rows)} rows`,
       figures,
-      floors: backfillFloors(kind, figures),
+      floors: [...floors, memoryFloor(figures)],
       notes: [startupNote(startup.seconds, startup.cpuSeconds)],
     }
   })
@@ -215,7 +225,7 @@ function logFloors(kind: Engine['kind'], figures: readonly Figure[]): Floor[] {
 function backfillFloors(kind: Engine['kind'], figures: readonly Figure[]): Floor[] {
   const [ours, denominator] = figures
   if (ours === undefined || denominator === undefined) throw new Error('no figures')
-  if (kind !== 'postgres') return [memoryFloor(figures)]
+  if (kind !== 'postgres') return []
   const ratio = rateRatio(ours, denominator)
   return [
     {
@@ -226,7 +236,6 @@ function backfillFloors(kind: Engine['kind'], figures: readonly Figure[]): Floor
       steady: ratio.steady * 100,
       whole: ratio.whole * 100,
     },
-    memoryFloor(figures),
   ]
 }
 
