@@ -31,10 +31,13 @@ const BUFFER_AT_START = 128 * 1024
 /** A larger buffer, which one huge row has made, is given up when it is empty. */
 const BUFFER_KEPT_MAX = 8 * 1024 * 1024
 /**
- * A read that is not full has emptied the socket: the next one waits this long, so that a sender of
- * small packets is read in few large pieces, and its core is not woken for each.
+ * A read that is not full has emptied the socket: the next one waits, so that a sender of small
+ * packets is read in few large pieces, and no core is woken for each.
  */
-const SHORT_READ_PAUSE_MS = 1
+const PAUSE_MS_MIN = 1
+const PAUSE_MS_MAX = 8
+/** Pauses get longer below and shorter above. The kernel holds more, so the sender goes on. */
+const READ_AIM = { from: 32 * 1024, to: 96 * 1024 }
 /** Before that many bytes a short read is likely the end of what comes. */
 const PAUSES_FROM = 64 * 1024
 
@@ -68,6 +71,7 @@ export class Wire {
   private wanted = 0
   private failure: Error | null = null
   private released = false
+  private pauseMs = PAUSE_MS_MIN
   private readonly arrived = (chunk: Uint8Array): void => this.accept(chunk)
   private readonly broken = (error: Error): void => this.fail(error)
   private readonly closed = (): void => this.fail(new Error('the server closed the connection'))
@@ -171,14 +175,17 @@ export class Wire {
       this.full = true
       this.socket.pause()
     } else if (this.readsAll && this.received >= PAUSES_FROM && chunk.length < SHARED_READ_BYTES) {
-      this.rest()
+      this.rest(chunk.length)
     }
     this.notify()
   }
 
-  private rest(): void {
+  /** @param count  bytes of the last read */
+  private rest(count: number): void {
+    if (count < READ_AIM.from) this.pauseMs = Math.min(PAUSE_MS_MAX, 2 * this.pauseMs)
+    else if (count > READ_AIM.to) this.pauseMs = Math.max(PAUSE_MS_MIN, this.pauseMs / 2)
     this.socket.pause()
-    this.clock.after(SHORT_READ_PAUSE_MS, () => {
+    this.clock.after(this.pauseMs, () => {
       if (!this.released && !this.full) this.socket.resume()
     })
   }
