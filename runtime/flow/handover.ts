@@ -205,7 +205,7 @@ export class HandOver {
 
   private async reader(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const task = await this.take()
+      const task = await this.take(signal)
       if (task === null) {
         await this.rest(RETRY_MS, signal)
         continue
@@ -214,7 +214,7 @@ export class HandOver {
         await this.readChunk(task, signal)
       } catch (error) {
         if (signal.aborted) return
-        await this.recover(task, error, signal)
+        await this.recover(task.record, error, signal)
       } finally {
         this.taken.delete(task.range)
         this.wake()
@@ -223,7 +223,7 @@ export class HandOver {
   }
 
   /** A table's own trouble parks it or waits for the log; everything else ends the attempt. */
-  private async recover(task: Task, error: unknown, signal: AbortSignal): Promise<void> {
+  private async recover(record: TableRecord, error: unknown, signal: AbortSignal): Promise<void> {
     if (!(error instanceof PipelineError)) throw error
     switch (error.error) {
       case 'SCHEMA_MOVED':
@@ -233,18 +233,18 @@ export class HandOver {
       case 'VALUE_UNREPRESENTABLE':
       case 'TYPE_UNSUPPORTED':
       case 'PRIVILEGE_MISSING':
-        this.output.park(task.record.schema.table, error)
+        this.output.park(record.schema.table, error)
         return
       default:
         throw error
     }
   }
 
-  private async take(): Promise<Task | null> {
+  private async take(signal: AbortSignal): Promise<Task | null> {
     for (const record of this.tables.values()) {
       const { backfill } = record
       if (record.phase !== 'backfilling' || backfill === null) continue
-      if (backfill.ranges === null) await this.cut(record, backfill)
+      if (backfill.ranges === null) await this.cut(record, backfill, signal)
       const range = backfill.ranges?.find((range) => !range.done && !this.taken.has(range))
       if (range === undefined) continue
       this.taken.add(range)
@@ -254,7 +254,7 @@ export class HandOver {
   }
 
   /** Cuts a table into ranges, one a reader; the first reader that comes along does it. */
-  private async cut(record: TableRecord, backfill: Backfill): Promise<void> {
+  private async cut(record: TableRecord, backfill: Backfill, signal: AbortSignal): Promise<void> {
     const { schema } = record
     if (this.cutting.has(schema.table)) return
     this.cutting.add(schema.table)
@@ -268,8 +268,9 @@ export class HandOver {
         done: false,
       }))
     } catch (error) {
+      if (signal.aborted) return
       // The table is gone or changed: the log will say so, and the cut is tried again.
-      if (!(error instanceof PipelineError) || error.error !== 'SCHEMA_MOVED') throw error
+      await this.recover(record, error, signal)
     } finally {
       this.cutting.delete(schema.table)
     }

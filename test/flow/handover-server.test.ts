@@ -1,8 +1,10 @@
-// H7: the log goes on at another server before a table has been handed over. What the chunks have
-// shown need not exist there, so the table is read again, and what is not confirmed goes.
+// The hand-over where the server is not what it was. H7: the log goes on at another server before a
+// table has been handed over. What the chunks have shown need not exist there, so the table is read
+// again, and what is not confirmed goes.
 
 import { expect, test } from 'vitest'
 import type { Clock } from '../../runtime/base/clock.ts'
+import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Element } from '../../runtime/data/element.ts'
 import { orderOf } from '../../runtime/data/position.ts'
 import { HandOver } from '../../runtime/flow/handover.ts'
@@ -31,12 +33,12 @@ interface Scene {
   sent: Element[]
 }
 
-function scene(backfill: Backfill | null): Scene {
+function scene(backfill: Backfill | null, parts: Partial<SimulatedSource> = {}): Scene {
   const sent: Element[] = []
   const output = { send: (element: Element) => sent.push(element), ready: () => undefined }
   const corridor = new Corridor([output], { keyed: true, firstFieldId: 1 })
-  const source = new SimulatedSource(new Map([[1, 1]]), turn)
-  const options = { parallelism: 1, chunkRows: 5, clock }
+  const source = Object.assign(new SimulatedSource(new Map([[1, 1]]), turn), parts)
+  const options = { parallelism: 2, chunkRows: 5, clock }
   const handOver = new HandOver(source, corridor.tables, corridor, options)
   const phase = backfill === null ? 'streaming' : 'backfilling'
   const none = { floor: null, reason: null, shape: null, waitsFor: null }
@@ -87,4 +89,36 @@ test('a table whose chunks are all of the old server is not handed over at the n
   handOver.advance()
   expect(record).toMatchObject({ phase: 'waiting', backfill: { repair: true } })
   expect(begins(sent)).toEqual([false, true])
+})
+
+test('a table that cannot be cut for a reason of its own is parked alone', async () => {
+  const refused = new PipelineError('PRIVILEGE_MISSING', 'SELECT on it was revoked')
+  const { handOver, corridor, record } = scene(null, {
+    splitKeys: async () => Promise.reject(refused),
+  })
+  corridor.begin(position(5n), 0n)
+  handOver.begin(record, false)
+  const ending = new AbortController()
+  const running = handOver.run(ending.signal)
+  while (record.phase !== 'parked') await Promise.race([turn(), running])
+  expect(record.reason).toMatchObject({ error: 'PRIVILEGE_MISSING' })
+  ending.abort()
+  await running
+})
+
+test('a table whose structure moves while it is cut is cut again', async () => {
+  let asked = 0
+  const splitKeys = async (): Promise<readonly string[]> => {
+    if (++asked < 3) throw new PipelineError('SCHEMA_MOVED', 'it changes')
+    return []
+  }
+  const { handOver, corridor, record } = scene(null, { splitKeys })
+  corridor.begin(position(5n), 0n)
+  handOver.begin(record, false)
+  const ending = new AbortController()
+  const running = handOver.run(ending.signal)
+  while (record.phase !== 'catching-up') await Promise.race([turn(), running])
+  expect(asked).toBe(3)
+  ending.abort()
+  await running
 })
