@@ -15,10 +15,11 @@ const ROWS = 600
 
 async function withNotes(
   parallelism: number,
+  chunkRows: number,
   work: (server: PostgresServer, pipeline: Pipeline) => Promise<void>,
 ): Promise<void> {
   const server = await startPostgres({ major: 18 })
-  const pipeline = await Pipeline.create({ server, interval: '200ms', chunkRows: 20, parallelism })
+  const pipeline = await Pipeline.create({ server, interval: '200ms', chunkRows, parallelism })
   try {
     await queryPostgres(
       server.uri(),
@@ -80,7 +81,7 @@ test.skipIf(skip)(
   'one writer carries large values along when all keys of a handed-over table change',
   { timeout: 120_000 },
   async () => {
-    await withNotes(1, async (server, pipeline) => {
+    await withNotes(1, 20, async (server, pipeline) => {
       const child = pipeline.start()
       await pipeline.untilStreaming(child, 2)
       await queryPostgres(
@@ -101,7 +102,7 @@ test.skipIf(skip)(
   'a key that goes to another writer without its large value parks its table until a resync',
   { timeout: 120_000 },
   async () => {
-    await withNotes(2, async (server, pipeline) => {
+    await withNotes(2, 20, async (server, pipeline) => {
       const child = pipeline.start()
       await pipeline.untilStreaming(child, 2)
       await queryPostgres(server.uri(), `UPDATE notes SET id = id + 1000`)
@@ -124,7 +125,8 @@ for (const parallelism of [1, 2]) {
     `keys that move during the hand-over to ${parallelism} writers take no value of another row`,
     { timeout: 180_000 },
     async () => {
-      await withNotes(parallelism, async (server, pipeline) => {
+      // Chunks enough that the changes below come between them.
+      await withNotes(parallelism, 1, async (server, pipeline) => {
         const child = pipeline.start()
         const copied = async (): Promise<boolean> => (await pipeline.backfilledRows()) > 0
         await pipeline.until('rows are copied', copied, { child })
