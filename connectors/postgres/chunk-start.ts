@@ -12,9 +12,8 @@ import { hiddenRows, qualified } from './publication.ts'
 import { signatureOf, type TableShape } from './shape.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { KnownTable } from './state.ts'
+import { US_TO_2000 } from './table-batch.ts'
 import type { TableRegistry } from './tables.ts'
-
-const US_TO_2000 = 946_684_800_000_000
 
 /** What a chunk is read from: its connection, and how to give it back. */
 export interface Lease {
@@ -47,30 +46,30 @@ export async function startChunk(
     `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
      LOCK TABLE ${qualified(source)} IN ACCESS SHARE MODE`,
   )
-  const ask: Ask = async (text, values = []) => {
-    const { rows } = await client.query<Record<string, unknown>>(text, [...values])
-    return rows
-  }
-  // A named statement is parsed once a connection.
-  const askAgain: Ask = async (text, values = []) => {
-    const { rows } = await client.query<Record<string, unknown>>({
-      name: 'glance',
-      text,
-      values: [...values],
-    })
-    return rows
-  }
-  const { fingerprint, hidesRows, snapshot, inserted, timeUs } = await glanceAt(askAgain, oid)
+  const { fingerprint, hidesRows, snapshot, inserted, timeUs } = await glanceAt(
+    // A named statement is parsed once a connection.
+    askOn(client, 'glance'),
+    oid,
+  )
   if (fingerprint === null) throw moved(tableKey(source), 'it is gone')
   const table = { shape: known.shape, publication: registry.publication, fingerprint }
-  if (hidesRows || !memory.isChecked(table)) {
-    await check(ask, registry, known)
+  if (!memory.isChecked(table)) {
+    await check(askOn(client), registry, known)
     memory.checked(table)
   }
+  if (hidesRows) throw hiddenRows(source, registry.options.user)
   if (snapshot.xmin < known.joinedAt) {
     throw moved(tableKey(source), 'a transaction that is older than its publication still runs')
   }
   return { snapshot, inserted, time2000Us: timeUs - US_TO_2000 }
+}
+
+function askOn(client: Client, name?: string): Ask {
+  return async (text, values = []) => {
+    const query = { text, values: [...values], ...(name !== undefined && { name }) }
+    const { rows } = await client.query<Record<string, unknown>>(query)
+    return rows
+  }
 }
 
 /** Checks that the table is still as the log has shown it. */
@@ -81,7 +80,6 @@ async function check(ask: Ask, registry: TableRegistry, known: KnownTable): Prom
   if (table === undefined) throw moved(tableKey(source), 'it is gone')
   await loadTypes(registry.types, ask, tables)
   requireSameShape(registry, known, table)
-  if (table.hidesRows) throw hiddenRows(table, registry.options.user)
 }
 
 function requireSameShape(registry: TableRegistry, known: KnownTable, table: CatalogTable): void {

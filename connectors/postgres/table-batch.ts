@@ -15,7 +15,7 @@ import type { Wire } from './wire.ts'
 const ROWS_AT_START = 256
 const TWO_32 = 0x1_0000_0000
 /** From 1970 to 2000, where PostgreSQL's clock begins. */
-const US_TO_2000 = 946_684_800_000_000
+export const US_TO_2000 = 946_684_800_000_000
 
 /** The source transaction that rows belong to. */
 export interface TransactionStamp {

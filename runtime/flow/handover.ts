@@ -269,7 +269,6 @@ export class HandOver {
       }))
     } catch (error) {
       if (signal.aborted) return
-      // The table is gone or changed: the log will say so, and the cut is tried again.
       await this.recover(record, error, signal)
     } finally {
       this.cutting.delete(schema.table)

@@ -1,47 +1,20 @@
 // What a chunk reads, at what cost, and what it is refused for.
 
 import { expect } from 'vitest'
-import type { ChunkRead } from '../../runtime/source.ts'
 import {
   freshDatabase,
   optionsFor,
   queryPostgres,
+  readTable,
   ready,
   run,
   startAll,
   testOn,
-  type RunningSource,
 } from './harness.ts'
 
 const servers = await startAll()
 
 const ROWS = 100_000
-
-interface Bounds {
-  readonly after: string | null
-  readonly until: string | null
-}
-
-async function open(running: RunningSource, bounds: Bounds, limit: number): Promise<ChunkRead> {
-  const schema = running.runtime.schemas.get('public.t')!
-  const signal = AbortSignal.timeout(20_000)
-  const chunk = { table: 'public.t', ...bounds }
-  return running.source.openChunk(chunk, limit, schema, running.position, signal)
-}
-
-/** Reads the rows between the bounds in chunks. @returns their values of column `b` */
-async function readPiece(running: RunningSource, { after, until }: Bounds, limit: number) {
-  const values: unknown[] = []
-  for (let from = after, exhausted = false; !exhausted;) {
-    const read = await open(running, { after: from, until }, limit)
-    for await (const { batch, lastKey } of read.parts) {
-      for (const { row } of running.runtime.changesOf(batch)) values.push(row['b'])
-      from = lastKey
-    }
-    exhausted = read.exhausted()
-  }
-  return values
-}
 
 for (const analyzed of [true, false]) {
   const title = `the pieces of a table ${analyzed ? 'with' : 'without'} statistics are its rows, once`
@@ -63,7 +36,9 @@ for (const analyzed of [true, false]) {
     const bounds = [null, ...keys, null]
     const pieces: unknown[][] = []
     for (const [index, until] of bounds.slice(1).entries()) {
-      pieces.push(await readPiece(running, { after: bounds[index] ?? null, until }, 2000))
+      const piece = { after: bounds[index] ?? null, until }
+      const { rows } = await readTable(running, 'public.t', 2000, piece)
+      pieces.push(rows.map(({ row }) => row['b']))
     }
     expect(new Set(pieces.flat()).size).toBe(ROWS)
     expect(pieces.flat()).toHaveLength(ROWS)
@@ -95,7 +70,13 @@ testOn(servers, 'a table that changes between two chunks is looked at again', as
   // Nobody looks at the catalog unless a chunk has met a change.
   const running = await run({ ...optionsFor(server, changed), catalogPollMs: 3_600_000 })
   await ready(running.source, 'public.t')
-  const whole = { after: null, until: null }
+  const whole = { table: 'public.t', after: null, until: null }
+  const open = async (): Promise<unknown> => {
+    const schema = running.runtime.schemas.get(whole.table)!
+    const signal = AbortSignal.timeout(20_000)
+    return running.source.openChunk(whole, 4, schema, running.position, signal)
+  }
+  const read = async (): Promise<unknown[]> => (await readTable(running, whole.table, 4)).rows
   for (const change of [
     'ALTER TABLE t ADD COLUMN c int',
     'ALTER TABLE t RENAME COLUMN b TO d',
@@ -103,12 +84,10 @@ testOn(servers, 'a table that changes between two chunks is looked at again', as
     `COMMENT ON COLUMN t.c IS 'x'`,
     'ALTER TABLE t DROP COLUMN c',
   ]) {
-    expect(await readPiece(running, whole, 4)).toHaveLength(9)
+    expect(await read()).toHaveLength(9)
     await queryPostgres(uri, change)
-    await expect(open(running, whole, 4)).rejects.toMatchObject({ error: 'SCHEMA_MOVED' })
-    await expect
-      .poll(async () => readPiece(running, whole, 4).catch(() => []), { timeout: 10_000 })
-      .toHaveLength(9)
+    await expect(open()).rejects.toMatchObject({ error: 'SCHEMA_MOVED' })
+    await expect.poll(async () => read().catch(() => []), { timeout: 10_000 }).toHaveLength(9)
   }
   await running.stop()
 })

@@ -280,13 +280,14 @@ export async function readTable(
   running: RunningSource,
   table: string,
   limit: number,
+  bounds: Omit<Chunk, 'table'> = { after: null, until: null },
 ): Promise<{ rows: Change[]; high: Order; lows: Order[] }> {
   const { source, runtime } = running
   await ready(source, table)
   const rows: Change[] = []
   const lows: Order[] = []
   let high = 0n
-  let chunk: Chunk = { table, after: null, until: null }
+  let chunk: Chunk = { table, ...bounds }
   for (;;) {
     const schema = runtime.schemas.get(table)!
     const signal = AbortSignal.timeout(30_000)
