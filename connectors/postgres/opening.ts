@@ -27,7 +27,7 @@ import {
   type ServerFacts,
 } from './server.ts'
 import { shapeOfCatalog } from './shape.ts'
-import { createSlotAloud } from './slot-creation.ts'
+import { adoptSlotAloud, createSlotAloud } from './slot-creation.ts'
 import { freeSlot } from './slot-wait.ts'
 import type { SavedState } from './state.ts'
 import { connectLog, identifySystem, timelineEnd, type SystemIdentity } from './stream.ts'
@@ -231,7 +231,7 @@ async function openSlot(
       { hint: 'Choose another `slot`, or drop this one.' },
     )
   }
-  return slot.confirmed
+  return adoptSlotAloud(options, ask, slot.confirmed)
 }
 
 async function resumeSlot(

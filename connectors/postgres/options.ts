@@ -33,6 +33,8 @@ export interface PostgresOptions {
   readonly unrepresentable: 'fail' | 'null'
   /** Rows are told apart by the key (`upsert`): a table without one is refused. */
   readonly keyed: boolean
+  /** The rows of a table are copied before its log is followed. */
+  readonly backfills: boolean
   /** Replication slot; created when the pipeline starts for the first time. */
   readonly slot: string
   /** Publication; created when it is missing, and tables that join are added to it. */

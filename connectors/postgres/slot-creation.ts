@@ -1,5 +1,6 @@
 // The creation of the slot. The server waits in it until every transaction has ended that is open
-// then, however long that takes: whoever looks on must see what is waited for.
+// then, and so does the settling of the slot, however long that takes: whoever looks on must see
+// what is waited for.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Ask } from './catalog.ts'
@@ -8,6 +9,7 @@ import type { Lsn } from './lsn.ts'
 import { readOpenTransactions } from './open-transactions.ts'
 import type { PostgresOptions } from './options.ts'
 import { createSlot } from './server.ts'
+import { mayBeStale, settleSlot } from './slot-settling.ts'
 
 const FIRST_WORD_MS = 3_000
 const NEXT_WORD_MS = 30_000
@@ -17,10 +19,36 @@ const NAMED_MAX = 10
 export async function createSlotAloud(options: PostgresOptions, ask: Ask): Promise<Lsn> {
   const { slot, log } = options
   log.info('creating the replication slot', { slot })
+  return aloud(options, async () => {
+    const beginning = await createSlot(ask, slot)
+    return (await mayBeStale(ask, slot)) ? settleSlot(options, ask) : beginning
+  })
+}
+
+/**
+ * Takes over a slot that nobody has read from, maybe one of ours whose process died before its
+ * first checkpoint. Without a backfill its changes are all there is, so they are kept.
+ *
+ * @returns where its log begins
+ */
+export async function adoptSlotAloud(
+  options: PostgresOptions,
+  ask: Ask,
+  confirmed: Lsn,
+): Promise<Lsn> {
+  const { slot, log } = options
+  if (!(await mayBeStale(ask, slot))) return confirmed
+  if (options.backfills) return aloud(options, async () => settleSlot(options, ask))
+  const message = 'the server may not know of structure that changed while the slot was created'
+  log.warn(message, { slot })
+  return confirmed
+}
+
+async function aloud(options: PostgresOptions, work: () => Promise<Lsn>): Promise<Lsn> {
   const stop = new AbortController()
   const speaking = speak(options, stop.signal)
   try {
-    return await createSlot(ask, slot)
+    return await work()
   } finally {
     stop.abort()
     await speaking

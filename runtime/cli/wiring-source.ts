@@ -34,6 +34,7 @@ export function postgresOptions(
     columnsAsText: NOTHING,
     unrepresentable: 'fail',
     keyed: sink.mode === 'upsert',
+    backfills: source.startup !== 'latest',
     slot: source.slotName,
     publication: source.publicationName,
     heartbeatMs: source.heartbeatMs,

@@ -3,7 +3,6 @@
 // writers stop, and what three independent readers see of the lake must be what the source has.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
-import { errorCodes } from '../../runtime/base/errors.ts'
 import type { MysqlServer } from '../servers/mysql-family.ts'
 import type { PostgresServer } from '../servers/postgres.ts'
 import { Random } from '../workload/random.ts'
@@ -56,7 +55,6 @@ export async function chaos(
     // 4 says that a table is parked; then the next lines find out whether it may be.
     const first = await pipeline.command(['run', pipeline.file, '--once'])
     if (first.code !== 0 && first.code !== 4) throw new Error(`it ended with ${describe(first)}`)
-    if (first.stderr.includes(UNDECODABLE)) await beginBehind(pipeline, first.stderr)
     await resyncParked(pipeline, options.mayPark)
     await pipeline.once()
     const phases = (await pipeline.checkpoint())?.source.tables.map(({ phase }) => phase) ?? []
@@ -66,19 +64,6 @@ export async function chaos(
   } finally {
     await pipeline.remove()
   }
-}
-
-const UNDECODABLE = errorCodes.LOG_UNDECODABLE.code
-
-/**
- * PostgreSQL's decoder may fail at a place of its own log, for every reader and for good ("could
- * not map filenode"). Then what the message says is done, and must bring everything back.
- */
-async function beginBehind(pipeline: Pipeline, message: string): Promise<void> {
-  console.log(`resync of all tables: ${message}`)
-  expect(message).toContain('--all')
-  const exit = await pipeline.command(['resync', pipeline.file, '--all'])
-  expect({ code: exit.code, stderr: exit.stderr }).toEqual({ code: 0, stderr: '' })
 }
 
 /** A change of structure that cannot be carried over parks its table, and says how to repair it. */

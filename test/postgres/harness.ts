@@ -47,6 +47,7 @@ export function optionsFor(
     columnsAsText: () => false,
     unrepresentable: 'fail',
     keyed: true,
+    backfills: true,
     slot: 'millrace',
     publication: 'millrace',
     heartbeatMs: 1000,

@@ -1,9 +1,23 @@
-// A slot that cannot be created yet: whoever looks on is told whose transaction it waits for.
+// A slot that cannot be created yet: whoever looks on is told whose transaction it waits for. And
+// one during whose creation the structure of a table changed: its rows come with the new structure.
 
 import { expect } from 'vitest'
-import { freshDatabase, optionsFor, run, startAll, testOn, withPostgres } from './harness.ts'
+import type { PostgresOptions } from '../../connectors/postgres/options.ts'
+import type { PostgresServer } from '../servers/postgres.ts'
+import {
+  freshDatabase,
+  optionsFor,
+  queryPostgres,
+  run,
+  type RunningSource,
+  startAll,
+  testOn,
+  withPostgres,
+} from './harness.ts'
+import { changeWhileSlotIsCreated } from './slot-window.ts'
 
 const servers = await startAll()
+const full = await startAll({ max_replication_slots: '1' })
 
 testOn(servers, 'a start that waits for open transactions names them', async (server) => {
   const { uri, changed } = await freshDatabase(server)
@@ -28,4 +42,74 @@ testOn(servers, 'a start that waits for open transactions names them', async (se
     expect(said).toHaveLength(count)
     await running.stop()
   })
+})
+
+/** Rows of a table that gets column w while the slot is created, by whom is told. */
+async function rowsOfGrown(
+  server: PostgresServer,
+  create: (options: PostgresOptions, uri: string) => Promise<unknown>,
+  start: (options: PostgresOptions) => Promise<RunningSource>,
+  changes: Partial<PostgresOptions> = {},
+): Promise<{ rows: unknown[]; parked: string[] }> {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(
+    uri,
+    `CREATE TABLE grown (id int PRIMARY KEY, v text); CREATE PUBLICATION millrace FOR TABLE grown`,
+  )
+  const tables = (_: string, name: string): boolean => name === 'grown'
+  const options = optionsFor(server, { ...changed, tables, ...changes })
+  let creating: Promise<unknown> | undefined
+  await changeWhileSlotIsCreated(uri, {
+    create: () => (creating = create(options, uri)),
+    change: async () => {
+      await queryPostgres(uri, 'ALTER TABLE grown ADD COLUMN w text')
+    },
+    behind: async () => {
+      await queryPostgres(uri, `INSERT INTO grown VALUES (1, 'v', 'of the window')`)
+    },
+  })
+  await creating
+  const running = await start(options)
+  await queryPostgres(uri, `INSERT INTO grown VALUES (2, 'v', 'w')`)
+  await running.caughtUp()
+  await running.stop()
+  return { rows: running.changes.map(({ row }) => row), parked: [...running.runtime.parked.keys()] }
+}
+
+async function createByHand({ slot }: PostgresOptions, uri: string): Promise<void> {
+  await queryPostgres(uri, `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`)
+}
+
+for (const [some, which] of [
+  [servers, 'another slot is free'],
+  [full, 'no other slot is free'],
+] as const) {
+  testOn(some, `structure that changed under a new slot is known, ${which}`, async (server) => {
+    let running: Promise<RunningSource> | undefined
+    const grown = await rowsOfGrown(
+      server,
+      async (options) => (running = run(options)),
+      async () => {
+        if (running === undefined) throw new Error('nothing was started')
+        return running
+      },
+    )
+    // The row of before is left to the backfill.
+    expect(grown).toEqual({ rows: [{ id: 2, v: 'v', w: 'w' }], parked: [] })
+  })
+}
+
+testOn(servers, 'a slot that was found is moved on if there is a backfill', async (server) => {
+  const grown = await rowsOfGrown(server, createByHand, async (options) => run(options))
+  expect(grown).toEqual({ rows: [{ id: 2, v: 'v', w: 'w' }], parked: [] })
+})
+
+testOn(servers, 'without a backfill a slot that was found stays where it is', async (server) => {
+  const warned: string[] = []
+  const log = { info: () => {}, warn: (message: string) => warned.push(message) }
+  const changes = { backfills: false, log }
+  const grown = await rowsOfGrown(server, createByHand, async (options) => run(options), changes)
+  // The server sends its rows without the new column.
+  expect(grown).toEqual({ rows: [], parked: ['public.grown'] })
+  expect(warned).toEqual([expect.stringContaining('may not know of structure')])
 })
