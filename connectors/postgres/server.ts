@@ -82,13 +82,14 @@ export interface Slot {
 export async function readSlot(ask: Ask, name: string): Promise<Slot | null> {
   const [row] = await ask(
     `SELECT plugin, database, active, confirmed_flush_lsn::text AS confirmed, wal_status AS status,
+       to_jsonb(s) ->> 'invalidation_reason' AS reason,
        (SELECT r.reply_time::text FROM pg_stat_replication r WHERE r.pid = active_pid) AS reply
-     FROM pg_replication_slots WHERE slot_name = $1`,
+     FROM pg_replication_slots s WHERE slot_name = $1`,
     [name],
   )
   if (row === undefined) return null
   const confirmed = row['confirmed']
-  const lost = row['status'] === 'lost' ? 'the server removed log that it still needed' : null
+  const lost = row['status'] === 'lost' ? whyLost(row['reason']) : null
   return {
     plugin: String(row['plugin']),
     database: String(row['database']),
@@ -96,6 +97,20 @@ export async function readSlot(ask: Ask, name: string): Promise<Slot | null> {
     reply: typeof row['reply'] === 'string' ? row['reply'] : null,
     confirmed: typeof confirmed === 'string' ? parseLsn(confirmed) : 0,
     lost: typeof confirmed === 'string' ? lost : 'it is not a logical slot',
+  }
+}
+
+/** @param reason  as the server names it since version 17 */
+function whyLost(reason: unknown): string {
+  switch (reason) {
+    case 'idle_timeout':
+      return 'nobody had read from it for longer than idle_replication_slot_timeout'
+    case 'rows_removed':
+      return 'the server removed catalog rows that it still needed'
+    case 'wal_level_insufficient':
+      return 'wal_level of the server was too low for a time'
+    default:
+      return 'the server removed log that it still needed'
   }
 }
 

@@ -253,6 +253,28 @@ test.skipIf(missing)(
 )
 
 test.skipIf(missing)(
+  'a slot that the server gave up because nobody read from it is named as such, and repaired',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const server = await newServer({ idle_replication_slot_timeout: '1s' })
+    await scene(server, async (at) => {
+      const { pipeline, slot, sql } = at
+      await pipeline.once()
+      await sql("DELETE FROM orders WHERE id < 10; UPDATE orders SET v = 'unseen' WHERE id = 50")
+      const status = async (): Promise<unknown> => {
+        await sql('CHECKPOINT')
+        const lost = `SELECT wal_status FROM pg_replication_slots WHERE slot_name = '${slot}'`
+        return (await sql(lost))[0]?.['wal_status']
+      }
+      await expect.poll(status, { timeout: 20_000, interval: 500 }).toBe('lost')
+      await expectRefused(pipeline, 'SLOT_MISSING', [slot, 'idle_replication_slot_timeout'])
+      await repairAll(pipeline)
+      await expectEqual(at)
+    })
+  },
+)
+
+test.skipIf(missing)(
   'a log that the server itself cannot decode is tried again, named, and repaired by resync --all',
   { timeout: TIMEOUT_MS },
   async () => {
