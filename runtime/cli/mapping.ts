@@ -1,12 +1,13 @@
 // A table of the source as `discover` and `check` print it.
 
 import { formatCount } from '../console/progress.ts'
+import { tableKey } from '../data/schema.ts'
 import type { DiscoveredTable } from '../source.ts'
 import { printable } from './failure.ts'
 
 /** @param remark  stands behind the table's name; '' for none */
 export function formatTable(table: DiscoveredTable, remark: string): string {
-  const { namespace, name, estimatedRows, key, columns } = table
+  const { estimatedRows, key, columns } = table
   const rows = estimatedRows === null ? 'rows unknown' : `~${formatCount(estimatedRows)} rows`
   const keyed = key === null ? 'no key' : `key ${key.join(', ')}`
   const facts = [rows, keyed, ...(remark === '' ? [] : [remark])].join('; ')
@@ -19,7 +20,7 @@ export function formatTable(table: DiscoveredTable, remark: string): string {
     const { name: columnName, sourceType } = column
     return `    ${columnName.padEnd(width)}  ${sourceType.padEnd(typeWidth)}  ${mapped}${note}`
   })
-  return printable([`${namespace}.${name}  ${facts}`, ...lines].join('\n'))
+  return printable([`${tableKey(table)}  ${facts}`, ...lines].join('\n'))
 }
 
 function widest(texts: readonly string[]): number {

@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from 'node:url'
 import type { TableStatus } from '../console/status.ts'
+import { namesOf } from '../data/schema.ts'
 import type { SinkConfig } from '../job/config/pipeline-config.ts'
 
 const SPARK_ICEBERG = 'org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0'
@@ -18,8 +19,7 @@ export interface QueryHints {
 export function queryHints(sink: SinkConfig, { table, commit }: TableStatus): QueryHints | null {
   if (commit.metadata_location === null) return null
   const { catalog, warehouse } = sink
-  const dot = table.indexOf('.')
-  const [namespace, name] = [table.slice(0, dot), table.slice(dot + 1)]
+  const { namespace, name } = namesOf(table)
   const path = pathOf(commit.metadata_location)
   const python = [
     'from pyiceberg.catalog.sql import SqlCatalog',
@@ -35,10 +35,12 @@ export function queryHints(sink: SinkConfig, { table, commit }: TableStatus): Qu
     [`${prefix}.warehouse`, warehouse.uri],
     [`${prefix}.jdbc.schema-version`, 'V1'],
   ]
+  // To Java's catalog a dot divides one namespace from that inside it.
+  const parts = [catalog.name, ...namespace.split('.'), name]
   const spark = [
     `spark-sql --packages ${SPARK_ICEBERG},${SPARK_SQLITE}`,
     ...settings.map(([key, value]) => `--conf ${shellQuote(`${key}=${value}`)}`),
-    `-e ${shellQuote(`SELECT * FROM ${[catalog.name, namespace, name].map(backtick).join('.')}`)}`,
+    `-e ${shellQuote(`SELECT * FROM ${parts.map(backtick).join('.')}`)}`,
   ]
   const scan = `iceberg_scan('${path.replaceAll("'", "''")}')`
   // With its file cache DuckDB 1.5.5 can apply the deletion vector of one file to another.

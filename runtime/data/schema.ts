@@ -65,7 +65,18 @@ export interface TableSchema {
   readonly lastFieldId: number
 }
 
-/** The name under which the pipeline knows a table: `namespace.name`. */
+/**
+ * The name under which the pipeline knows a table: `namespace.name`. A dot of the namespace itself
+ * is escaped as in the patterns of a pipeline file: else table c of schema "a.b" and table "b.c" of
+ * schema a would be one table, with the rows of either.
+ */
 export function tableKey(table: { readonly namespace: string; readonly name: string }): string {
-  return `${table.namespace}.${table.name}`
+  return `${table.namespace.replaceAll(/[\\.]/g, String.raw`\$&`)}.${table.name}`
+}
+
+/** What `tableKey` made a key of. */
+export function namesOf(key: string): { readonly namespace: string; readonly name: string } {
+  const [namespace = ''] = /^(?:\\.|[^\\.])*/s.exec(key) ?? []
+  const name = key.slice(namespace.length + 1)
+  return { namespace: namespace.replaceAll(/\\(.)/gs, '$1'), name }
 }

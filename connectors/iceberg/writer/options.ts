@@ -2,6 +2,7 @@
 
 import type { Log } from '../../../runtime/base/log.ts'
 import type { CatalogTable } from '../../../runtime/catalog.ts'
+import { namesOf } from '../../../runtime/data/schema.ts'
 import type { ObjectStore } from '../../../runtime/object-store.ts'
 import type { WriterState } from '../../../runtime/sink.ts'
 import type { ParquetOptions } from '../../parquet/encode/encoder.ts'
@@ -22,7 +23,7 @@ export interface IcebergWriterOptions {
   readonly firstFileId: number
   /** Part of each file name of this start; lowercase letters, digits and `_`. */
   readonly fileSuffix: string
-  /** Where a source table lies in the catalog; default: `namespace.name` at the first dot. */
+  /** Where a source table lies in the catalog; default: the same names. */
   readonly targetOf?: (table: string) => CatalogTable
   /** Memory of the primary-key index; default 512 MiB. */
   readonly indexMemoryBytes?: number
@@ -36,8 +37,7 @@ export interface IcebergWriterOptions {
   readonly log?: Log
 }
 
-/** @returns the lake table of a source table: its key split at the first dot */
+/** @returns the lake table of a source table: the same names */
 export function targetOf(table: string): CatalogTable {
-  const dot = table.indexOf('.')
-  return { namespace: table.slice(0, dot), name: table.slice(dot + 1) }
+  return namesOf(table)
 }
