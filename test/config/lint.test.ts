@@ -47,6 +47,11 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
     ['6:3 MR-1002 key "type" stands twice in the same block'],
   ],
   [
+    'an alias without its anchor is shown, and not taken for an empty value',
+    changed(['{ store:', '{ interval: *fast, store:']),
+    ['12:27 MR-1001 the alias *fast has no anchor &fast above it'],
+  ],
+  [
     'a wrong type names what is wanted',
     changed(['["public.*"]', '{ public: all }']),
     [

@@ -198,7 +198,11 @@ export class ConfigDocument {
       return undefined
     }
     if (node instanceof Alias) {
-      return this.#convert(node.resolve(document), path, document, depth + 1)
+      const target = node.resolve(document)
+      if (target !== undefined) return this.#convert(target, path, document, depth + 1)
+      const message = `the alias *${node.source} has no anchor &${node.source} above it`
+      this.report(path, { error: 'CONFIG_FILE', message })
+      return undefined
     }
     if (isMap(node)) return this.#convertMap(node, path, document, depth)
     if (isSeq(node)) {
