@@ -51,6 +51,7 @@ export interface EpochReport {
   readonly durationMs: number
   /** 0: the epoch was empty and nothing was written. */
   readonly bytes: number
+  /** As of the cut; what is parked by now is parked. */
   readonly source: SourceCheckpoint
   readonly counts: readonly TableCounts[]
   readonly refused: SourceCut['refused']
@@ -133,8 +134,9 @@ export class Coordinator {
       if (intent !== null) this.commits.enqueue(this.withoutParked(intent))
     }
     const durationMs = this.options.clock.elapsedMs() - started
-    const { checkpoint: cutSource, refused } = cut
-    return { epoch, durationMs, bytes, source: cutSource, counts: counts.flat(), refused }
+    // With what the committer has parked since the cut: of the last epoch nobody hears it later.
+    const source = withParked(checkpoint.source, this.parkings())
+    return { epoch, durationMs, bytes, source, counts: counts.flat(), refused: cut.refused }
   }
 
   /**
@@ -147,6 +149,10 @@ export class Coordinator {
     return { ...intent, tables }
   }
 
+  private parkings(): { readonly table: string; readonly reason: ErrorRecord }[] {
+    return [...this.parkedByCommit].map(([table, reason]) => ({ table, reason }))
+  }
+
   private build(
     epoch: number,
     cut: SourceCut,
@@ -157,7 +163,7 @@ export class Coordinator {
       for (const { table, reason } of writer.parked) this.parkTable(table, reason)
     }
     const { pipeline, timeline, fence, clock } = this.options
-    const parked = [...this.parkedByCommit].map(([table, reason]) => ({ table, reason }))
+    const parked = this.parkings()
     this.parkedByCommit.clear()
     const source = withParked(cut.checkpoint, parked)
     const tables = this.tableIntents(cut.schemas, prepared, source)

@@ -124,6 +124,15 @@ export class RunState {
     this.checkpoint = { epoch, atMs, durationMs, bytes, order, token }
   }
 
+  /** The source says so itself once it has heard of it; one that has ended says nothing more. */
+  parkTable(table: string, reason: ErrorRecord): void {
+    if (this.source === null) return
+    const tables = this.source.tables.map((progress) =>
+      progress.table === table ? { ...progress, phase: 'parked', reason } : progress,
+    )
+    this.source = { ...this.source, tables }
+  }
+
   addCommit(epoch: number, durationMs: number, atMs: number): void {
     const { done, retries } = this.commits
     this.commits = {

@@ -320,6 +320,7 @@ class PipelineRun {
   private diverged(table: string, reason: ErrorRecord): void {
     // No epoch may follow that says so: `once` ends with the commits of its last one.
     this.announceTrouble(table, reason)
+    this.state.parkTable(table, reason)
     if (this.execution === null) this.divergedEarly.set(table, reason)
     else this.execution.parkTable(table, reason)
   }

@@ -6,7 +6,11 @@ import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts
 import { encodeEpochDeletes } from '../../connectors/iceberg/epoch-deletes.ts'
 import { systemClock } from '../../runtime/base/clock.ts'
 import { CommitQueue } from '../../runtime/checkpoint/commit.ts'
-import { Coordinator, type SourceCut } from '../../runtime/checkpoint/coordinator.ts'
+import {
+  Coordinator,
+  type EpochReport,
+  type SourceCut,
+} from '../../runtime/checkpoint/coordinator.ts'
 import type { Checkpoint } from '../../runtime/checkpoint/manifest.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
 import type { Committer, Intent, PreparedEpoch } from '../../runtime/sink.ts'
@@ -54,9 +58,9 @@ class Epochs {
   }
 
   /** An epoch in which the writer has written this. */
-  async epoch(part: Partial<IcebergCommittable>): Promise<void> {
+  async epoch(part: Partial<IcebergCommittable>): Promise<EpochReport> {
     this.committables = [{ table, writer: 0, truncated: false, files: [], deletes: null, ...part }]
-    await this.coordinator.checkpoint()
+    return this.coordinator.checkpoint()
   }
 
   private cut(): SourceCut {
@@ -136,7 +140,9 @@ test('of a table that diverges while a checkpoint is saved nothing is committed'
     await expect.poll(() => first.diverged).toEqual([table])
     return bytes
   }
-  await first.epoch({ files: [await lake.hollowFile(table, 0, 7)] })
+  const report = await first.epoch({ files: [await lake.hollowFile(table, 0, 7)] })
+  // The last epoch of a run: no later one would say so.
+  expect(report.source.tables[0]).toMatchObject({ phase: 'parked' })
   await first.commits.drain(5000)
   const live = async (): Promise<(number | null)[]> =>
     (await lake.scan(table)).files.map(({ fileId }) => fileId)
