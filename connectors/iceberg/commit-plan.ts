@@ -152,15 +152,17 @@ function metadataName(base: string | null): string {
 
 function checkWritable({ table }: CommitWork, metadata: TableMetadata): void {
   const { formatVersion, partitionSpecs } = metadata
+  // A resync alone would adopt this very table, and meet the same again.
+  const hint = `Drop or rename the lake table, then run \`millrace resync FILE --table ${table}\`.`
   if (formatVersion !== 3) {
     const message = `lake table ${table} has format version ${formatVersion}, not 3`
-    throw new PipelineError('TARGET_DIVERGED', message)
+    throw new PipelineError('TARGET_DIVERGED', message, { hint })
   }
   const spec = partitionSpecs.find((candidate) => candidate['spec-id'] === 0)
   const fields = spec?.['fields']
   if (Array.isArray(fields) && fields.length === 0) return
   const detail = 'Its partition spec 0 is not the unpartitioned one.'
-  throw new PipelineError('TARGET_DIVERGED', `lake table ${table} is partitioned`, { detail })
+  throw new PipelineError('TARGET_DIVERGED', `lake table ${table} is partitioned`, { detail, hint })
 }
 
 /** The table's schemas and those of the work behind them (C3: nobody else has used their ids). */

@@ -272,23 +272,26 @@ class CatalogCommitter implements IcebergCommitter {
   #intentsDone({ table, target, pending }: CommitTask, state: TableState | null): number {
     const { pipeline } = this.#options
     const name = `${target.namespace}.${target.name}`
+    const resync = `\`millrace resync FILE --table ${table}\``
     if (state === null) {
       if (pending.tableUuid === null && pending.committed.length === 0) return 0
       throw new PipelineError('TABLE_IDENTITY_CHANGED', `lake table ${name} no longer exists`, {
         detail: 'The checkpoint knows it, and Millrace never drops a lake table.',
+        hint: `Run ${resync} to fill it anew.`,
       })
     }
     const { metadata } = state
     if (pending.tableUuid !== null && pending.tableUuid !== metadata.tableUuid) {
       throw new PipelineError('TABLE_IDENTITY_CHANGED', `lake table ${name} is another one`, {
         detail: `Its uuid is ${metadata.tableUuid}; the checkpoint knows ${pending.tableUuid}.`,
+        hint: `Run ${resync} to fill it anew.`,
       })
     }
     const marker = markerOf(metadata, pipeline)
     if (marker === null && pending.tableUuid === null) {
       throw new PipelineError('TARGET_DIVERGED', `lake table ${name} exists already`, {
         detail: `Pipeline ${pipeline} did not create it, so it does not write to it.`,
-        hint: `Drop or rename the lake table, then run \`millrace resync FILE --table ${table}\`.`,
+        hint: `Drop or rename the lake table, then run ${resync}.`,
       })
     }
     const done = intentsDone(name, marker, pending)

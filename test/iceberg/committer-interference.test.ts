@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import type { Catalog, CatalogSwap } from '../../runtime/catalog.ts'
 import { decodeContainer, encodeContainer } from '../../connectors/iceberg/avro.ts'
 import type { IcebergIntent } from '../../connectors/iceberg/commit-work.ts'
+import { LakeFiles } from '../../connectors/iceberg/lake-files.ts'
 import { branchAt } from '../../connectors/iceberg/metadata.ts'
 import { filledLake, lost, table, target, withSwap } from './committer-fixture.ts'
 import { checkInvariants } from './invariants.ts'
@@ -159,13 +160,14 @@ test('a table that was dropped or made anew is never written to', async () => {
   const intent = await lake.intent([{ table, files: [await lake.hollowFile(table, 0, 2)] }])
   const absent: Catalog = { ...withSwap(lake, (real) => real).catalog, load: async () => null }
   const dropped = lake.committer({ catalog: absent }).commit([intent])
-  await expect(dropped).rejects.toMatchObject({ error: 'TABLE_IDENTITY_CHANGED' })
+  const hint = `Run \`millrace resync FILE --table ${table}\` to fill it anew.`
+  await expect(dropped).rejects.toMatchObject({ error: 'TABLE_IDENTITY_CHANGED', hint })
   await foreignUpdate(lake, table, ({ metadata }) => ({
     ...metadata,
     tableUuid: '00000000-0000-4000-8000-000000000000',
   }))
   const recreated = lake.committer().commit([intent])
-  await expect(recreated).rejects.toMatchObject({ error: 'TABLE_IDENTITY_CHANGED' })
+  await expect(recreated).rejects.toMatchObject({ error: 'TABLE_IDENTITY_CHANGED', hint })
   expect(await lake.catalog.load(target)).not.toBe(location)
   expect(await lake.liveRows(table)).toHaveLength(10)
 })
@@ -323,6 +325,23 @@ test('a table that diverged is adopted as it is, and commits go on from there', 
   lake.timeline = 1
   const late = lake.commit(lake.committer(), { table, deletes: [new Map([[1, [9]]])] })
   await expect(late).rejects.toMatchObject({ error: 'FENCED' })
+})
+
+test('a table of an older format is not adopted, and must go before a resync', async () => {
+  const lake = await filledLake()
+  const files = new LakeFiles(lake.warehouse)
+  const location = await lake.catalog.load(target)
+  const text = Buffer.from(await files.read(location!)).toString()
+  const older = text.replace(/"format-version":\s*3/, '"format-version":2')
+  expect(older).not.toBe(text)
+  await lake.warehouse.put('made/by/another.metadata.json', Buffer.from(older))
+  const next = lake.warehouse.uri('made/by/another.metadata.json')
+  expect(await lake.catalog.swap([{ table: target, expected: location, next }])).toEqual([])
+  const claim = { timeline: 2, epoch: lake.epoch, fence: '1' }
+  await expect(lake.committer().adopt(table, claim)).rejects.toMatchObject({
+    error: 'TARGET_DIVERGED',
+    hint: `Drop or rename the lake table, then run \`millrace resync FILE --table ${table}\`.`,
+  })
 })
 
 test('adoption survives a lost answer and a commit in between', async () => {
