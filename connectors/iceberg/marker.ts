@@ -107,6 +107,10 @@ export function intentsDone(table: string, marker: Marker | null, pending: Pendi
       detail:
         `The table was committed in timeline ${timeline} with fence ${fence}; ` +
         `this instance has timeline ${pending.timeline} and fence ${pending.fence}.`,
+      // A state folder that was copied back looks the same: the instance of before was newer.
+      hint:
+        'Run one instance only. If no other one runs, the state folder is an old copy: restore ' +
+        'the newest, or run `millrace resync FILE --all`.',
     })
   }
   const index = pending.ids.indexOf(marker.intent)
