@@ -1,5 +1,6 @@
 // The process: arguments in, exit code out.
 
+import { PipelineError } from '../base/errors.ts'
 import { printFailure } from './failure.ts'
 import { isOn } from './options.ts'
 import { runCommandLine } from './program.ts'
@@ -8,15 +9,27 @@ import { connectedWiring } from './wiring-connected.ts'
 
 /** Does not return: the process ends with the command. */
 export async function runProcess(): Promise<never> {
-  // `millrace schema | head` closes the pipe before all is written.
+  const args = process.argv.slice(2)
+  const runs = args.find((argument) => !argument.startsWith('-')) === 'run'
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : 1)
+    // `millrace verify FILE | head` closes the pipe before all is written, and still compares.
+    if (error.code === 'EPIPE' && !runs) return
+    process.exit(printFailure(unheard(error), processTerminal, { json: false, verbose: false }))
   })
   process.on('uncaughtException', (error) => {
     const verbose = isOn('MILLRACE_DEBUG', process.env)
     process.exit(printFailure(error, processTerminal, { json: false, verbose }))
   })
-  const code = await runCommandLine(process.argv.slice(2), processTerminal, connectedWiring)
+  const code = await runCommandLine(args, processTerminal, connectedWiring)
   // Connections and threads that something forgot must not keep a finished command alive.
   process.exit(code)
+}
+
+/** A pipeline does not go on where nobody hears of it, and has not done what it was asked for. */
+function unheard(cause: Error): PipelineError {
+  return new PipelineError('STORAGE_FAILED', 'standard output cannot be written', {
+    detail: `The system says: ${cause.message}.`,
+    hint: 'Give the output a reader that stays, or a file with room, and start again.',
+    cause,
+  })
 }

@@ -1,7 +1,9 @@
 // The program as users start it: another process, its output and its exit code.
 
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -83,13 +85,34 @@ test('options may stand in the environment', () => {
   expect(JSON.parse(stdout)).toMatchObject({ code: 'MR-3012' })
 })
 
-test('a pipe that is closed early is no error', async () => {
-  const child = spawn(process.execPath, [MAIN, 'schema'], { stdio: ['ignore', 'pipe', 'pipe'] })
+/** With a standard output that nobody reads. */
+async function unread(...args: string[]): Promise<Omit<Ended, 'stdout'>> {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   child.stdout.destroy()
   let stderr = ''
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
-  const code = await new Promise((resolve) => child.once('close', resolve))
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { code, stderr }
+}
+
+test('a pipe that is closed early is no error, and changes no exit code', async () => {
+  expect(await unread('schema')).toEqual({ code: 0, stderr: '' })
+  const wrong = writeFile(changed(['name: shop', 'nam: shop']))
+  expect(await unread('lint', wrong)).toMatchObject({ code: 2 })
+})
+
+test('a run whose log nobody reads any more does not end as if it were done', async () => {
+  const silent = createServer().listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
+  const lake = mkdtempSync(join(tmpdir(), 'millrace-unread-'))
+  // A password in the file is warned of before anything else is done.
+  const text = changed([':5433', `:${port}`], ['  tables:', '  password: x\n  tables:'])
+  const file = writeFile(text.replaceAll('/lake/', `${lake}/`))
+  const { code, stderr } = await unread('run', file, '--once')
+  expect(stderr).toContain('MR-5009 standard output cannot be written')
+  expect(code).toBe(1)
+  silent.close()
 })
 
 test('compiled code is kept in the cache of the user, where there can be one', () => {
