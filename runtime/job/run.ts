@@ -166,7 +166,8 @@ class PipelineRun {
         // Whatever it met (a slot that is ahead, a marker that it does not know), another instance
         // made it so: a repair would be wrong advice.
         this.requireOurs(newest, first, error)
-        const progressed = newest?.epoch !== before?.epoch
+        // To read on is no progress where the catalog is what fails: `once` would never end.
+        const progressed = newest?.epoch !== before?.epoch && !isCatalogDown(error)
         failures = progressed ? 1 : failures + 1
         // What a new attempt would mend, the next start mends as well.
         if (this.stopping.signal.aborted && mayRetry(error)) return this.stoppedBy(error)
@@ -438,4 +439,8 @@ class PipelineRun {
     const pending = commits?.pending().length ?? 0
     this.parts.onSnapshot(this.state.snapshot(commits?.lake() ?? [], pending))
   }
+}
+
+function isCatalogDown(error: unknown): boolean {
+  return error instanceof PipelineError && error.error === 'CATALOG_UNAVAILABLE'
 }

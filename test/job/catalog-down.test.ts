@@ -23,8 +23,6 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true })
 })
 
-const position = { split: 'log', order: 1n, token: '' }
-
 const EPOCH_1 = checkpointOf(1)
 
 function catalog(sweeps: string[]): Committer<unknown> {
@@ -40,6 +38,7 @@ function catalog(sweeps: string[]): Committer<unknown> {
 const clock: Clock = {
   ...systemClock,
   after: (ms, task) => systemClock.after(Math.min(ms, 50), task),
+  sleep: async (ms, signal) => systemClock.sleep(Math.min(ms, 50), signal),
 }
 
 interface Scene {
@@ -47,18 +46,23 @@ interface Scene {
   /** Throws while the catalog is down. */
   open: () => Promise<Committer<unknown>>
   onStart: (control: PipelineControl) => void
+  /** The source has reached its end at once. */
+  once?: boolean
 }
 
 /** A run whose source does nothing but say that it has started. */
-async function run({ folder, open, onStart }: Scene): Promise<string> {
+async function run({ folder, open, onStart, once = false }: Scene): Promise<string> {
   let control: PipelineControl | null = null
   let tell: (report: SourceReport) => void = () => undefined
   let tellWriter: (report: WriterReport) => void = () => undefined
   const source = (command: SourceCommand): void => {
     if (command.kind === 'start' && control !== null) onStart(control)
+    if (command.kind === 'start' && once) tell({ kind: 'finished' })
     if (command.kind === 'stop') tell({ kind: 'stopped' })
     if (command.kind !== 'barrier') return
     const { epoch } = command
+    // The log always goes on, so that each epoch is news.
+    const position = { split: 'log', order: BigInt(epoch), token: '' }
     const checkpoint = { position, sourceTimeUs: 0n, state: '', tables: [] }
     tell({ kind: 'barrier', epoch, checkpoint, schemas: [], counts: [], refused: [] })
     const state = { data: null, files: [], nextFileId: 1 }
@@ -73,7 +77,7 @@ async function run({ folder, open, onStart }: Scene): Promise<string> {
     intervalMs: 60_000,
     checkpointsKept: 3,
     clock,
-    task: PLAYED_TASK,
+    task: { ...PLAYED_TASK, once },
     createCommitter: open,
     spawnSource: () => ({
       send: source,
@@ -122,6 +126,24 @@ test('a pipeline that has run before reads while its catalog is down', async () 
     },
   })
   expect({ end, started }).toEqual({ end: 'stopped', started: 1 })
+})
+
+test('a run --once whose catalog stays down ends, though each attempt reads on', async () => {
+  const folder = newFolder()
+  const { pipeline, timeline, epoch, fence, source } = EPOCH_1
+  const pending = { pipeline, timeline, epoch, fence, ...source, tables: [] }
+  const intents = [PendingIntent.of(pending)]
+  await new CheckpointStore(localStore(folder)).save({ ...EPOCH_1, intents })
+  let started = 0
+  const end = await run({
+    folder,
+    open: down,
+    once: true,
+    onStart: (control) => {
+      if (++started === 20) control.stop()
+    },
+  })
+  expect({ end, started }).toEqual({ end: 'CATALOG_UNAVAILABLE', started: 6 })
 })
 
 test('at the very first start a catalog that is down is an error', async () => {
