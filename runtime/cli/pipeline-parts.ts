@@ -17,7 +17,7 @@ import { openInspector } from './inspectors.ts'
 import { LakeCounter } from './lake-counter.ts'
 import { namingOwner } from './lock-owner.ts'
 import { shellWord } from './query-hints.ts'
-import { requireSelection, selectionFaults } from './selection.ts'
+import { requireSelection, requireTables, selectionFaults } from './selection.ts'
 import { lockPath, openState } from './state-folder.ts'
 import type { ExitReason, RunOptions } from './wiring.ts'
 import { workerSeed } from './worker-seed.ts'
@@ -61,7 +61,9 @@ async function lookAround(config: PipelineConfig, log: Log): Promise<void> {
 async function requireSelected(config: PipelineConfig, log: Log): Promise<void> {
   const inspector = await openInspector(config, 'included')
   try {
-    requireSelection(selectionFaults(config, await inspector.discover()), log)
+    const tables = await inspector.discover()
+    requireSelection(selectionFaults(config, tables), log)
+    requireTables(config.source, tables)
   } finally {
     await inspector.close()
   }

@@ -57,6 +57,18 @@ export function requireSelection(faults: readonly SelectionFault[], log: Log): v
   })
 }
 
+/**
+ * The source would say it as well, once it has made what it reads the log with: a slot that nobody
+ * reads keeps the log until the disk of the server is full.
+ *
+ * @throws PipelineError NO_TABLES
+ */
+export function requireTables(source: SourceConfig, tables: readonly DiscoveredTable[]): void {
+  const selects = tableSelector(source.tables, source.tablesExclude)
+  if (tables.some(({ namespace, name }) => selects(namespace, name))) return
+  throw new PipelineError('NO_TABLES', 'no table of the source matches `source.tables`')
+}
+
 function tableFaults(
   source: SourceConfig,
   tables: readonly DiscoveredTable[],

@@ -41,11 +41,15 @@ test.skipIf(!(await available('postgres18')))(
       const check = await pipeline.command(['check', pipeline.file])
       expect(check.stdout).toMatch(/^✗ source\.columns_exclude\[1\] +.* a key column/m)
       expect(check.code).toBe(3)
+      const none = ['public.nothing_*', 'public.i*']
+      await set({ tables: none, tables_exclude: ['public.items'], columns_exclude: [] })
+      expectRefusal(await run(), 'NO_TABLES', ['millrace discover'])
       // None of these has left anything, in the lake or on the server.
       expect(existsSync(pipeline.catalog)).toBe(false)
       expect(await sql('SELECT * FROM pg_replication_slots')).toEqual([])
 
-      await set({ tables: ['public.orders', 'public.items'], columns_exclude: ['*.*.ssn'] })
+      const tables = ['public.orders', 'public.items']
+      await set({ tables, tables_exclude: [], columns_exclude: ['*.*.ssn'] })
       const first = await run()
       expect(first.code, first.stdout + first.stderr).toBe(0)
       expect(first.stdout).toContain('matches no column, so it leaves nothing out')

@@ -21,7 +21,11 @@ export const addDiscover: AddCommand = (program, context) => {
           ...table,
           selected: selects(table.namespace, table.name),
         }))
-        print(context, command, tables, () => tables.map(formatDiscovered).join('\n'))
+        print(context, command, tables, () =>
+          tables.length === 0
+            ? 'the source shows this user no table that could be copied'
+            : tables.map(formatDiscovered).join('\n'),
+        )
       } finally {
         await inspector.close()
       }
