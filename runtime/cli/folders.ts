@@ -1,9 +1,14 @@
 // Whether the lake and the state can be written, found out without writing.
 
 import { constants, existsSync } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { access, readdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { PipelineError } from '../base/errors.ts'
+import type { CheckpointRecord } from '../checkpoint/manifest.ts'
+import { CheckpointStore } from '../checkpoint/store.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import { readRequests } from '../job/requests.ts'
+import type { ObjectStore } from '../object-store.ts'
 import type { Finding } from '../source.ts'
 import { catalogProblem } from './lake-catalog.ts'
 
@@ -13,6 +18,45 @@ export async function checkFolders({ sink, checkpoint }: PipelineConfig): Promis
     await checkCatalog(sink.catalog.path),
     await checkFolder('checkpoint.store', checkpoint.store.path),
   ]
+}
+
+/**
+ * A warehouse on a volume that is not mounted looks like one whose files are lost: each table would
+ * be parked, and be read again by a resync, and what is written meanwhile would lie below the mount
+ * point. Who asks for a resync has looked.
+ *
+ * @throws PipelineError STORAGE_FAILED
+ */
+export async function requireWarehouse(
+  { sink }: PipelineConfig,
+  state: ObjectStore,
+): Promise<void> {
+  const { path } = sink.warehouse
+  if ((await entriesOf(path)).length > 0 || (await readRequests(state)).length > 0) return
+  const last = await new CheckpointStore(state).peekNewest()
+  if (last === null || !hasWritten(last)) return
+  throw new PipelineError('STORAGE_FAILED', `the warehouse ${path} is empty`, {
+    detail: 'The last run left lake tables in it. Nothing was read or written.',
+    hint:
+      'Mount it, or correct `sink.warehouse`, and start again. If the files are lost, remove the ' +
+      "catalog's file too and run `millrace resync FILE --all`.",
+  })
+}
+
+/** The commit of the last epoch may have come after its checkpoint, which then lists the intent. */
+function hasWritten({ lake, intent, older }: CheckpointRecord): boolean {
+  if (older !== null || lake.some(({ metadataLocation }) => metadataLocation !== null)) return true
+  return intent?.tables.some(({ committables }) => committables.length > 0) ?? false
+}
+
+async function entriesOf(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    // Whoever opens the warehouse says what is wrong with it.
+    return ['?']
+  }
 }
 
 async function checkCatalog(path: string): Promise<Finding> {

@@ -13,6 +13,7 @@ import { moveDamagedAside } from '../job/requests.ts'
 import { runPipeline, type PipelineParts } from '../job/run.ts'
 import { spawnWorker } from '../job/worker-port.ts'
 import { firstFieldIdOf, heldFiles, openCommitter } from './committer-connector.ts'
+import { requireWarehouse } from './folders.ts'
 import { openInspector } from './inspectors.ts'
 import { LakeCounter } from './lake-counter.ts'
 import { namingOwner } from './lock-owner.ts'
@@ -52,6 +53,7 @@ async function lookAround(config: PipelineConfig, log: Log): Promise<void> {
   }
   const first = (await new CheckpointStore(state).epochs()).length === 0
   if (first) await requireSelected(config, log)
+  else await requireWarehouse(config, state)
 }
 
 /**
