@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises'
 import { PipelineError } from '../../base/errors.ts'
 import { type AddCommand, print } from '../context.ts'
 import { flag } from '../options.ts'
+import { shellWord } from '../query-hints.ts'
 import { grantsFor, pipelineFileFor, type TemplateKind } from '../templates.ts'
 
 export const addInit: AddCommand = (program, context) => {
@@ -35,8 +36,8 @@ export const addInit: AddCommand = (program, context) => {
             .trimEnd()
             .split('\n')
             .map((line) => `       ${line}`.trimEnd()),
-          `  2. edit ${file}, then: millrace check ${file}`,
-          `  3. millrace run ${file}`,
+          `  2. edit ${file}, then: millrace check ${shellWord(file)}`,
+          `  3. millrace run ${shellWord(file)}`,
         ].join('\n'),
       )
     })
