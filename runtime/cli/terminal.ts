@@ -2,6 +2,7 @@
 // touch the process through this alone, so that tests can stand in for the user.
 
 import { createInterface } from 'node:readline/promises'
+import { isatty } from 'node:tty'
 import { type Clock, systemClock } from '../base/clock.ts'
 
 export interface Terminal {
@@ -13,6 +14,8 @@ export interface Terminal {
   draw(text: string): void
   /** Standard output is a terminal that somebody looks at. */
   readonly interactive: boolean
+  /** Standard input is a terminal that somebody types at, wherever the output goes. */
+  readonly answers: boolean
   columns(): number
   rows(): number
   readonly env: Readonly<Record<string, string | undefined>>
@@ -25,6 +28,7 @@ export interface Terminal {
   exit(code: number): void
 }
 
+const STDIN = 0
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 
 export const processTerminal: Terminal = {
@@ -32,6 +36,7 @@ export const processTerminal: Terminal = {
   err: (text) => process.stderr.write(`${text}\n`),
   draw: (text) => process.stdout.write(text),
   interactive: process.stdout.isTTY,
+  answers: isatty(STDIN),
   columns: () => process.stdout.columns || 80,
   rows: () => process.stdout.rows || 24,
   env: process.env,

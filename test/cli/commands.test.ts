@@ -290,7 +290,8 @@ test('resync wants either tables or --all', async () => {
 
 test('drop asks at a terminal, and removes nothing for another answer', async () => {
   const fake = new FakeWiring()
-  const terminal = new FakeTerminal({ interactive: true })
+  // Its output may go through a pipe.
+  const terminal = new FakeTerminal({ interactive: false, answers: true })
   terminal.answer = 'shopp'
   expect((await millrace(['drop', file], fake, terminal)).code).toBe(2)
   expect(terminal.questions).toEqual([

@@ -50,6 +50,13 @@ export class FakeClock implements Clock {
   }
 }
 
+interface FakeTerminalOptions {
+  interactive?: boolean
+  /** Default: as interactive. */
+  answers?: boolean
+  env?: Record<string, string>
+}
+
 export class FakeTerminal implements Terminal {
   stdout = ''
   stderr = ''
@@ -57,12 +64,14 @@ export class FakeTerminal implements Terminal {
   readonly clock = new FakeClock()
   readonly questions: string[] = []
   readonly interactive: boolean
+  readonly answers: boolean
   readonly env: Record<string, string | undefined>
   answer = ''
   readonly #listeners = new Set<(signal: NodeJS.Signals) => void>()
 
-  constructor(options: { interactive?: boolean; env?: Record<string, string> } = {}) {
+  constructor(options: FakeTerminalOptions = {}) {
     this.interactive = options.interactive ?? false
+    this.answers = options.answers ?? this.interactive
     this.env = options.env ?? {}
   }
 

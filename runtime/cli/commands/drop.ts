@@ -18,7 +18,8 @@ export const addDrop: AddCommand = (program, context) => {
     .action(async (file: string, options: { keepLake?: boolean; yes?: boolean }, command) => {
       const config = loadPipeline(file, terminal.env)
       const keepLake = options.keepLake === true
-      const asks = terminal.interactive && options.yes !== true && !globalOptions(command).json
+      // Not of the output: `drop FILE | tee log` has somebody to ask as well.
+      const asks = terminal.answers && options.yes !== true && !globalOptions(command).json
       if (asks) {
         const what = keepLake ? 'slot, publication and state' : 'slot, publication, state and LAKE'
         const answer = await terminal.ask(`This removes ${what} of "${config.name}". Its name? `)
