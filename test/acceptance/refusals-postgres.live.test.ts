@@ -226,6 +226,9 @@ refuses('a slot ahead of the checkpoint is a gap, and resync --all repairs', asy
   await expectEqual(at)
 })
 
+/** Of the only slot. */
+const STATUS = 'SELECT wal_status FROM pg_replication_slots'
+
 test.skipIf(missing)(
   'a slot that the server invalidated stops the pipeline, and resync --all repairs',
   { timeout: TIMEOUT_MS },
@@ -242,8 +245,7 @@ test.skipIf(missing)(
         await sql('SELECT pg_switch_wal()')
         await sql('CHECKPOINT')
       }
-      const lost = `SELECT wal_status FROM pg_replication_slots WHERE slot_name = '${slot}'`
-      expect(await sql(lost)).toEqual([{ wal_status: 'lost' }])
+      expect(await sql(STATUS)).toEqual([{ wal_status: 'lost' }])
       await sql('DROP TABLE noise')
       await expectRefused(pipeline, 'SLOT_MISSING', [slot, 'invalidated', 'resync'])
       await repairAll(pipeline)
@@ -261,12 +263,9 @@ test.skipIf(missing)(
       const { pipeline, slot, sql } = at
       await pipeline.once()
       await sql("DELETE FROM orders WHERE id < 10; UPDATE orders SET v = 'unseen' WHERE id = 50")
-      const status = async (): Promise<unknown> => {
-        await sql('CHECKPOINT')
-        const lost = `SELECT wal_status FROM pg_replication_slots WHERE slot_name = '${slot}'`
-        return (await sql(lost))[0]?.['wal_status']
-      }
-      await expect.poll(status, { timeout: 20_000, interval: 500 }).toBe('lost')
+      const status = async (): Promise<unknown> => sql(`CHECKPOINT; ${STATUS}`)
+      const lost = [{ wal_status: 'lost' }]
+      await expect.poll(status, { timeout: 20_000, interval: 500 }).toEqual(lost)
       await expectRefused(pipeline, 'SLOT_MISSING', [slot, 'idle_replication_slot_timeout'])
       await repairAll(pipeline)
       await expectEqual(at)
