@@ -1,5 +1,5 @@
-// What has a name like a table and is none, or none that can be copied: system-versioned tables,
-// whose DELETE is an UPDATE in the log, sequences and views.
+// Tables that are not like others: without a primary key. And what has a name like a table and is none, or none that can be copied: system-versioned tables, whose DELETE
+// is an UPDATE in the log, sequences and views.
 
 import { afterAll, expect, test } from 'vitest'
 import { createMysqlInspector } from '../../connectors/mysql/inspect.ts'
@@ -8,17 +8,59 @@ import { available } from '../servers/available.ts'
 import { queryMysql } from '../servers/clients.ts'
 import { startMariadb } from '../servers/mariadb.ts'
 import type { MysqlServer } from '../servers/mysql-family.ts'
+import { startMysql } from '../servers/mysql.ts'
 import { optionsFor, RunningSource } from './source-harness.ts'
 
 const missing = !(await available('mariadb'))
 
-let known: MysqlServer | null = null
-async function mariadb(): Promise<MysqlServer> {
-  known ??= await startMariadb()
+const starters = { mysql: startMysql, mariadb: startMariadb } as const
+const servers = new Map<string, MysqlServer>()
+
+async function serverOf(kind: keyof typeof starters): Promise<MysqlServer> {
+  const known = servers.get(kind) ?? (await starters[kind]())
+  servers.set(kind, known)
   return known
 }
 
-afterAll(async () => known?.stop())
+async function mariadb(): Promise<MysqlServer> {
+  return serverOf('mariadb')
+}
+
+afterAll(async () => {
+  for (const server of servers.values()) await server.stop()
+})
+
+for (const kind of ['mysql', 'mariadb'] as const) {
+  test.skipIf(!(await available(kind)))(
+    `${kind}: a table whose rows a unique index tells apart is followed by that`,
+    async () => {
+      const server = await serverOf(kind)
+      const columns = 'a int NOT NULL, b int NOT NULL, c varchar(9) NOT NULL, v int'
+      await queryMysql(
+        server.uri(),
+        `CREATE DATABASE uniq; USE uniq; CREATE TABLE one (${columns}, UNIQUE k (b));
+         CREATE TABLE two (${columns}, UNIQUE z (c, a), UNIQUE k (b), UNIQUE p (c(3)));
+         INSERT INTO one VALUES (1, 10, 'x', 1); INSERT INTO two VALUES (1, 10, 'xxx', 1)`,
+      )
+      const running = await RunningSource.start(optionsFor(server, 'uniq'))
+      for (const table of ['one', 'two']) await running.backfill(`uniq.${table}`)
+      await queryMysql(
+        server.uri('uniq'),
+        `CREATE TABLE new (${columns}, UNIQUE k (a, c)); INSERT INTO new VALUES (1, 10, 'x', 1);
+         INSERT INTO one VALUES (2, 20, 'y', 2); INSERT INTO two VALUES (2, 20, 'yyy', 2);
+         UPDATE one SET v = 3; UPDATE two SET v = 3; UPDATE one SET b = 21 WHERE b = 20;
+         ALTER TABLE one RENAME INDEX k TO m; DELETE FROM one WHERE b = 10`,
+      )
+      await running.catchUp()
+      const { lake } = running
+      expect([...lake.parked]).toEqual([])
+      expect(lake.dump('uniq.one').rows).toEqual(['["2","21","y","3"]'])
+      expect(lake.dump('uniq.two').rows).toEqual(['["1","10","xxx","3"]', '["2","20","yyy","3"]'])
+      expect(lake.dump('uniq.new').rows).toEqual(['["1","10","x","1"]'])
+      await running.stop()
+    },
+  )
+}
 
 const VERSIONED = '(id int PRIMARY KEY, a int) WITH SYSTEM VERSIONING'
 

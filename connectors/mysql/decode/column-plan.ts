@@ -77,22 +77,28 @@ export function differenceOf(map: TableMap, state: TableState): string | null {
 /**
  * Compares primary keys. MariaDB adds the end of a row's life to the key of a system-versioned
  * table and inserts the old versions of rows as well: by the declared key they would overwrite new
- * ones.
+ * ones. Of a table without a primary key the log names a unique one in its place, where its columns
+ * are NOT NULL.
  *
  * @returns a sentence, or `null` when both have the same
  */
 export function keyDifference(map: TableMap, state: TableState): string | null {
-  const tracked = state.keys.find(({ name }) => name === PRIMARY)?.columns ?? []
-  // A prefix or expression has no identity there, so such keys are compared by their length alone.
-  const names = tracked.map(
-    (part) => state.columns.find(({ identity }) => identity === part)?.name ?? null,
-  )
+  const primary = state.keys.find(({ name }) => name === PRIMARY)
   const logged = (map.primaryKey ?? []).map((index) => map.columns[index]?.name ?? '')
-  const same =
-    names.length === logged.length &&
-    names.every((name) => name === null || logged.some((other) => sameName(other, name)))
+  if (primary === undefined && logged.length === 0) return null
+  const keys = primary === undefined ? state.keys.filter(({ unique }) => unique) : [primary]
+  // A prefix or expression has no identity there, so such keys are compared by their length alone.
+  const named = keys.map(({ columns }) =>
+    columns.map((part) => state.columns.find(({ identity }) => identity === part)?.name ?? null),
+  )
+  const same = named.some(
+    (names) =>
+      names.length === logged.length &&
+      names.every((name) => name === null || logged.some((other) => sameName(other, name))),
+  )
   if (same) return null
-  return `The primary key in the log is (${logged.join(', ')}), in the table (${names.join(', ')}).`
+  const tracked = named.map((names) => `(${names.join(', ')})`).join(' or ')
+  return `The primary key in the log is (${logged.join(', ')}), in the table ${tracked || '()'}.`
 }
 
 const HIDDEN = /^DB_ROW_HASH_\d+$/
