@@ -1,4 +1,5 @@
-// Tables that are not like others: without a primary key. And what has a name like a table and is none, or none that can be copied: system-versioned tables, whose DELETE
+// Tables that are not like others: without a primary key, or forgetting their rows. And what has a
+// name like a table and is none, or none that can be copied: system-versioned tables, whose DELETE
 // is an UPDATE in the log, sequences and views.
 
 import { afterAll, expect, test } from 'vitest'
@@ -57,6 +58,31 @@ for (const kind of ['mysql', 'mariadb'] as const) {
       expect(lake.dump('uniq.one').rows).toEqual(['["2","21","y","3"]'])
       expect(lake.dump('uniq.two').rows).toEqual(['["1","10","xxx","3"]', '["2","20","yyy","3"]'])
       expect(lake.dump('uniq.new').rows).toEqual(['["1","10","x","1"]'])
+      await running.stop()
+    },
+  )
+
+  test.skipIf(!(await available(kind)))(
+    `${kind}: rows of a MEMORY table that a restart has taken are gone`,
+    async () => {
+      const server = await starters[kind]()
+      servers.set(`${kind} that restarts`, server)
+      await queryMysql(
+        server.uri(),
+        `CREATE DATABASE d; USE d; CREATE TABLE m (id int PRIMARY KEY) ENGINE = MEMORY;
+         INSERT INTO m VALUES (1), (2)`,
+      )
+      let running = await RunningSource.start(optionsFor(server, 'd'))
+      await running.backfill('d.m')
+      const { lake, options } = running
+      expect(lake.dump('d.m').rows).toEqual(['["1"]', '["2"]'])
+      const from = await running.stop()
+      await server.restart()
+      running = await RunningSource.start(options, lake, from)
+      await running.source.estimateRows('d.m')
+      await queryMysql(server.uri('d'), 'INSERT INTO m VALUES (7)')
+      await running.catchUp()
+      expect(lake.dump('d.m').rows).toEqual(['["7"]'])
       await running.stop()
     },
   )

@@ -9,6 +9,7 @@ import type { Chunk, ChunkRead } from '../../../runtime/source.ts'
 import { keyOf, type ColumnState, type TableState } from '../ddl/state.ts'
 import type { MysqlOptions } from '../options.ts'
 import { textOf, type ServerFacts } from '../server.ts'
+import { ROWS_SQL } from '../structure.ts'
 import { mapType, type MysqlType, type TypeOptions } from '../types.ts'
 import type { ControlConnection } from '../wire/connect.ts'
 import { ChunkConnections } from './connections.ts'
@@ -71,7 +72,7 @@ export class Backfill {
     const state = this.server.structureOf(table)
     if (state === null) return null
     const rows = await this.server.control.query(
-      `SELECT table_rows AS n FROM information_schema.tables
+      `SELECT ${ROWS_SQL} AS n FROM information_schema.tables
        WHERE table_schema = ? AND table_name = ?`,
       [state.database, state.name],
     )
