@@ -53,6 +53,8 @@ export const EventType = {
 
 /** Flags of the header. */
 export const EventFlag = {
+  /** The statement means something else in another session: it uses a temporary table, mostly. */
+  threadSpecific: 0x4,
   /** Made up by the server for this connection: stands in no file and moves no position. */
   artificial: 0x20,
   /** May be skipped by a reader that does not know it. */

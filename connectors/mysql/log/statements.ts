@@ -11,7 +11,7 @@ import type { Applied } from '../ddl/apply.ts'
 import { inDatabase } from '../ddl/parse.ts'
 import type { AlterAction, Statement, TableName } from '../ddl/statement.ts'
 import type { TableState } from '../ddl/state.ts'
-import type { QueryEvent } from '../decode/events.ts'
+import { EventFlag, type QueryEvent } from '../decode/events.ts'
 import type { MysqlOptions } from '../options.ts'
 import { adoptShadow } from '../shadow.ts'
 import type { TableTracker } from '../tables.ts'
@@ -94,6 +94,7 @@ export class Statements {
         return statement.temporary || known(statement.table)
       case 'truncate':
       case 'alter-table':
+        if (this.isTemporary(statement.table, event)) return false
         return known(statement.table) || ('actions' in statement && renamesTo(statement, known))
       case 'rename-table':
         return statement.renames.some(({ from, to }) => known(from) || known(to))
@@ -117,6 +118,18 @@ export class Statements {
       case 'no-effect':
         return changesObjects(statement, event)
     }
+  }
+
+  /**
+   * A session that logs statements logs what it does to its temporary tables, and one of them may
+   * have the name of a captured table. CONNECTION_ID() sets the same flag, and so does a column
+   * that has it for a default.
+   */
+  private isTemporary(table: TableName, event: QueryEvent): boolean {
+    if ((event.flags & EventFlag.threadSpecific) === 0) return false
+    if (/\bconnection_id\b/i.test(event.text)) return false
+    const state = this.tracker.stateOf(keyOf(this.fullName(table, event)))
+    return state?.columns.some((column) => column.default.kind === 'expression') !== true
   }
 
   /** Must be called with all rows handed out. */
