@@ -212,7 +212,10 @@ export class TableTracker {
     this.refuseUnsupported(fresh.map(({ database, name }) => nameKey(database, name)))
   }
 
-  /** A captured table that the log shows and nobody knows: a filter was on when it was made. */
+  /**
+   * A captured table that the log shows and nobody knows: it was made under a filter, or comes from
+   * where nothing is captured. Its rows are none of those that a table of its name had before.
+   */
   async joinFromServer(
     database: string,
     name: string,
@@ -222,8 +225,11 @@ export class TableTracker {
     const { structures, order: now } = await this.readNow()
     const key = nameKey(database, name)
     const state = structures.get(key)
-    if (state !== undefined) return this.show(state, now, order, context)
+    if (state !== undefined) {
+      return this.show({ ...state, incarnation: order.toString() }, now, order, context)
+    }
     // Dropped meanwhile: its rows are of no use.
+    this.forget(key, order, context)
     this.gone.set(key, now)
     if (await isOtherKind(this.control, database, name)) this.others.add(key)
   }
