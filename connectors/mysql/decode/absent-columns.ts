@@ -34,6 +34,19 @@ export class AbsentColumns {
     return null
   }
 
+  /**
+   * The servers keep the columns of the primary key, or of a unique index of their choice: where
+   * the lake's key is another unique index, nothing tells which row was changed.
+   *
+   * @returns why updates and deletes with these images cannot be carried on; `null` when they can
+   */
+  keyProblem({ image, full }: Presence): PipelineError | null {
+    if (full) return null
+    const missing = this.schema.key?.find((field) => image[this.binding[field]!] === 0)
+    if (missing === undefined) return null
+    return this.problem(missing, 'a change left out key', 'It names the row by another unique key.')
+  }
+
   /** @returns why the new row of a key change is incomplete; `null` when both images make it up */
   missingAfter({ image, after, full }: Presence): PipelineError | null {
     if (full) return null

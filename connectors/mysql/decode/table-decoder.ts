@@ -115,7 +115,8 @@ export class TableDecoder {
       this.view = viewOf(event.bytes)
     }
     const { presence, op, end } = event
-    this.failure = op === RowsOp.insert ? this.absent.insertProblem(presence) : null
+    this.failure =
+      op === RowsOp.insert ? this.absent.insertProblem(presence) : this.absent.keyProblem(presence)
     let place = at
     let number = sequence
     while (place < end && !into.full && this.failure === null) {
