@@ -77,8 +77,8 @@ export async function readStructures(
   const structures = new Map<string, TableState>()
   for (let from = 0; from < tables.length; from += TABLES_A_QUERY) {
     const some = tables.slice(from, from + TABLES_A_QUERY)
-    const columns = byTable(await control.query(...columnsQuery(some)))
-    const keys = byTable(await control.query(...keysQuery(some)))
+    const columns = byTable(await control.query(...columnsQuery(some, mariadb)))
+    const keys = byTable(await control.query(...keysQuery(some, mariadb)))
     for (const table of some) {
       const key = keyOfTable(table)
       const rows = columns.get(key)
@@ -149,27 +149,36 @@ function keyOfTable({ database, name }: { database: string; name: string }): str
   return tableKey({ namespace: database, name })
 }
 
-function pairs(tables: readonly ListedTable[]): readonly [string, readonly string[]] {
+/**
+ * MariaDB's information_schema takes `cafe` and `Café` for one name, and of tables that are equal
+ * so it finds one. MySQL compares as its names do, and by an index.
+ */
+function isOneOf(tables: readonly ListedTable[], mariadb: boolean): [string, readonly string[]] {
+  const names = mariadb ? 'BINARY table_schema, BINARY table_name' : 'table_schema, table_name'
   const marks = tables.map(() => '(?, ?)').join(', ')
-  return [marks, tables.flatMap(({ database, name }) => [database, name])]
+  const values = tables.flatMap(({ database, name }) => [database, name])
+  return [`(${names}) IN (${marks})`, values]
 }
 
-function columnsQuery(tables: readonly ListedTable[]): [string, readonly string[]] {
-  const [marks, values] = pairs(tables)
+function columnsQuery(
+  tables: readonly ListedTable[],
+  mariadb: boolean,
+): [string, readonly string[]] {
+  const [condition, values] = isOneOf(tables, mariadb)
   const sql = `SELECT table_schema AS d, table_name AS t, column_name AS c, column_default AS v,
       is_nullable AS n, column_type AS y, character_set_name AS s, column_comment AS m, extra AS e
     FROM information_schema.columns
-    WHERE (table_schema, table_name) IN (${marks})
+    WHERE ${condition}
     ORDER BY table_schema, table_name, ordinal_position`
   return [sql, values]
 }
 
-function keysQuery(tables: readonly ListedTable[]): [string, readonly string[]] {
-  const [marks, values] = pairs(tables)
+function keysQuery(tables: readonly ListedTable[], mariadb: boolean): [string, readonly string[]] {
+  const [condition, values] = isOneOf(tables, mariadb)
   const sql = `SELECT table_schema AS d, table_name AS t, index_name AS i, column_name AS c,
       sub_part AS p
     FROM information_schema.statistics
-    WHERE non_unique = 0 AND (table_schema, table_name) IN (${marks})
+    WHERE non_unique = 0 AND ${condition}
     ORDER BY table_schema, table_name, index_name, seq_in_index`
   return [sql, values]
 }

@@ -1,4 +1,5 @@
-// Defaults as information_schema prints them, against what the server puts into a row.
+// What information_schema says of tables: defaults as it prints them, against what the server puts
+// into a row, and names that it takes for one.
 
 import { expect, test } from 'vitest'
 import { listTables, readStructures } from '../../connectors/mysql/structure.ts'
@@ -57,6 +58,37 @@ for (const kind of ['mysql', 'mariadb'] as const) {
         const expected = stored.map(([name, value]) => [name, name === 'e' ? 'expression' : value])
         expect(read).toEqual(expected)
       }
+      await control.close()
+      await server.stop()
+    },
+  )
+
+  test.skipIf(!(await available(kind)))(
+    `${kind}: tables whose names differ in case or accents only are all found`,
+    async () => {
+      const server = await starters[kind]()
+      const tables = [
+        ['d', 'cafe'],
+        ['d', 'Cafe'],
+        ['d', 'café'],
+        ['D', 'cafe'],
+      ] as const
+      const sql = tables.map(
+        ([database, name], at) =>
+          `CREATE TABLE \`${database}\`.\`${name}\` (id${at} int, u${at} int, PRIMARY KEY (id${at}),
+           UNIQUE (u${at}))`,
+      )
+      await queryMysql(server.uri(), `CREATE DATABASE d; CREATE DATABASE D; ${sql.join('; ')}`)
+      const options = optionsFor(server, 'd', { tables: (name) => name.toLowerCase() === 'd' })
+      const control = await openControl(options)
+      const listed = await listTables(control, options)
+      const structures = await readStructures(control, listed, kind === 'mariadb')
+      for (const [at, [database, name]] of tables.entries()) {
+        const state = structures.get(`${database}.${name}`)
+        expect(state?.columns.map((column) => column.name)).toEqual([`id${at}`, `u${at}`])
+        expect(state?.keys.map(({ columns }) => columns.join())).toEqual(['1', '2'])
+      }
+      expect(structures.size).toBe(tables.length)
       await control.close()
       await server.stop()
     },
