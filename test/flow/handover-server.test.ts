@@ -1,6 +1,6 @@
-// The hand-over where the server is not what it was. H7: the log goes on at another server before a
-// table has been handed over. What the chunks have shown need not exist there, so the table is read
-// again, and what is not confirmed goes.
+// The hand-over where the server is not what it was, or the table. H7: the log goes on at another
+// server before a table has been handed over. What the chunks have shown need not exist there, so
+// the table is read again, and what is not confirmed goes.
 
 import { expect, test } from 'vitest'
 import type { Clock } from '../../runtime/base/clock.ts'
@@ -9,6 +9,7 @@ import type { Element } from '../../runtime/data/element.ts'
 import { orderOf } from '../../runtime/data/position.ts'
 import { HandOver } from '../../runtime/flow/handover.ts'
 import { newBackfill, type Backfill, type TableRecord } from '../../runtime/flow/tables.ts'
+import { VersionGuard } from '../../runtime/flow/version-guard.ts'
 import { Corridor } from '../../runtime/job/corridor.ts'
 import { position, schema, SimulatedSource } from './simulated-source.ts'
 
@@ -121,4 +122,37 @@ test('a table whose structure moves while it is cut is cut again', async () => {
   expect(asked).toBe(3)
   ending.abort()
   await running
+})
+
+test('rows of a table that takes the name of one in hand-over are not taken for older than it', async () => {
+  const { handOver, corridor, record, sent } = scene(newBackfill(false))
+  corridor.onNewTable = (table) => handOver.begin(table, false)
+  corridor.begin(position(5n), 0n)
+  handOver.resume(record)
+  const [namespace = '', name = ''] = schema.table.split('.')
+  const columns = schema.fields.map(({ identity, name: column, type, nullable }) => {
+    const existing = { kind: 'null' } as const
+    return { identity: identity ?? '', name: column, type, nullable, comment: null, existing }
+  })
+  const key = columns.slice(0, 1).map(({ identity }) => identity)
+  const table = { namespace, name, incarnation: '2', key, comment: null }
+  corridor.tableChanged(
+    { ...table, columns: columns.map((column) => ({ ...column, sourceType: 'bigint' })) },
+    9n,
+  )
+  const ending = new AbortController()
+  const running = handOver.run(ending.signal)
+  for (let turns = 0; turns < 50; turns++) await turn()
+  const guard = new VersionGuard()
+  corridor.advance({ kind: 'progress', position: position(10n), sourceTimeUs: 0n })
+  while (record.phase !== 'catching-up') await Promise.race([turn(), running])
+  ending.abort()
+  await running
+  let kept = 0
+  for (const element of sent) {
+    if (element.kind === 'truncate') guard.truncate(element.table, element.order)
+    if (element.kind === 'backfill') guard.start(element.table, element.floor)
+    if (element.kind === 'changes') kept += guard.judge(element).selection?.length ?? element.rows
+  }
+  expect(kept).toBe(1)
 })
