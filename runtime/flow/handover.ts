@@ -358,6 +358,8 @@ export class HandOver {
     const high = await noted
     if (waits) await this.reached(high, signal)
     for (const part of held) if (!(await this.emitPart(task, part, signal))) return
+    // Begun anew while HIGH was asked for, the table has another backfill, which is not done.
+    if (record.backfill !== backfill) return
     if (read.exhausted()) range.done = true
     const ranges = present(backfill.ranges, 'a table is cut before it is read')
     if (ranges.every(({ done }) => done) && record.phase === 'backfilling') {

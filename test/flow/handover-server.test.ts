@@ -11,6 +11,7 @@ import { HandOver } from '../../runtime/flow/handover.ts'
 import { newBackfill, type Backfill, type TableRecord } from '../../runtime/flow/tables.ts'
 import { VersionGuard } from '../../runtime/flow/version-guard.ts'
 import { Corridor } from '../../runtime/job/corridor.ts'
+import type { ChunkPart, ChunkRead } from '../../runtime/source.ts'
 import { position, schema, SimulatedSource } from './simulated-source.ts'
 
 const turn = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -156,3 +157,30 @@ test('rows of a table that takes the name of one in hand-over are not taken for 
   }
   expect(kept).toBe(1)
 })
+
+test('the last chunk of a backfill does not end the one that has begun in its place', async () => {
+  const highs: PromiseWithResolvers<bigint>[] = []
+  const openChunk = async (): Promise<ChunkRead> => {
+    const high = Promise.withResolvers<bigint>()
+    highs.push(high)
+    return { low: 5n, parts: noParts(), high: async () => high.promise, exhausted: () => true }
+  }
+  const { handOver, corridor, record } = scene(null, { openChunk, splitKeys: async () => [] })
+  corridor.begin(position(5n), 0n)
+  handOver.begin(record, false)
+  const ending = new AbortController()
+  const running = handOver.run(ending.signal)
+  while (highs.length < 1) await Promise.race([turn(), running])
+  handOver.begin(record, false)
+  while (highs.length < 2) await Promise.race([turn(), running])
+  highs[0]?.resolve(6n)
+  for (let turns = 0; turns < 20; turns++) await turn()
+  expect(record.phase).toBe('backfilling')
+  highs[1]?.resolve(7n)
+  while (record.phase !== 'catching-up') await Promise.race([turn(), running])
+  expect(record.backfill?.high).toBe(7n)
+  ending.abort()
+  await running
+})
+
+async function* noParts(): AsyncGenerator<ChunkPart> {}
