@@ -13,7 +13,7 @@ import type { LogReaderParts } from './log.ts'
 import { LogTable } from './log-table.ts'
 import { orderOfLsn } from './lsn.ts'
 import { partitionChange } from './partitions.ts'
-import { matchColumns, type Relation } from './relation.ts'
+import { dropOrder, matchColumns, sameColumns, type Relation } from './relation.ts'
 import { isInLog, shapeOfRelation, signatureOf } from './shape.ts'
 import type { TableShape } from './shape.ts'
 import type { KnownTable } from './state.ts'
@@ -57,6 +57,8 @@ export class LogStructure {
   private readonly readAt = new Map<number, number>()
   /** Oids that this session has announced. */
   private readonly announced = new Set<number>()
+  /** By oid: the transaction that wrote rows and dropped a column which it added again. */
+  private readonly dropper = new Map<number, number>()
   /** By table: the refusal that was told last, so that each is told once. */
   private readonly refusals = new Map<string, string>()
   /** Polls that were begun, the last of them that is in effect, and the one that is waited for. */
@@ -285,12 +287,10 @@ export class LogStructure {
     if (before === null || this.announced.has(relation.oid)) return false
     const source = this.parts.registry.shapeSource(relation.oid)
     const now = table.columns.filter((column) => !column.dropped && isInLog(column, source))
-    const text = (columns: readonly { name: string; type: number; modifier: number }[]): string =>
-      JSON.stringify(columns.map(({ name, type, modifier }) => [name, type, modifier]))
     const numbers = JSON.stringify(now.map(({ attnum }) => attnum))
     const { columns } = before.shape
     if (numbers !== JSON.stringify(columns.map(({ attnum }) => attnum))) return false
-    return text(relation.columns) === text(columns) && text(columns) === text(now)
+    return sameColumns(relation.columns, columns) && sameColumns(columns, now)
   }
 
   private async match(
@@ -299,14 +299,19 @@ export class LogStructure {
     table: CatalogTable,
     before: KnownTable | null,
   ): Promise<Prepared> {
-    const source = this.parts.registry.shapeSource(relation.oid)
-    const match = matchColumns(
-      relation.columns.map(({ name }) => name),
-      before?.shape.columns ?? [],
-      table.columns.filter((column) => isInLog(column, source)),
-      xid,
-    )
-    if (match.kind === 'matched') return this.known(relation, match.attnums, table, before)
+    const { oid, columns } = relation
+    const source = this.parts.registry.shapeSource(oid)
+    const earlier = before?.shape.columns ?? []
+    const now = table.columns.filter((column) => isInLog(column, source))
+    const match = matchColumns(columns, earlier, now, xid)
+    const order = dropOrder(columns, earlier, now, xid, !this.announced.has(oid))
+    // Rows of columns as before were taken to be behind a drop of their transaction. Then something
+    // in it has the table announced again: it may have been the drop.
+    const again = this.dropper.get(oid) === xid
+    if (order === 'own' && sameColumns(columns, earlier)) this.dropper.set(oid, xid)
+    if (match.kind === 'matched' && order !== 'unclear' && !again) {
+      return this.known(relation, match.attnums, table, before)
+    }
     const key = tableKey(relation)
     return { kind: 'refused', key, error: unclear(key) }
   }
@@ -374,6 +379,7 @@ export class LogStructure {
   /** A new session announces every table anew. */
   restart(): void {
     this.announced.clear()
+    this.dropper.clear()
   }
 
   /** Tells the runtime. @returns the table for the rows that follow; `null`: skip them */

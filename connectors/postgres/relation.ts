@@ -53,18 +53,31 @@ function zeroAt(bytes: Uint8Array, start: number, end: number): number {
   return zero
 }
 
+/** True when the log has the same names and types, whatever the numbers of the columns are. */
+export function sameColumns(one: readonly DeclaredColumn[], other: typeof one): boolean {
+  const text = (columns: typeof one): string =>
+    JSON.stringify(columns.map(({ name, type, modifier }) => [name, type, modifier]))
+  return text(one) === text(other)
+}
+
+type DeclaredColumn = Pick<RelationColumn, 'name' | 'type' | 'modifier'>
+
 /** What is known of one column number: its name at an earlier place of the log and now. */
 interface Candidate {
   readonly attnum: number
   readonly before: string | null
   readonly now: string | null
+  /** Types that it is known to have had; []: none is. */
+  readonly types: readonly number[]
   /** Of a column that has been dropped since: whether the rows in question came first. */
   readonly aliveByXid: boolean | null
 }
 
 /** A name that fits nothing known is believed only where no other alignment exists. */
 const STRANGE_NAME = 1
-/** Less than a strange name, more than nothing. */
+/** A type that fits nothing known counts less: most changes of a type keep the column. */
+const STRANGE_TYPE = 1 / 64
+/** Less than both, more than nothing. */
 const AGAINST_XID = 1 / 4096
 
 export type ColumnMatch =
@@ -74,57 +87,100 @@ export type ColumnMatch =
   /** Several answers are equally likely. */
   | { readonly kind: 'ambiguous' }
 
+/** A column of the log; without a type, only names are compared. */
+export type LoggedColumn = { readonly name: string; readonly type?: number }
 /** Columns as the log had them at an earlier place. */
-export type NamedColumn = { readonly attnum: number; readonly name: string }
+export type NumberedColumn = LoggedColumn & { readonly attnum: number }
 
 /**
  * Gives each column of a relation its attnum. Both are in one order, so this is an alignment: a
  * column that existed before and exists now must be in it; a name that fits neither is a column
  * that was renamed twice in between. The cheapest alignment is taken if there is just one.
  *
- * A column that was dropped and added again under its name leaves two alignments. Then ids decide:
- * who writes rows of a table and who alters it exclude each other, and ALTER TABLE takes its id
- * under its lock, so rows of a smaller id came before the drop. (An id that a longer transaction
- * took for something else can mislead, if the relation is also announced anew just then.)
+ * A column that was dropped and added again under its name and type leaves two alignments. Then ids
+ * decide: who writes rows of a table and who alters it exclude each other, and ALTER TABLE takes
+ * its id under its lock, so rows of a smaller id came before the drop. (An id that a longer
+ * transaction took for something else can mislead, if the relation is also announced anew just
+ * then.)
  *
- * @param names  of the relation's columns
+ * @param columns  of the relation
  * @param before  the columns at the last place of the log that was understood; [] at first
  * @param now  the catalog's columns, dropped ones included, as far as the log carries them
- * @param xid  of the transaction that wrote the rows, 32 bits
+ * @param xid  of the transaction that wrote the rows, 32 bits; `null`: ids decide nothing
  */
 export function matchColumns(
-  names: readonly string[],
-  before: readonly NamedColumn[],
+  columns: readonly LoggedColumn[],
+  before: readonly NumberedColumn[],
   now: readonly CatalogColumn[],
-  xid: number,
+  xid: number | null,
 ): ColumnMatch {
   const candidates = candidatesOf(before, now, xid)
   const width = candidates.length
-  const costs = newTable(names.length, width, Number.POSITIVE_INFINITY)
-  const ways = newTable(names.length, width, 0)
+  const height = columns.length
+  const costs = newTable(height, width, Number.POSITIVE_INFINITY)
+  const ways = newTable(height, width, 0)
   setCell(costs, 0, 0, 0)
   setCell(ways, 0, 0, 1)
   for (const [at, candidate] of candidates.entries()) {
-    for (let matched = 0; matched <= Math.min(at, names.length); matched++) {
+    for (let matched = 0; matched <= Math.min(at, height); matched++) {
       const cost = cell(costs, matched, at)
       if (cost === Number.POSITIVE_INFINITY) continue
       const count = cell(ways, matched, at)
-      const skip = skipCost(candidate, matched === names.length)
+      const skip = skipCost(candidate, matched === height)
       if (skip !== null) relax(costs, ways, matched, at + 1, cost + skip, count)
-      const name = names[matched]
-      if (name === undefined) continue
-      relax(costs, ways, matched + 1, at + 1, cost + matchCost(candidate, name), count)
+      const column = columns[matched]
+      if (column === undefined) continue
+      relax(costs, ways, matched + 1, at + 1, cost + matchCost(candidate, column), count)
     }
   }
-  const best = cell(costs, names.length, width)
+  const best = cell(costs, height, width)
   if (best === Number.POSITIVE_INFINITY) return { kind: 'too-early' }
-  if (cell(ways, names.length, width) > 1) return { kind: 'ambiguous' }
-  return { kind: 'matched', attnums: trace(names, candidates, costs) }
+  if (cell(ways, height, width) > 1) return { kind: 'ambiguous' }
+  return { kind: 'matched', attnums: trace(columns, candidates, costs) }
 }
 
-function matchCost({ before, now, aliveByXid }: Candidate, name: string): number {
+/** How much the ids of two transactions say of rows and the drop of a column of their table. */
+export type DropOrder =
+  /** One of them came first, or there is just one alignment. */
+  | 'clear'
+  /** The transaction that wrote the rows has dropped a column itself, presumably before. */
+  | 'own'
+  /** It may have dropped the column itself, before these rows or behind them. */
+  | 'unclear'
+
+/**
+ * Whether ids may decide between two alignments. They do not say on which side of a drop rows are
+ * that were written by the same transaction. A drop in one of its subtransactions (a savepoint, a
+ * block with an exception handler) has an id of its own, a larger one, like that of a later
+ * transaction.
+ *
+ * A drop has the server announce the table again. So where a session has announced the table
+ * before, rows come behind the drop of their own transaction.
+ *
+ * @param isFirst  the session has not announced the table before
+ */
+export function dropOrder(
+  columns: readonly LoggedColumn[],
+  before: readonly NumberedColumn[],
+  now: readonly CatalogColumn[],
+  xid: number,
+  isFirst: boolean,
+): DropOrder {
+  const known = new Set(before.map(({ attnum }) => attnum))
+  const ages = now
+    .filter(({ dropped, attnum }) => dropped && known.has(attnum))
+    .map(({ changedBy }) => (xid - Number(changedBy)) | 0)
+  const own = ages.includes(0)
+  if (ages.every((age) => age > 0)) return 'clear'
+  if (matchColumns(columns, before, now, null).kind !== 'ambiguous') return 'clear'
+  return own && !isFirst && ages.every((age) => age >= 0) ? 'own' : 'unclear'
+}
+
+function matchCost(candidate: Candidate, { name, type }: LoggedColumn): number {
+  const { before, now, types, aliveByXid } = candidate
   const strange = name === before || name === now ? 0 : STRANGE_NAME
-  return aliveByXid === false ? strange + AGAINST_XID : strange
+  const other = type !== undefined && types.length > 0 && !types.includes(type)
+  return strange + (other ? STRANGE_TYPE : 0) + (aliveByXid === false ? AGAINST_XID : 0)
 }
 
 /**
@@ -139,20 +195,26 @@ function skipCost({ before, now, aliveByXid }: Candidate, last: boolean): number
 }
 
 function candidatesOf(
-  before: readonly NamedColumn[],
+  before: readonly NumberedColumn[],
   now: readonly CatalogColumn[],
-  xid: number,
+  xid: number | null,
 ): readonly Candidate[] {
-  const earlier = new Map(before.map(({ attnum, name }) => [attnum, name]))
+  const earlier = new Map(before.map((column) => [column.attnum, column]))
   const lastBefore = Math.max(0, ...earlier.keys())
   return now
-    .map(({ attnum, name, dropped, changedBy }) => ({
+    .map(({ attnum, name, type, dropped, changedBy }) => ({
       attnum,
-      before: earlier.get(attnum) ?? null,
+      before: earlier.get(attnum)?.name ?? null,
       now: dropped ? null : name,
-      aliveByXid: dropped ? ((xid - Number(changedBy)) | 0) < 0 : null,
+      // The catalog forgets the type of a dropped column.
+      types: [earlier.get(attnum)?.type, dropped ? undefined : type].filter(isKnown),
+      aliveByXid: dropped && xid !== null ? ((xid - Number(changedBy)) | 0) < 0 : null,
     }))
     .filter(({ attnum, before, now }) => before !== null || now !== null || attnum > lastBefore)
+}
+
+function isKnown(type: number | undefined): type is number {
+  return type !== undefined
 }
 
 interface Table {
@@ -187,15 +249,19 @@ function relax(
 }
 
 /** Walks the one cheapest alignment back from its end. */
-function trace(names: readonly string[], candidates: readonly Candidate[], costs: Table): number[] {
+function trace(
+  columns: readonly LoggedColumn[],
+  candidates: readonly Candidate[],
+  costs: Table,
+): number[] {
   const attnums: number[] = []
-  let matched = names.length
+  let matched = columns.length
   for (let at = candidates.length; at > 0 && matched > 0; at--) {
     const candidate = candidates[at - 1]
-    const name = names[matched - 1]
-    if (candidate === undefined || name === undefined) break
+    const column = columns[matched - 1]
+    if (candidate === undefined || column === undefined) break
     const before = cell(costs, matched - 1, at - 1)
-    if (cell(costs, matched, at) === before + matchCost(candidate, name)) {
+    if (cell(costs, matched, at) === before + matchCost(candidate, column)) {
       attnums.unshift(candidate.attnum)
       matched--
     }

@@ -3,7 +3,7 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { matchColumns } from '../../connectors/postgres/relation.ts'
+import { dropOrder, matchColumns, type LoggedColumn } from '../../connectors/postgres/relation.ts'
 import type { CatalogColumn } from '../../connectors/postgres/catalog.ts'
 
 interface Column {
@@ -60,6 +60,8 @@ function catalog(columns: readonly Column[]): CatalogColumn[] {
   }))
 }
 
+const named = (...list: readonly string[]): LoggedColumn[] => list.map((name) => ({ name }))
+
 const live = (columns: readonly Column[]): Column[] =>
   columns.filter(({ droppedBy }) => droppedBy === null)
 
@@ -83,12 +85,7 @@ test('columns are told apart through any DDL, or the answer is that they are not
       const now = catalog(columns)
       for (const [at, place] of history.entries()) {
         const shown = live(place)
-        const match = matchColumns(
-          shown.map(({ name }) => name),
-          before,
-          now,
-          xids[at]!,
-        )
+        const match = matchColumns(shown, before, now, xids[at]!)
         all++
         expect(match.kind).not.toBe('too-early')
         if (match.kind !== 'matched') continue
@@ -116,23 +113,73 @@ test('a swap of names, a drop and add of one name, and renames in between are fo
   const at = (...columns: readonly (readonly [string, number | null])[]): CatalogColumn[] =>
     catalog(columns.map(([name, droppedBy], index) => ({ attnum: index + 1, name, droppedBy })))
   const swapped = at(['id', null], ['b', null], ['a', null])
-  expect(matchColumns(['id', 'b', 'a'], before, swapped, 5)).toMatchObject({ attnums: [1, 2, 3] })
-  expect(matchColumns(['id', 'x', 'a'], before, swapped, 5)).toMatchObject({ attnums: [1, 2, 3] })
+  expect(matchColumns(named('id', 'b', 'a'), before, swapped, 5)).toMatchObject({
+    attnums: [1, 2, 3],
+  })
+  expect(matchColumns(named('id', 'x', 'a'), before, swapped, 5)).toMatchObject({
+    attnums: [1, 2, 3],
+  })
   const anew = at(['id', null], ['a', 100], ['b', null], ['a', null])
-  expect(matchColumns(['id', 'b', 'a'], before, anew, 200)).toMatchObject({ attnums: [1, 3, 4] })
-  expect(matchColumns(['id', 'a', 'b'], before, anew, 50)).toMatchObject({ attnums: [1, 2, 3] })
+  expect(matchColumns(named('id', 'b', 'a'), before, anew, 200)).toMatchObject({
+    attnums: [1, 3, 4],
+  })
+  expect(matchColumns(named('id', 'a', 'b'), before, anew, 50)).toMatchObject({
+    attnums: [1, 2, 3],
+  })
   const last = at(['id', null], ['b', null], ['a', 100], ['a', null])
   const known = [
     { attnum: 1, name: 'id' },
     { attnum: 2, name: 'b' },
     { attnum: 3, name: 'a' },
   ]
-  expect(matchColumns(['id', 'b', 'a'], known, last, 50)).toMatchObject({ attnums: [1, 2, 3] })
-  expect(matchColumns(['id', 'b', 'a'], known, last, 200)).toMatchObject({ attnums: [1, 2, 4] })
+  expect(matchColumns(named('id', 'b', 'a'), known, last, 50)).toMatchObject({ attnums: [1, 2, 3] })
+  expect(matchColumns(named('id', 'b', 'a'), known, last, 200)).toMatchObject({
+    attnums: [1, 2, 4],
+  })
   // The catalog has not seen the new column yet.
   expect(
-    matchColumns(['id', 'b', 'a', 'z'], known, at(['id', null], ['b', null], ['a', null]), 9),
+    matchColumns(named('id', 'b', 'a', 'z'), known, at(['id', null], ['b', null], ['a', null]), 9),
   ).toEqual({
     kind: 'too-early',
   })
+})
+
+test('a type tells which column of a name it is, whatever the ids say', () => {
+  const before = [
+    { attnum: 1, name: 'id', type: 23 },
+    { attnum: 2, name: 'a', type: 25 },
+  ]
+  const now = catalog([
+    { attnum: 1, name: 'id', droppedBy: null },
+    { attnum: 2, name: 'a', droppedBy: 100 },
+    { attnum: 3, name: 'a', droppedBy: null },
+  ])
+  const typed = (type: number): LoggedColumn[] => [
+    { name: 'id', type: 23 },
+    { name: 'a', type },
+  ]
+  for (const xid of [50, 100, 150, null]) {
+    expect(matchColumns(typed(25), before, now, xid)).toMatchObject({ attnums: [1, 2] })
+    expect(matchColumns(typed(23), before, now, xid)).toMatchObject({ attnums: [1, 3] })
+  }
+  expect(dropOrder(typed(23), before, now, 99, false)).toBe('clear')
+})
+
+test('ids decide nothing between the rows of a transaction and a drop of its own', () => {
+  const before = [
+    { attnum: 1, name: 'id' },
+    { attnum: 2, name: 'a' },
+  ]
+  const now = catalog([
+    { attnum: 1, name: 'id', droppedBy: null },
+    { attnum: 2, name: 'a', droppedBy: 100 },
+    { attnum: 3, name: 'a', droppedBy: null },
+  ])
+  const orders = (xid: number): string[] =>
+    [true, false].map((isFirst) => dropOrder(named('id', 'a'), before, now, xid, isFirst))
+  expect(orders(101)).toEqual(['clear', 'clear'])
+  expect(orders(100)).toEqual(['unclear', 'own'])
+  // 100 may be a subtransaction of 99.
+  expect(orders(99)).toEqual(['unclear', 'unclear'])
+  expect(dropOrder(named('id'), before, now, 100, true)).toBe('clear')
 })

@@ -73,6 +73,7 @@ testOn(
     await queryPostgres(uri, 'CREATE TABLE t (id int PRIMARY KEY, a int)')
     const running = await run(optionsFor(server, changed))
     await queryPostgres(uri, 'INSERT INTO t VALUES (1, 1)')
+    await running.caughtUp()
     await queryPostgres(uri, 'ALTER TABLE t DROP a; ALTER TABLE t ADD a int')
     await queryPostgres(uri, 'INSERT INTO t VALUES (2, 2)')
     await running.caughtUp()
