@@ -181,6 +181,7 @@ export class LogStructure {
     if (known !== null && before === null) {
       this.context.tableDropped(tableKey(known.shape.source), order)
     }
+    this.dropNamesake(key, table.oid, order)
     try {
       const shape = registry.shapeNow(table, before)
       const joined = reading.joined.has(table.oid)
@@ -207,6 +208,15 @@ export class LogStructure {
     } catch (error) {
       this.refuse(key, asPipelineError(error))
     }
+  }
+
+  /** Another table had the name: what was wrong with it is no matter of this one. */
+  private dropNamesake(key: string, oid: number, order: Order): void {
+    const { registry } = this.parts
+    const namesake = registry.named(key)
+    if (namesake === null || namesake.shape.oid === oid) return
+    registry.forget(namesake)
+    this.context.tableDropped(key, order)
   }
 
   /** What the log has shown of partitions that a later reading is to explain. */
@@ -392,6 +402,7 @@ export class LogStructure {
       this.context.tableDropped(tableKey(old.shape.source), order)
     }
     if (prepared.kind === 'foreign') return null
+    this.dropNamesake(tableKey(relation), relation.oid, order)
     if (prepared.kind === 'refused') {
       this.refuse(prepared.key, prepared.error)
       return null
@@ -412,10 +423,15 @@ export class LogStructure {
     return logTable
   }
 
-  /** Takes over the structure that the runtime has for the table; no rows may be open. */
+  /**
+   * Takes over the structure that the runtime has for the table; no rows may be open. A table that
+   * has lost its name to another takes no rows until the server announces it anew.
+   */
   refresh(table: LogTable): void {
+    const known = this.parts.registry.withOid(table.shape.oid)
+    const isNamed = known !== null && tableKey(known.shape.source) === table.key
     try {
-      table.use(this.context.schemaOf(table.key))
+      table.use(isNamed ? this.context.schemaOf(table.key) : null)
     } catch (error) {
       this.context.park(table.key, asPipelineError(error))
     }

@@ -1,7 +1,16 @@
-// Names that are given again: a column of the name of a dropped one.
+// Names that are given again: a column of the name of a dropped one, tables that swap theirs, a
+// table in the place of a parked one.
 
 import { expect } from 'vitest'
-import { freshDatabase, optionsFor, queryPostgres, run, startAll, testOn } from './harness.ts'
+import {
+  freshDatabase,
+  optionsFor,
+  queryPostgres,
+  run,
+  startAll,
+  testOn,
+  withPostgres,
+} from './harness.ts'
 
 const servers = await startAll()
 
@@ -83,3 +92,46 @@ for (const { name, change, isAnnounced, rows } of AGAIN) {
     await running.stop()
   })
 }
+
+testOn(servers, 'tables of other columns that swap their names go on', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(
+    uri,
+    'CREATE TABLE a (id int PRIMARY KEY, x text); CREATE TABLE b (id int PRIMARY KEY, y int)',
+  )
+  const running = await run(optionsFor(server, changed))
+  await queryPostgres(uri, `INSERT INTO a VALUES (1, 'x'); INSERT INTO b VALUES (1, 1)`)
+  await running.caughtUp()
+  const seen = running.changes.length
+  await queryPostgres(
+    uri,
+    `BEGIN; ALTER TABLE a RENAME TO c; ALTER TABLE b RENAME TO a; ALTER TABLE c RENAME TO b;
+     INSERT INTO b VALUES (2, 'z'); INSERT INTO a VALUES (2, 2); COMMIT`,
+  )
+  await running.caughtUp()
+  expect(running.runtime.parked).toEqual(new Map())
+  const rows = running.changes.slice(seen).map(({ table, row }) => [table, ...Object.values(row)])
+  expect(rows).toEqual([
+    ['public.b', 2, 'z'],
+    ['public.a', 2, 2],
+  ])
+  await running.stop()
+})
+
+testOn(servers, 'a table in the place of a parked one is told from it', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(uri, 'CREATE TABLE t (id int PRIMARY KEY, v text)')
+  const running = await run(optionsFor(server, { ...changed, catalogPollMs: 1_000_000 }))
+  await queryPostgres(uri, `INSERT INTO t VALUES (1, 'v')`)
+  await running.caughtUp()
+  await withPostgres(uri, async (client) => {
+    await client.query(`ALTER TABLE t ALTER v TYPE int USING 1; INSERT INTO t VALUES (2, 2)`)
+    await running.until(() => running.runtime.parked.has('public.t'))
+    running.runtime.events.length = 0
+    await client.query('BEGIN; DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, v int); COMMIT')
+  })
+  running.source.confirm()
+  await running.until(() => running.source.confirmed())
+  expect(running.runtime.events).toEqual(['dropped public.t', 'changed public.t'])
+  await running.stop()
+})

@@ -87,7 +87,8 @@ export class TestRuntime implements SourceContext {
   private create(table: SourceTable): void {
     const first = firstSchema(table, evolution)
     if (first.kind !== 'evolved') throw new Error(`no schema for ${tableKey(table)}`)
-    this.put(first.schema)
+    const version = this.versions.get(tableKey(table))?.at(-1)?.version ?? -1
+    this.put({ ...first.schema, version: Math.max(first.schema.version, version + 1) })
     this.incarnations.set(tableKey(table), table.incarnation)
   }
 
