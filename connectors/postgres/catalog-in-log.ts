@@ -32,6 +32,7 @@ export function goneTable(relation: Relation, before: KnownTable | null): Catalo
       generated: '',
       missing: [],
       defaultId: null,
+      labels: before.reading.columns.find((c) => c.attnum === column.attnum)?.labels ?? [],
       comment: source.columns.find((c) => c.identity === String(column.attnum))?.comment ?? null,
       changedBy: before.reading.columns.find((c) => c.attnum === column.attnum)?.changedBy ?? '',
     })),

@@ -33,10 +33,14 @@ export interface CatalogColumn {
   readonly missing: readonly string[]
   /** Names the default of the column, and changes with it; `null`: there is none. */
   readonly defaultId: string | null
+  /** Of an enum, of what is made of one too: its labels by oid. A label may get another text. */
+  readonly labels: readonly EnumLabel[]
   readonly comment: string | null
   /** Transaction that last changed the column's declaration. */
   readonly changedBy: string
 }
+
+export type EnumLabel = readonly [oid: number, text: string]
 
 export interface CatalogTable {
   readonly oid: number
@@ -77,6 +81,15 @@ export interface CatalogReading {
   readonly snapshot: Snapshot
 }
 
+/** Labels of the enum that a column `a` has, also behind domains and arrays: types of a user's. */
+const LABELS = `CASE WHEN a.atttypid >= 16384 THEN (
+    WITH RECURSIVE part AS (
+      SELECT a.atttypid AS oid
+      UNION SELECT p.oid FROM part JOIN pg_type t ON t.oid = part.oid
+        CROSS JOIN LATERAL (VALUES (t.typbasetype), (t.typelem)) AS p (oid) WHERE p.oid <> 0)
+    SELECT json_agg(json_build_array(e.oid::int8, e.enumlabel) ORDER BY e.oid)
+    FROM part JOIN pg_enum e ON e.enumtypid = part.oid) END`
+
 const TABLE_SQL = `
 SELECT c.oid::text AS oid, n.nspname AS namespace, c.relname AS name, c.relkind AS kind,
   row_security_active(c.oid) AS "hidesRows", c.relispartition AS partition,
@@ -89,6 +102,7 @@ SELECT c.oid::text AS oid, n.nspname AS namespace, c.relname AS name, c.relkind 
       'defaultId', (SELECT d.oid::text FROM pg_attrdef d
         WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum),
       'missing', CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END,
+      'labels', ${LABELS},
       'comment', col_description(c.oid, a.attnum)) ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0) AS columns,
   (SELECT json_agg(json_build_object('primary', i.indisprimary, 'identity', i.indisreplident,
@@ -115,6 +129,7 @@ const LEAF_TRACES =
 /** Changes with everything that a reading of tables `c` shows; the server does the work. */
 const FINGERPRINT = `
 md5(string_agg(concat_ws(' ', c.oid, c.xmin, c.relnamespace, c.relname, c.relfilenode,
+  (SELECT n.nspname FROM pg_namespace n WHERE n.oid = c.relnamespace),
   (SELECT string_agg(a.xmin || '', ',' ORDER BY a.attnum) FROM pg_attribute a
     WHERE a.attrelid = c.oid AND a.attnum > 0),
   (SELECT string_agg(i.xmin || '', ',' ORDER BY i.indexrelid) FROM pg_index i
@@ -126,7 +141,8 @@ md5(string_agg(concat_ws(' ', c.oid, c.xmin, c.relnamespace, c.relname, c.relfil
   '|' ORDER BY c.oid))`
 
 const FINGERPRINT_SQL = `
-SELECT ${FINGERPRINT} AS fingerprint FROM pg_class c WHERE c.oid = ANY($1::oid[])`
+SELECT concat(${FINGERPRINT}, (SELECT md5(string_agg(e.oid || e.enumlabel, ',' ORDER BY e.oid))
+  FROM pg_enum e)) AS fingerprint FROM pg_class c WHERE c.oid = ANY($1::oid[])`
 
 /**
  * What can be asked again for each chunk: a tenth of the work of a reading. The end of the log is
@@ -199,7 +215,10 @@ interface IndexRow {
   readonly count: number
 }
 
-type ColumnRow = Omit<CatalogColumn, 'missing'> & { readonly missing: string | null }
+type ColumnRow = Omit<CatalogColumn, 'missing' | 'labels'> & {
+  readonly missing: string | null
+  readonly labels: readonly EnumLabel[] | null
+}
 
 function tableOf(row: Row, { xmin }: Snapshot): CatalogTable {
   const kind = row['kind']
@@ -219,6 +238,7 @@ function tableOf(row: Row, { xmin }: Snapshot): CatalogTable {
     comment: typeof row['comment'] === 'string' ? row['comment'] : null,
     columns: ((row['columns'] ?? []) as readonly ColumnRow[]).map((column) => ({
       ...column,
+      labels: column.labels ?? [],
       missing: kind === 'p' ? missingOf(column.name, leaves) : missingIn([column.missing]),
     })),
     indexes: ((row['indexes'] ?? []) as readonly IndexRow[]).map(indexOf),

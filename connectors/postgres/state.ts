@@ -4,6 +4,7 @@
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { SourceTable } from '../../runtime/data/schema.ts'
 import type { ColumnType } from '../../runtime/data/type.ts'
+import type { CatalogColumn } from './catalog.ts'
 import type { Lsn } from './lsn.ts'
 import type { TableShape } from './shape.ts'
 import type { UnseenCommit } from './snapshot.ts'
@@ -66,6 +67,8 @@ export interface ColumnReading {
   readonly missing: boolean
   /** `CatalogColumn.defaultId`. */
   readonly defaultId: string | null
+  /** `CatalogColumn.labels`; `undefined` in the checkpoint of a version that did not look. */
+  readonly labels?: CatalogColumn['labels']
 }
 
 export interface SavedState {

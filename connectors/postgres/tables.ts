@@ -88,10 +88,10 @@ export class TableRegistry {
   private columnReadings(table: CatalogTable): readonly ColumnReading[] {
     return table.columns
       .filter(({ dropped }) => !dropped)
-      .map(({ attnum, name, notNull, changedBy, missing, defaultId, type, modifier }) => {
+      .map(({ attnum, name, notNull, changedBy, missing, defaultId, labels, type, modifier }) => {
         const mapping = mapType(type, modifier, this.types.lookup, false)
         const fill = { missing: missing.length > 0, defaultId }
-        return { attnum, name, notNull, changedBy, ...fill, type: mapping.type }
+        return { attnum, name, notNull, changedBy, ...fill, labels, type: mapping.type }
       })
   }
 }
@@ -123,7 +123,8 @@ export function silentChange(
   table: CatalogTable,
   kept: ReadonlySet<number>,
 ): PipelineError | null {
-  if (before.reading.files === now.reading.files) return null
+  const renamed = renamedLabel(before, now)
+  if (renamed !== null || before.reading.files === now.reading.files) return renamed
   const name = tableKey(now.shape.source)
   // Leaves that came or were emptied say nothing of how the others' rows were written.
   if (table.kind === 'p' && !table.leaves.some(({ oid }) => kept.has(oid))) return null
@@ -142,6 +143,21 @@ export function silentChange(
       detail:
         `The server wrote all rows anew after column "${after.name}" had been altered, ` +
         'and the log does not show whether values changed.',
+    })
+  }
+  return null
+}
+
+/** ALTER TYPE ... RENAME VALUE changes the text of rows that have the label, and writes none. */
+function renamedLabel(before: KnownTable, now: KnownTable): PipelineError | null {
+  for (const { attnum, name, labels = [] } of before.reading.columns) {
+    const after = now.reading.columns.find((column) => column.attnum === attnum)?.labels ?? []
+    const texts = new Map(after)
+    const changed = labels.find(([oid, text]) => (texts.get(oid) ?? text) !== text)
+    if (changed === undefined || !now.shape.wires.has(attnum)) continue
+    const what = `label "${changed[1]}" of column "${name}" of table "${tableKey(now.shape.source)}"`
+    return new PipelineError('DDL_UNMAPPABLE', `${what} has another text now`, {
+      detail: 'Rows that have it were not written anew, so the log does not show them.',
     })
   }
   return null

@@ -1,5 +1,5 @@
 // Names that are given again: a column of the name of a dropped one, tables that swap theirs, a
-// table in the place of a parked one.
+// table in the place of a parked one, another name of a schema, another text of a label.
 
 import { expect } from 'vitest'
 import {
@@ -10,9 +10,12 @@ import {
   startAll,
   testOn,
   withPostgres,
+  type RunningSource,
 } from './harness.ts'
 
 const servers = await startAll()
+
+const all = (): boolean => true
 
 interface Again {
   readonly name: string
@@ -134,4 +137,66 @@ testOn(servers, 'a table in the place of a parked one is told from it', async (s
   await running.until(() => running.source.confirmed())
   expect(running.runtime.events).toEqual(['dropped public.t', 'changed public.t'])
   await running.stop()
+})
+
+/** Waits until a look at the catalog of now has taken effect. */
+async function looked(running: RunningSource): Promise<void> {
+  running.source.confirm()
+  await running.until(() => running.source.confirmed())
+}
+
+testOn(servers, 'another name of a schema needs no row to be noticed', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(uri, 'CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY)')
+  const running = await run(optionsFor(server, { ...changed, tables: all }))
+  await looked(running)
+  await queryPostgres(uri, 'ALTER SCHEMA s RENAME TO z')
+  await looked(running)
+  expect([...running.runtime.schemas.keys()]).toEqual(['z.t'])
+  await running.stop()
+})
+
+testOn(servers, 'another text of a label parks the tables that have it', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(
+    uri,
+    `CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE DOMAIN checked AS mood;
+     CREATE TYPE other AS ENUM ('sad');
+     CREATE TABLE plain (id int PRIMARY KEY, m mood); INSERT INTO plain VALUES (1, 'sad');
+     CREATE TABLE list (id int PRIMARY KEY, m mood[]); CREATE TABLE o (id int, m other PRIMARY KEY);
+     CREATE TABLE domain (id int PRIMARY KEY, m checked); CREATE TABLE late (id int PRIMARY KEY)`,
+  )
+  const running = await run(optionsFor(server, changed))
+  await looked(running)
+  await queryPostgres(uri, `ALTER TYPE mood ADD VALUE 'new' BEFORE 'glad'`)
+  await queryPostgres(uri, `ALTER TABLE late ADD m mood; INSERT INTO late VALUES (1, 'new')`)
+  await looked(running)
+  expect(running.runtime.parked).toEqual(new Map())
+  await queryPostgres(uri, `ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'`)
+  await looked(running)
+  const tables = [...running.runtime.parked.keys()].sort()
+  expect(tables).toEqual(['public.domain', 'public.late', 'public.list', 'public.plain'])
+  expect(String(running.runtime.parked.get('public.plain'))).toContain('label "sad" of column "m"')
+  await running.stop()
+})
+
+testOn(servers, 'a label that got another text meanwhile parks the table', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(
+    uri,
+    `CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE t (id int PRIMARY KEY, m mood)`,
+  )
+  const first = await run(optionsFor(server, changed))
+  await looked(first)
+  const saved = first.source.save()
+  await first.stop()
+  await queryPostgres(
+    uri,
+    `INSERT INTO t VALUES (1, 'sad'); ALTER TYPE mood RENAME VALUE 'sad' TO 'blue';
+     INSERT INTO t VALUES (2, 'blue')`,
+  )
+  const second = await run(optionsFor(server, changed), saved, first.position, first.runtime)
+  await looked(second)
+  expect([...second.runtime.parked.keys()]).toEqual(['public.t'])
+  await second.stop()
 })

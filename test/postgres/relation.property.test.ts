@@ -55,6 +55,7 @@ function catalog(columns: readonly Column[]): CatalogColumn[] {
     generated: '',
     missing: [],
     defaultId: null,
+    labels: [],
     comment: null,
     changedBy: String(droppedBy ?? 0),
   }))
