@@ -20,6 +20,7 @@ import type { KnownTable } from './state.ts'
 import type { Snapshot } from './snapshot.ts'
 import { nextXid, type Reading } from './structure.ts'
 import { silentChange } from './tables.ts'
+import { unreadableRow } from './unreadable-row.ts'
 
 /**
  * A catalog that does not show what the log shows is asked again: the commit is not visible yet.
@@ -462,21 +463,7 @@ export class LogStructure {
 
   /** A row cannot be read: its table takes no more. */
   park(table: LogTable, parser: LogParser): void {
-    const { reason, reasonKey, column } = parser
-    const name = table.shape.columns[column]?.name ?? '?'
-    const row = reasonKey === '' ? '' : ` of row ${reasonKey}`
-    const error =
-      reason === 'toasted key' || reason === null
-        ? new PipelineError(
-            'UNCHANGED_VALUE_MISSING',
-            `an update of table "${table.key}" left out its key`,
-          )
-        : new PipelineError(
-            'VALUE_UNREPRESENTABLE',
-            `column "${name}" of table "${table.key}"${row} has no value in the lake`,
-            { detail: `The value is ${reason.message}.` },
-          )
-    this.context.park(table.key, error)
+    this.context.park(table.key, unreadableRow(table, parser))
     table.use(null)
   }
 }

@@ -16,6 +16,9 @@ import { inHandOver, type TableRecord } from '../flow/tables.ts'
 import type { SourceContext } from '../source.ts'
 import type { SourceBarrier } from './messages.ts'
 
+/** What is said of a row whose key has no value. */
+const KEYLESS: ReadonlySet<string> = new Set(['VALUE_UNREPRESENTABLE', 'UNCHANGED_VALUE_MISSING'])
+
 export class Corridor implements SourceContext, HandOverOutput {
   readonly tables = new Map<string, TableRecord>()
   /** Tables that match the selector and could not be taken in: their columns are not known. */
@@ -78,9 +81,19 @@ export class Corridor implements SourceContext, HandOverOutput {
       this.countParked(batch.table, batch.rows)
       return undefined
     }
+    let credit
+    try {
+      credit = this.exchange.send(batch, record.schema)
+    } catch (error) {
+      // Rows without a whole key have no owner: none of the batch was sent.
+      if (!(error instanceof PipelineError && KEYLESS.has(error.error))) throw error
+      this.park(batch.table, error)
+      this.countParked(batch.table, batch.rows)
+      return undefined
+    }
     this.rowsSent += batch.rows
     this.sent.set(batch.table, (this.sent.get(batch.table) ?? 0) + batch.rows)
-    return this.exchange.send(batch, record.schema)
+    return credit
   }
 
   control(element: Control): void {

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { PipelineError } from '../../runtime/base/errors.ts'
+import { Op } from '../../runtime/data/batch.ts'
 import type { Element } from '../../runtime/data/element.ts'
 import type { SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
 import { Corridor } from '../../runtime/job/corridor.ts'
+import { batchOf } from '../writer/batches.ts'
 
 function column(identity: string, name: string, more: Partial<SourceColumn> = {}): SourceColumn {
   return {
@@ -135,4 +137,17 @@ test('a table that is gone is not parked, whoever stumbles over it', () => {
   corridor.park('shop.orders', new PipelineError('VALUE_UNREPRESENTABLE', 'a value'))
   expect(corridor.tables.get('shop.orders')?.phase).toBe('dropped')
   expect(sent).toEqual([])
+})
+
+test('a row without a key parks its table, whoever would own it', () => {
+  const outputs = [0, 1].map(() => ({ send: () => undefined, ready: () => undefined }))
+  const corridor = new Corridor(outputs, { keyed: true, firstFieldId: 1 })
+  corridor.begin({ split: 'log', order: 1n, token: '' }, 0n)
+  const schema = corridor.tableChanged(table(column('2', 'v')), 1n)
+  if (schema === null) throw new Error('the table has a structure')
+  const batch = batchOf(schema, [{ op: Op.delete, values: {} }], 2n)
+  expect(corridor.send(batch)).toBeUndefined()
+  expect(corridor.tables.get('shop.orders')).toMatchObject({ phase: 'parked' })
+  const counts = [{ table: 'shop.orders', sent: 0, skipped: 1 }]
+  expect(corridor.barrier(1, '').counts).toEqual(counts)
 })

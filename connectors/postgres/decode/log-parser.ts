@@ -50,6 +50,9 @@ const OLD_KEY = 0x4b
 const OLD_ROW = 0x4f
 const TWO_32 = 0x1_0000_0000
 
+/** Why a row cannot be read; `no key`: what the log has of the old row does not tell which it was. */
+type Unreadable = UnrepresentableValue | 'toasted key' | 'no key'
+
 /** What a transaction has done to a table, or since it emptied it last. */
 export interface RowCount {
   inserted: number
@@ -76,7 +79,7 @@ export class LogParser {
   relation: Relation | null = null
   truncated: LogTable[] = []
   table: LogTable | null = null
-  reason: UnrepresentableValue | 'toasted key' | null = null
+  reason: Unreadable | null = null
   column = 0
   /** Text of the key of the row that cannot be read. */
   reasonKey = ''
@@ -343,6 +346,7 @@ export class LogParser {
     if (keyColumns.length === 0 || sameValues(bytes, old, row, keyColumns)) {
       return this.put(table, bytes, row, Op.update, end - at)
     }
+    if (hasNullKey(old, keyColumns)) return this.unreadable(table, 'no key')
     // The row leaves its key: what it was ends, what it is begins, in one transaction.
     const stop = this.check(table, row)
     if (stop !== Stop.bytes) return stop
@@ -359,6 +363,7 @@ export class LogParser {
     const kind = bytes[at + 5]
     if (kind !== OLD_KEY && kind !== OLD_ROW) throw unknown(`delete with tuple ${kind}`)
     this.scan(this.old, bytes, at + 6, end)
+    if (hasNullKey(this.old, table.keyColumns)) return this.unreadable(table, 'no key')
     return this.put(table, bytes, this.old, Op.delete, end - at)
   }
 
@@ -412,7 +417,7 @@ export class LogParser {
     return Stop.batch
   }
 
-  private unreadable(table: LogTable, reason: UnrepresentableValue | 'toasted key'): Stop {
+  private unreadable(table: LogTable, reason: Unreadable): Stop {
     this.table = table
     this.reason = reason
     return Stop.unreadable
@@ -442,6 +447,11 @@ function hasUnchangedKey(row: Tuple, keyColumns: Int32Array): boolean {
     if (row.lengths[keyColumns[index]!] === UNCHANGED_LENGTH) return true
   }
   return false
+}
+
+/** A partition may have a replica identity other than that of its root, whose columns we go by. */
+function hasNullKey(old: Tuple, keyColumns: Int32Array): boolean {
+  return keyColumns.some((column) => old.lengths[column] === NULL_LENGTH)
 }
 
 /** The key as the server printed it, for the message. */

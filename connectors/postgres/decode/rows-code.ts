@@ -101,6 +101,8 @@ function logColumn(shape: RowsShape, target: ValueTarget | null, column: number)
   const behind = shape.columns.length - 1 - column
   // The old row of a delete has its key alone.
   const required = `if (op !== ${Op.delete}) break rows`
+  // Without its key the row is read again by the parser, which knows what to make of it.
+  const none = shape.key.has(column) ? 'break rows' : nullCode(target, required)
   const unchanged =
     target === null ? '' : absentCode(target.field, target.decoded.type, 'markUnchanged')
   return `{ const k = bytes[p]
@@ -110,7 +112,7 @@ const l = view.getInt32(p - 4), e = p + l
 if (l < 0 || e > stop - ${behind}) break rows
 ${target === null ? '' : textCode(target)}
 p = e
-} else if (k === 110) { ${nullCode(target, required)}; p += 1
+} else if (k === 110) { ${none}; p += 1
 } else if (k === 117) { ${shape.key.has(column) ? 'break rows' : `${unchanged}; p += 1`}
 } else break rows }`
 }
