@@ -20,7 +20,7 @@ import type { KnownTable } from './state.ts'
 import type { Snapshot } from './snapshot.ts'
 import { nextXid, type Reading } from './structure.ts'
 import { silentChange } from './tables.ts'
-import { unreadableRow } from './unreadable-row.ts'
+import { nullKey, unreadableRow } from './unreadable-row.ts'
 
 /**
  * A catalog that does not show what the log shows is asked again: the commit is not visible yet.
@@ -446,6 +446,11 @@ export class LogStructure {
     const column = table.shape.columns[parser.column]
     const known = registry.withOid(table.shape.oid)
     if (column === undefined || known === null) return
+    if (table.keyColumns.includes(parser.column)) {
+      this.context.park(table.key, nullKey(table.key, column.name))
+      table.use(null)
+      return
+    }
     const loosened = new Set([...known.loosened, column.attnum])
     const shape = withNullable(table.shape, column.attnum)
     registry.set({ ...known, shape, loosened })

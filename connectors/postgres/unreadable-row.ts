@@ -29,3 +29,12 @@ export function unreadableRow(
     detail: `The value is ${reason.message}.`,
   })
 }
+
+/** Under FULL the key is that of the catalog, which may be younger than the rows. */
+export function nullKey(table: string, column: string): PipelineError {
+  const message = `key column "${column}" of table "${table}" is null in a row`
+  return new PipelineError('VALUE_UNREPRESENTABLE', message, {
+    detail: 'The row was written before the column became a part of the key.',
+    hint: `Run \`millrace resync FILE --table ${table}\`.`,
+  })
+}

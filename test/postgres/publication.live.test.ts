@@ -149,3 +149,28 @@ testOn(servers, 'a publication that publishes less from now on ends the read', a
   await expect(second.until(() => false)).rejects.toMatchObject({ error: 'LOG_GAP' })
   await second.stop()
 })
+
+testOn(servers, 'rows that are older than their key park the table alone', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  const publication = `own_${changed.database}`
+  await queryPostgres(
+    uri,
+    `CREATE TABLE o (id int PRIMARY KEY);
+     CREATE PUBLICATION ${publication} FOR ALL TABLES WITH (publish_via_partition_root = true)`,
+  )
+  const running = await run(optionsFor(server, { ...changed, publication }))
+  await running.caughtUp()
+  await queryPostgres(
+    uri,
+    `BEGIN; CREATE TABLE t (id int, v text); ALTER TABLE t REPLICA IDENTITY FULL;
+     INSERT INTO t VALUES (1, 'v'), (NULL, 'v'); DELETE FROM t WHERE id IS NULL;
+     ALTER TABLE t ADD PRIMARY KEY (id); COMMIT; INSERT INTO o VALUES (1)`,
+  )
+  await running.caughtUp()
+  const { parked } = running.runtime
+  expect([...parked.keys()]).toEqual(['public.t'])
+  expect(parked.get('public.t')).toMatchObject({ error: 'VALUE_UNREPRESENTABLE' })
+  expect(running.changes.some(({ row }) => row['id'] === null)).toBe(false)
+  expect(running.changes.filter(({ table }) => table === 'public.o').length).toBe(1)
+  await running.stop()
+})

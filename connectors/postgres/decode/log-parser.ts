@@ -50,7 +50,7 @@ const OLD_KEY = 0x4b
 const OLD_ROW = 0x4f
 const TWO_32 = 0x1_0000_0000
 
-/** Why a row cannot be read; `no key`: what the log has of the old row does not tell which it was. */
+/** Why a row cannot be read; `no key`: the old row in the log does not tell which row it was. */
 type Unreadable = UnrepresentableValue | 'toasted key' | 'no key'
 
 /** What a transaction has done to a table, or since it emptied it last. */
