@@ -69,11 +69,17 @@ export function membershipGap(
   const sameMember = before.memberSince === now.memberSince
   if (sameMember && !joinedAgain) return null
   // From a table list to a whole schema or back: it may never have been out.
-  if (!joinedAgain && (before.memberSince === '' || now.memberSince === '')) return null
+  if (!joinedAgain && entryOf(before) !== entryOf(now)) return null
   const name = tableKey(now.shape.source)
   return new PipelineError('DDL_UNMAPPABLE', `table "${name}" had left the publication`, {
     detail: 'Changes that were made meanwhile are not in the log.',
   })
+}
+
+/** What has the publication carry the table; '' also in checkpoints that do not tell a schema. */
+function entryOf({ memberSince }: KnownTable): '' | 'schema' | 'table' {
+  if (memberSince === '') return ''
+  return memberSince.startsWith('s') ? 'schema' : 'table'
 }
 
 export function unclear(key: string): PipelineError {

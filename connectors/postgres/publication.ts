@@ -24,7 +24,10 @@ export interface Membership {
   /** Columns that are carried; `null`: all. */
   readonly columns: ReadonlySet<number> | null
   readonly rowFilter: boolean
-  /** Changes when the table left and came back; '' when a schema or all tables are published. */
+  /**
+   * Changes when the table left and came back: the number of its entry, `s` and that of its schema's
+   * entry with the transaction that put it into the schema, or '' when all tables are published.
+   */
   readonly since: string
 }
 
@@ -62,9 +65,17 @@ export async function readPublication(
       ? `EXISTS (SELECT FROM pg_publication_namespace s
            WHERE s.pnpubid = p.oid AND s.pnnspid = c.relnamespace)`
       : 'false'
+  // ALTER TABLE ... SET SCHEMA writes the dependency anew.
+  const schemaSince =
+    version >= 150_000
+      ? `(SELECT concat('s', s.oid, '.', d.xmin) FROM pg_publication_namespace s
+           LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
+             AND d.objsubid = 0 AND d.refclassid = 'pg_namespace'::regclass
+           WHERE s.pnpubid = p.oid AND s.pnnspid = c.relnamespace LIMIT 1)`
+      : 'NULL'
   // The view pg_publication_tables would wait for a lock on each table.
   const members = await ask(
-    `SELECT c.oid::text AS oid, ${detail}, coalesce(r.oid::text, '') AS since
+    `SELECT c.oid::text AS oid, ${detail}, coalesce(r.oid::text, ${schemaSince}, '') AS since
      FROM pg_publication p CROSS JOIN pg_class c
        LEFT JOIN pg_publication_rel r ON r.prrelid = c.oid AND r.prpubid = p.oid
      WHERE p.oid = $1::oid AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'

@@ -174,3 +174,35 @@ testOn(servers, 'rows that are older than their key park the table alone', async
   expect(running.changes.filter(({ table }) => table === 'public.o').length).toBe(1)
   await running.stop()
 })
+
+const ABSENCES = [
+  'ALTER TABLE t SET SCHEMA other; INSERT INTO other.t VALUES (1); ALTER TABLE other.t SET SCHEMA s',
+  `ALTER PUBLICATION own DROP TABLES IN SCHEMA s; INSERT INTO t VALUES (1);
+   ALTER PUBLICATION own ADD TABLES IN SCHEMA s`,
+]
+
+for (const [number, absence] of ABSENCES.entries()) {
+  testOn(servers, `a table that left a published schema is parked (${number})`, async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    await queryPostgres(
+      uri,
+      `CREATE SCHEMA s; CREATE SCHEMA other; CREATE TABLE s.t (id int PRIMARY KEY);
+       CREATE PUBLICATION own FOR TABLES IN SCHEMA s WITH (publish_via_partition_root = true)`,
+    )
+    const tables = (namespace: string): boolean => namespace === 's'
+    const options = optionsFor(server, { ...changed, publication: 'own', tables })
+    const first = await run(options)
+    await queryPostgres(uri, 'VACUUM FULL s.t')
+    await queryPostgres(uri, 'ALTER TABLE s.t ADD v text')
+    await first.until(() => first.runtime.schemas.get('s.t')?.fields.length === 2)
+    expect(first.runtime.parked).toEqual(new Map())
+    const saved = first.source.save()
+    await first.stop()
+    for (const statement of absence.split(';')) {
+      await queryPostgres(uri, `SET search_path = s; ${statement}`)
+    }
+    const second = await run(options, saved, first.position, first.runtime)
+    await second.until(() => second.runtime.parked.has('s.t'))
+    await second.stop()
+  })
+}
