@@ -90,6 +90,10 @@ const LABELS = `CASE WHEN a.atttypid >= 16384 THEN (
     SELECT json_agg(json_build_array(e.oid::int8, e.enumlabel) ORDER BY e.oid)
     FROM part JOIN pg_enum e ON e.enumtypid = part.oid) END`
 
+/** NOT NULL NOT VALID (18) says nothing of the rows that are there. */
+const UNPROVEN = `EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = a.attrelid
+    AND k.contype = 'n' AND NOT k.convalidated AND k.conkey[1] = a.attnum)`
+
 const TABLE_SQL = `
 SELECT c.oid::text AS oid, n.nspname AS namespace, c.relname AS name, c.relkind AS kind,
   row_security_active(c.oid) AS "hidesRows", c.relispartition AS partition,
@@ -97,7 +101,7 @@ SELECT c.oid::text AS oid, n.nspname AS namespace, c.relname AS name, c.relkind 
   c.relfilenode::text AS file, CASE c.relkind WHEN 'p' THEN ${LEAVES_SQL} END AS leaves,
   obj_description(c.oid, 'pg_class') AS comment,
   (SELECT json_agg(json_build_object('attnum', a.attnum, 'name', a.attname,
-      'type', a.atttypid::int8, 'modifier', a.atttypmod, 'notNull', a.attnotnull,
+      'type', a.atttypid::int8, 'modifier', a.atttypmod, 'notNull', a.attnotnull AND NOT ${UNPROVEN},
       'dropped', a.attisdropped, 'generated', a.attgenerated, 'changedBy', a.xmin::text,
       'defaultId', (SELECT d.oid::text FROM pg_attrdef d
         WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum),

@@ -196,3 +196,23 @@ test.skipIf(newest === undefined)(
     ])
   },
 )
+
+test.skipIf(newest === undefined)(
+  'PostgreSQL 18: NOT NULL that is not valid says nothing of the rows that are there',
+  async () => {
+    if (newest === undefined) return
+    const { uri, changed } = await freshDatabase(newest)
+    await queryPostgres(
+      uri,
+      `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, NULL), (2, 'v');
+       ALTER TABLE t ADD CONSTRAINT later NOT NULL v NOT VALID`,
+    )
+    const running = await run(optionsFor(newest, changed))
+    const { rows } = await readTable(running, 'public.t', 10)
+    expect(brief(rows, 'id', 'v')).toEqual([
+      ['read', 1, null],
+      ['read', 2, 'v'],
+    ])
+    await running.stop()
+  },
+)
