@@ -451,7 +451,10 @@ function hasUnchangedKey(row: Tuple, keyColumns: Int32Array): boolean {
 
 /** A partition may have a replica identity other than that of its root, whose columns we go by. */
 function hasNullKey(old: Tuple, keyColumns: Int32Array): boolean {
-  return keyColumns.some((column) => old.lengths[column] === NULL_LENGTH)
+  for (let at = 0; at < keyColumns.length; at++) {
+    if (old.lengths[keyColumns[at]!] === NULL_LENGTH) return true
+  }
+  return false
 }
 
 /** The key as the server printed it, for the message. */
