@@ -3,6 +3,7 @@
 
 import { existsSync } from 'node:fs'
 import { systemClock } from '../base/clock.ts'
+import { PipelineError } from '../base/errors.ts'
 import type { Log, LogFacts } from '../base/log.ts'
 import { moduleUrl } from '../base/module-url.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
@@ -12,13 +13,14 @@ import { lockIsFree } from '../job/lock.ts'
 import { moveDamagedAside } from '../job/requests.ts'
 import { runPipeline, type PipelineParts } from '../job/run.ts'
 import { spawnWorker } from '../job/worker-port.ts'
+import type { SourceInspector } from '../source.ts'
 import { firstFieldIdOf, heldFiles, openCommitter } from './committer-connector.ts'
 import { requireWarehouse } from './folders.ts'
 import { openInspector } from './inspectors.ts'
 import { LakeCounter } from './lake-counter.ts'
 import { namingOwner } from './lock-owner.ts'
 import { shellWord } from './query-hints.ts'
-import { requireSelection, requireTables, selectionFaults } from './selection.ts'
+import { requireSelection, selectionFaults, selectsNone } from './selection.ts'
 import { lockPath, openState } from './state-folder.ts'
 import type { ExitReason, RunOptions } from './wiring.ts'
 import { workerSeed } from './worker-seed.ts'
@@ -65,10 +67,18 @@ async function requireSelected(config: PipelineConfig, log: Log): Promise<void> 
   try {
     const tables = await inspector.discover()
     requireSelection(selectionFaults(config, tables), log)
-    requireTables(config.source, tables)
+    if (selectsNone(config.source, tables) && (await isUsable(inspector))) {
+      throw new PipelineError('NO_TABLES', 'no table of the source matches `source.tables`')
+    }
   } finally {
     await inspector.close()
   }
+}
+
+/** What is wrong with the server itself is said by the source, before it makes anything there. */
+async function isUsable(inspector: SourceInspector): Promise<boolean> {
+  const findings = await inspector.check()
+  return findings.every(({ name, ok, warning }) => ok || warning || name === 'tables')
 }
 
 function pipelineParts(config: PipelineConfig, options: RunOptions): PipelineParts {

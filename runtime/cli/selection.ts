@@ -58,15 +58,12 @@ export function requireSelection(faults: readonly SelectionFault[], log: Log): v
 }
 
 /**
- * The source would say it as well, once it has made what it reads the log with: a slot that nobody
- * reads keeps the log until the disk of the server is full.
- *
- * @throws PipelineError NO_TABLES
+ * A start with such patterns is refused here: the source says it only once it has made what it
+ * reads the log with, and a slot that nobody reads keeps the log until the server's disk is full.
  */
-export function requireTables(source: SourceConfig, tables: readonly DiscoveredTable[]): void {
+export function selectsNone(source: SourceConfig, tables: readonly DiscoveredTable[]): boolean {
   const selects = tableSelector(source.tables, source.tablesExclude)
-  if (tables.some(({ namespace, name }) => selects(namespace, name))) return
-  throw new PipelineError('NO_TABLES', 'no table of the source matches `source.tables`')
+  return !tables.some(({ namespace, name }) => selects(namespace, name))
 }
 
 function tableFaults(
