@@ -39,9 +39,13 @@ export class VersionGuard {
     this.appends = appends
   }
 
-  /** From here on the last change of each key of `table` is remembered. */
+  /**
+   * From here on the last change of each key of `table` is remembered. What was remembered for a
+   * backfill before is forgotten: no chunk of this one reaches behind its start, and the floor of a
+   * table that had the name before would take its rows away.
+   */
   start(table: string, floor: Order | null): void {
-    if (!this.tables.has(table)) this.tables.set(table, { orders: new KeyOrders(), floor })
+    this.tables.set(table, { orders: new KeyOrders(), floor })
   }
 
   /** No chunk to come reaches behind `order`. `done`: none will come at all. */

@@ -112,7 +112,11 @@ export class Corridor implements SourceContext, HandOverOutput {
     // A start tells the writers nothing of a table that is gone.
     if (gone) this.control({ kind: 'schema', schema: record.schema })
     const reborn = record.incarnation !== table.incarnation || gone
-    if (reborn) this.truncated(record, order)
+    if (reborn) {
+      this.truncated(record, order)
+      // Chunks that are still to come are of the new table: none holds rows of the old one.
+      record.floor = null
+    }
     // Modes that keep every row keep those of the table's former life too.
     const older = this.options.keyed ? 'gone' : 'visible'
     const evolution = evolve(record.schema, table, reborn ? older : 'carried', this.options)
