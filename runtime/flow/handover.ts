@@ -180,11 +180,7 @@ export class HandOver {
 
   private announce({ schema, backfill, floor }: TableRecord): void {
     const repair = backfill?.repair ?? false
-    const { order } = this.output.processed()
-    // The writers drop chunks up to the floor. Of a table that has taken the name of another, and
-    // with it that one's floor, these would be rows that no log brings.
-    const behind = floor !== null && floor >= order
-    this.guardedFrom.set(schema.table, behind ? floor + 1n : order)
+    this.guardedFrom.set(schema.table, this.output.processed().order)
     this.output.control({ kind: 'backfill', table: schema.table, repair, floor })
   }
 

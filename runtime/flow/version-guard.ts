@@ -40,12 +40,13 @@ export class VersionGuard {
   }
 
   /**
-   * From here on the last change of each key of `table` is remembered. What was remembered for a
-   * backfill before is forgotten: no chunk of this one reaches behind its start, and the floor of a
-   * table that had the name before would take its rows away.
+   * From here on the last change of each key of `table` is remembered. What is remembered already
+   * stays: a chunk may lack what the log has brought since the last Progress. The floor does not:
+   * it may be of a table that had the name before, and take rows away that no log brings.
    */
   start(table: string, floor: Order | null): void {
-    this.tables.set(table, { orders: new KeyOrders(), floor })
+    const orders = this.tables.get(table)?.orders ?? new KeyOrders()
+    this.tables.set(table, { orders, floor })
   }
 
   /** No chunk to come reaches behind `order`. `done`: none will come at all. */
