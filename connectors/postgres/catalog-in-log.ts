@@ -25,17 +25,21 @@ export function goneTable(relation: Relation, before: KnownTable | null): Catalo
     leaves: [],
     readAt: before.reading.readAt,
     comment: source.comment,
-    columns: columns.map((column) => ({
-      ...column,
-      notNull: source.columns.some((c) => c.identity === String(column.attnum) && !c.nullable),
-      dropped: false,
-      generated: '',
-      missing: [],
-      defaultId: null,
-      labels: before.reading.columns.find((c) => c.attnum === column.attnum)?.labels ?? [],
-      comment: source.columns.find((c) => c.identity === String(column.attnum))?.comment ?? null,
-      changedBy: before.reading.columns.find((c) => c.attnum === column.attnum)?.changedBy ?? '',
-    })),
+    columns: columns.map((column) => {
+      const read = before.reading.columns.find(({ attnum }) => attnum === column.attnum)
+      const told = source.columns.find(({ identity }) => identity === String(column.attnum))
+      return {
+        ...column,
+        notNull: told?.nullable === false,
+        dropped: false,
+        generated: '',
+        missing: [],
+        defaultId: null,
+        labels: read?.labels ?? [],
+        comment: told?.comment ?? null,
+        changedBy: read?.changedBy ?? '',
+      }
+    }),
     indexes: key.length === 0 ? [] : [{ primary: true, identity: true, key }],
   }
 }

@@ -169,11 +169,16 @@ export function dropOrder(
   const known = new Set(before.map(({ attnum }) => attnum))
   const ages = now
     .filter(({ dropped, attnum }) => dropped && known.has(attnum))
-    .map(({ changedBy }) => (xid - Number(changedBy)) | 0)
-  const own = ages.includes(0)
+    .map((column) => xidsSince(column, xid))
   if (ages.every((age) => age > 0)) return 'clear'
   if (matchColumns(columns, before, now, null).kind !== 'ambiguous') return 'clear'
-  return own && !isFirst && ages.every((age) => age >= 0) ? 'own' : 'unclear'
+  // One is 0, then: the drop is the transaction's own.
+  return !isFirst && ages.every((age) => age >= 0) ? 'own' : 'unclear'
+}
+
+/** How many ids `xid` lies behind the last change of a column; ids are compared in a circle. */
+function xidsSince({ changedBy }: CatalogColumn, xid: number): number {
+  return (xid - Number(changedBy)) | 0
 }
 
 function matchCost(candidate: Candidate, { name, type }: LoggedColumn): number {
@@ -202,19 +207,19 @@ function candidatesOf(
   const earlier = new Map(before.map((column) => [column.attnum, column]))
   const lastBefore = Math.max(0, ...earlier.keys())
   return now
-    .map(({ attnum, name, type, dropped, changedBy }) => ({
-      attnum,
-      before: earlier.get(attnum)?.name ?? null,
-      now: dropped ? null : name,
-      // The catalog forgets the type of a dropped column.
-      types: [earlier.get(attnum)?.type, dropped ? undefined : type].filter(isKnown),
-      aliveByXid: dropped && xid !== null ? ((xid - Number(changedBy)) | 0) < 0 : null,
-    }))
+    .map((column) => {
+      const { attnum, name, type, dropped } = column
+      const known = earlier.get(attnum)
+      return {
+        attnum,
+        before: known?.name ?? null,
+        now: dropped ? null : name,
+        // The catalog forgets the type of a dropped column.
+        types: [known?.type, dropped ? undefined : type].filter((one) => one !== undefined),
+        aliveByXid: dropped && xid !== null ? xidsSince(column, xid) < 0 : null,
+      }
+    })
     .filter(({ attnum, before, now }) => before !== null || now !== null || attnum > lastBefore)
-}
-
-function isKnown(type: number | undefined): type is number {
-  return type !== undefined
 }
 
 interface Table {

@@ -21,7 +21,7 @@ export async function createSlotAloud(options: PostgresOptions, ask: Ask): Promi
   log.info('creating the replication slot', { slot })
   return aloud(options, async () => {
     const beginning = await createSlot(ask, slot)
-    return (await mayBeStale(ask, slot)) ? settleSlot(options, ask) : beginning
+    return (await mayBeStale(ask, slot)) ? settleSlot(options, ask, beginning) : beginning
   })
 }
 
@@ -34,14 +34,14 @@ export async function createSlotAloud(options: PostgresOptions, ask: Ask): Promi
 export async function adoptSlotAloud(
   options: PostgresOptions,
   ask: Ask,
-  confirmed: Lsn,
+  beginning: Lsn,
 ): Promise<Lsn> {
   const { slot, log } = options
-  if (!(await mayBeStale(ask, slot))) return confirmed
-  if (options.backfills) return aloud(options, async () => settleSlot(options, ask))
+  if (!(await mayBeStale(ask, slot))) return beginning
+  if (options.backfills) return aloud(options, async () => settleSlot(options, ask, beginning))
   const message = 'the server may not know of structure that changed while the slot was created'
   log.warn(message, { slot })
-  return confirmed
+  return beginning
 }
 
 async function aloud(options: PostgresOptions, work: () => Promise<Lsn>): Promise<Lsn> {

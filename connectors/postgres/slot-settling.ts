@@ -35,11 +35,11 @@ export async function mayBeStale(ask: Ask, slot: string): Promise<boolean> {
  * Waits for transactions that are open now; what has been committed by then is not in the log of
  * the slot any more. Nobody may read from the slot meanwhile.
  *
- * @returns where the log of the slot begins
+ * @param beginning  where the log of the slot begins so far
+ * @returns where it begins from now on
  */
-export async function settleSlot(options: PostgresOptions, ask: Ask): Promise<Lsn> {
+export async function settleSlot(options: PostgresOptions, ask: Ask, beginning: Lsn): Promise<Lsn> {
   const { slot } = options
-  const { confirmed: beginning } = await readPlaces(ask, slot)
   for (;;) {
     await listRunningTransactions(options, ask)
     // Servers before 15.13, 16.9 and 17.5 may let go of old catalog rows too early here; they do

@@ -9,7 +9,7 @@ import { queryPostgres } from '../servers/clients.ts'
 import { startPostgres, type PostgresMajor, type PostgresServer } from '../servers/postgres.ts'
 import { publicTables } from '../workload/postgres.ts'
 import { expectLakeEqualsSource } from './lake.ts'
-import { type Child, Pipeline } from './pipeline.ts'
+import { Pipeline } from './pipeline.ts'
 
 const readers = await Promise.all([available('duckdb'), available('python'), available('java')])
 const majors: readonly PostgresMajor[] = [15, 18]
@@ -89,13 +89,11 @@ for (const major of majors) {
       const pipeline = await Pipeline.create({ server, interval: '200ms' })
       try {
         for (const { before } of CHANGES) await queryPostgres(server.uri(), before)
-        let child: Child | undefined
-        await changeWhileSlotIsCreated(server.uri(), {
-          create: () => (child = pipeline.start()),
+        const child = await changeWhileSlotIsCreated(server.uri(), {
+          create: () => pipeline.start(),
           change: async () => changeStructures(server),
           behind: async () => writeRows(server, 1),
         })
-        if (child === undefined) throw new Error('nothing was started')
         await writeRows(server, 10)
         await pipeline.untilStreaming(child, CHANGES.length + 1)
         await writeRows(server, 100)

@@ -10,7 +10,6 @@ import {
   startAll,
   testOn,
   withPostgres,
-  type RunningSource,
 } from './harness.ts'
 
 const servers = await startAll()
@@ -133,26 +132,18 @@ testOn(servers, 'a table in the place of a parked one is told from it', async (s
     running.runtime.events.length = 0
     await client.query('BEGIN; DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, v int); COMMIT')
   })
-  running.source.confirm()
-  await running.until(() => running.source.confirmed())
+  await running.looked()
   expect(running.runtime.events).toEqual(['dropped public.t', 'changed public.t'])
   await running.stop()
 })
-
-/** Waits until a look at the catalog of now has taken effect. */
-async function looked(running: RunningSource): Promise<void> {
-  running.source.confirm()
-  // An idle server tells the end of its log when it is asked.
-  while (!running.source.confirmed()) await running.caughtUp()
-}
 
 testOn(servers, 'another name of a schema needs no row to be noticed', async (server) => {
   const { uri, changed } = await freshDatabase(server)
   await queryPostgres(uri, 'CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY)')
   const running = await run(optionsFor(server, { ...changed, tables: all }))
-  await looked(running)
+  await running.looked()
   await queryPostgres(uri, 'ALTER SCHEMA s RENAME TO z')
-  await looked(running)
+  await running.looked()
   expect([...running.runtime.schemas.keys()]).toEqual(['z.t'])
   await running.stop()
 })
@@ -168,13 +159,13 @@ testOn(servers, 'another text of a label parks the tables that have it', async (
      CREATE TABLE domain (id int PRIMARY KEY, m checked); CREATE TABLE late (id int PRIMARY KEY)`,
   )
   const running = await run(optionsFor(server, changed))
-  await looked(running)
+  await running.looked()
   await queryPostgres(uri, `ALTER TYPE mood ADD VALUE 'new' BEFORE 'glad'`)
   await queryPostgres(uri, `ALTER TABLE late ADD m mood; INSERT INTO late VALUES (1, 'new')`)
-  await looked(running)
+  await running.looked()
   expect(running.runtime.parked).toEqual(new Map())
   await queryPostgres(uri, `ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'`)
-  await looked(running)
+  await running.looked()
   const tables = [...running.runtime.parked.keys()].sort()
   expect(tables).toEqual(['public.domain', 'public.late', 'public.list', 'public.plain'])
   expect(String(running.runtime.parked.get('public.plain'))).toContain('label "sad" of column "m"')
@@ -188,7 +179,7 @@ testOn(servers, 'a label that got another text meanwhile parks the table', async
     `CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE t (id int PRIMARY KEY, m mood)`,
   )
   const first = await run(optionsFor(server, changed))
-  await looked(first)
+  await first.looked()
   const saved = first.source.save()
   await first.stop()
   await queryPostgres(
@@ -197,7 +188,7 @@ testOn(servers, 'a label that got another text meanwhile parks the table', async
      INSERT INTO t VALUES (2, 'blue')`,
   )
   const second = await run(optionsFor(server, changed), saved, first.position, first.runtime)
-  await looked(second)
+  await second.looked()
   expect([...second.runtime.parked.keys()]).toEqual(['public.t'])
   await second.stop()
 })

@@ -248,6 +248,13 @@ export class RunningSource {
     return this.position
   }
 
+  /** Waits until a look at the catalog of now has taken effect. */
+  async looked(): Promise<void> {
+    this.source.confirm()
+    // An idle server tells the end of its log when it is asked.
+    while (!this.source.confirmed()) await this.caughtUp()
+  }
+
   acknowledge(position: Position): Promise<void> {
     return this.source.acknowledge({ epoch: 1, position } as CommitReceipt)
   }

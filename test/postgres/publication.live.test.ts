@@ -194,8 +194,7 @@ for (const [number, absence] of ABSENCES.entries()) {
     const first = await run(options)
     await queryPostgres(uri, 'VACUUM FULL s.t')
     // Seen together with a new column, other files would mean that its values may be unknown.
-    first.source.confirm()
-    while (!first.source.confirmed()) await first.caughtUp()
+    await first.looked()
     await queryPostgres(uri, 'ALTER TABLE s.t ADD v text')
     // An idle server tells the end of its log when it is asked.
     while (first.runtime.schemas.get('s.t')?.fields.length !== 2) await first.caughtUp()

@@ -44,11 +44,14 @@ testOn(servers, 'a start that waits for open transactions names them', async (se
   })
 })
 
-/** Rows of a table that gets column w while the slot is created, by whom is told. */
+/**
+ * Rows of a table that gets column w while the slot is created.
+ *
+ * @param create  makes the slot, and gives the source if it was that
+ */
 async function rowsOfGrown(
   server: PostgresServer,
-  create: (options: PostgresOptions, uri: string) => Promise<unknown>,
-  start: (options: PostgresOptions) => Promise<RunningSource>,
+  create: (options: PostgresOptions, uri: string) => Promise<RunningSource | null>,
   changes: Partial<PostgresOptions> = {},
 ): Promise<{ rows: unknown[]; parked: string[] }> {
   const { uri, changed } = await freshDatabase(server)
@@ -58,9 +61,8 @@ async function rowsOfGrown(
   )
   const tables = (_: string, name: string): boolean => name === 'grown'
   const options = optionsFor(server, { ...changed, tables, ...changes })
-  let creating: Promise<unknown> | undefined
-  await changeWhileSlotIsCreated(uri, {
-    create: () => (creating = create(options, uri)),
+  const created = await changeWhileSlotIsCreated(uri, {
+    create: async () => create(options, uri),
     change: async () => {
       await queryPostgres(uri, 'ALTER TABLE grown ADD COLUMN w text')
     },
@@ -68,16 +70,16 @@ async function rowsOfGrown(
       await queryPostgres(uri, `INSERT INTO grown VALUES (1, 'v', 'of the window')`)
     },
   })
-  await creating
-  const running = await start(options)
+  const running = created ?? (await run(options))
   await queryPostgres(uri, `INSERT INTO grown VALUES (2, 'v', 'w')`)
   await running.caughtUp()
   await running.stop()
   return { rows: running.changes.map(({ row }) => row), parked: [...running.runtime.parked.keys()] }
 }
 
-async function createByHand({ slot }: PostgresOptions, uri: string): Promise<void> {
+async function createByHand({ slot }: PostgresOptions, uri: string): Promise<null> {
   await queryPostgres(uri, `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`)
+  return null
 }
 
 for (const [some, which] of [
@@ -85,22 +87,14 @@ for (const [some, which] of [
   [full, 'no other slot is free'],
 ] as const) {
   testOn(some, `structure that changed under a new slot is known, ${which}`, async (server) => {
-    let running: Promise<RunningSource> | undefined
-    const grown = await rowsOfGrown(
-      server,
-      async (options) => (running = run(options)),
-      async () => {
-        if (running === undefined) throw new Error('nothing was started')
-        return running
-      },
-    )
+    const grown = await rowsOfGrown(server, async (options) => run(options))
     // The row of before is left to the backfill.
     expect(grown).toEqual({ rows: [{ id: 2, v: 'v', w: 'w' }], parked: [] })
   })
 }
 
 testOn(servers, 'a slot that was found is moved on if there is a backfill', async (server) => {
-  const grown = await rowsOfGrown(server, createByHand, async (options) => run(options))
+  const grown = await rowsOfGrown(server, createByHand)
   expect(grown).toEqual({ rows: [{ id: 2, v: 'v', w: 'w' }], parked: [] })
 })
 
@@ -108,7 +102,7 @@ testOn(servers, 'without a backfill a slot that was found stays where it is', as
   const warned: string[] = []
   const log = { info: () => {}, warn: (message: string) => warned.push(message) }
   const changes = { backfills: false, log }
-  const grown = await rowsOfGrown(server, createByHand, async (options) => run(options), changes)
+  const grown = await rowsOfGrown(server, createByHand, changes)
   // The server sends its rows without the new column.
   expect(grown).toEqual({ rows: [], parked: ['public.grown'] })
   expect(warned).toEqual([expect.stringContaining('may not know of structure')])

@@ -7,23 +7,27 @@ import { queryPostgres, withPostgres } from '../servers/clients.ts'
 
 const WAIT = { timeout: 60_000, interval: 20 }
 
-export interface SlotWindow {
+export interface SlotWindow<T> {
   /** Begins to create the slot, and does not wait for it. */
-  create: () => void
+  create: () => T
   /** Runs in the first wait of the server, and commits by itself. */
   change: () => Promise<void>
   /** Runs when the slot is there, and a transaction open that is younger than both waits. */
   behind: () => Promise<void>
 }
 
-/** Makes a table `gate` of its own. One slot at most may be on the server. */
-export async function changeWhileSlotIsCreated(uri: string, window: SlotWindow): Promise<void> {
+/**
+ * Makes a table `gate` of its own. One slot at most may be on the server.
+ *
+ * @returns what `create` gave
+ */
+export async function changeWhileSlotIsCreated<T>(uri: string, window: SlotWindow<T>): Promise<T> {
   await queryPostgres(uri, 'CREATE TABLE gate (id int PRIMARY KEY)')
-  await withPostgres(uri, async (first) => {
-    await withPostgres(uri, async (second) => {
-      await withPostgres(uri, async (third) => {
+  return withPostgres(uri, async (first) =>
+    withPostgres(uri, async (second) =>
+      withPostgres(uri, async (third) => {
         const firstXid = await begin(first, 1)
-        window.create()
+        const created = window.create()
         await untilWaitedFor(uri, firstXid)
         const secondXid = await begin(second, 2)
         await window.change()
@@ -35,9 +39,10 @@ export async function changeWhileSlotIsCreated(uri: string, window: SlotWindow):
         await expect.poll(async () => hasSlot(uri), WAIT).toBe(true)
         await window.behind()
         await third.query('COMMIT')
-      })
-    })
-  })
+        return created
+      }),
+    ),
+  )
 }
 
 /** @returns the id of a transaction that stays open */
