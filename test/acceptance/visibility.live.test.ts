@@ -4,11 +4,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { available } from '../servers/available.ts'
-import { queryMysql, queryPostgres } from '../servers/clients.ts'
+import { queryMysql } from '../servers/clients.ts'
 import { startMariadb } from '../servers/mariadb.ts'
 import type { MysqlServer } from '../servers/mysql-family.ts'
 import { startMysql } from '../servers/mysql.ts'
 import { startPostgres, type PostgresMajor, type PostgresServer } from '../servers/postgres.ts'
+import { hangingCommits, holdCommits } from '../servers/standby.ts'
 import { DATABASE, mysqlDialect, openMysqlSession } from '../workload/mysql.ts'
 import { openPostgresSession, postgresDialect } from '../workload/postgres.ts'
 import { drawSeed, Random } from '../workload/random.ts'
@@ -46,19 +47,19 @@ async function hangingCommit(major: PostgresMajor): Promise<void> {
         child,
       },
     )
-    await setStandby(server, 'nosuch')
+    const release = await holdCommits(server.uri())
     const hanging = await openPostgresSession(server.uri())
     await hanging.execute('SET synchronous_commit = on')
     const update = `UPDATE ${COUNTERS} SET n = 100, v = 'new' WHERE id >= ${rows - 300}`
     const commit = hanging.execute(update)
-    await pipeline.until('the commit hangs', async () => (await waitingForStandby(server)) === 1)
+    await pipeline.until('the commit hangs', async () => (await hangingCommits(server.uri())) === 1)
     // The chunks read on and see the old rows, while the log has delivered the new ones.
     await sleep(2500)
     await child.kill()
     child = pipeline.start()
     await sleep(2500)
-    expect(await waitingForStandby(server)).toBe(1)
-    await setStandby(server, '')
+    expect(await hangingCommits(server.uri())).toBe(1)
+    await release()
     await commit
     await pipeline.untilStreaming(child)
     await session.execute(`UPDATE ${COUNTERS} SET n = n + 1 WHERE id < 50`)
@@ -70,17 +71,6 @@ async function hangingCommit(major: PostgresMajor): Promise<void> {
     await pipeline.remove()
     await server.stop()
   }
-}
-
-async function setStandby(server: PostgresServer, names: string): Promise<void> {
-  await queryPostgres(server.uri(), `ALTER SYSTEM SET synchronous_standby_names = '${names}'`)
-  await queryPostgres(server.uri(), 'SELECT pg_reload_conf()')
-}
-
-async function waitingForStandby(server: PostgresServer): Promise<number> {
-  const sql = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-  const [row] = await queryPostgres(server.uri(), sql)
-  return Number(row?.['n'])
 }
 
 interface Case {

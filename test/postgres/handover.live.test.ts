@@ -19,6 +19,7 @@ import {
   type Change,
   type RunningSource,
 } from './harness.ts'
+import { holdCommits } from '../servers/standby.ts'
 import { proxyTo } from './proxy.ts'
 
 const servers = await startAll()
@@ -52,8 +53,7 @@ testOn(
     await queryPostgres(uri, `INSERT INTO t VALUES (2, 'before')`)
     await running.caughtUp()
     // From here on every commit waits for a standby that does not exist.
-    await queryPostgres(uri, `ALTER SYSTEM SET synchronous_standby_names = 'nosuch'`)
-    await queryPostgres(uri, 'SELECT pg_reload_conf()')
+    const release = await holdCommits(uri)
     let committed = false
     const hanging = withPostgres(uri, async (client: Client) => {
       await client.query(`UPDATE t SET v = 'new' WHERE id = 1`)
@@ -81,16 +81,14 @@ testOn(
       const again = await chunkNow(second, 'public.t')
       expect(brief(again.rows, 'v')[0]).toEqual(['read', 'old'])
       expect(again.low).toBeLessThanOrEqual(update.order)
-      await queryPostgres(uri, 'ALTER SYSTEM RESET synchronous_standby_names')
-      await queryPostgres(uri, 'SELECT pg_reload_conf()')
+      await release()
       await hanging
       const after = await chunkNow(second, 'public.t')
       expect(brief(after.rows, 'v')[0]).toEqual(['read', 'new'])
       expect(after.low).toBeGreaterThan(update.order)
       await second.stop()
     } finally {
-      await queryPostgres(uri, 'ALTER SYSTEM RESET synchronous_standby_names')
-      await queryPostgres(uri, 'SELECT pg_reload_conf()')
+      await release()
     }
   },
 )
@@ -118,12 +116,8 @@ testOn(
       },
     })
     const running = await run(optionsFor(server, { ...changed, port: proxy.port }))
-    const standby = async (sql: string): Promise<void> => {
-      await queryPostgres(uri, `ALTER SYSTEM ${sql}`)
-      await queryPostgres(uri, 'SELECT pg_reload_conf()')
-    }
     await ready(running.source, 'public.t')
-    await standby(`SET synchronous_standby_names = 'nosuch'`)
+    const release = await holdCommits(uri)
     try {
       const hanging = queryPostgres(uri, `UPDATE t SET v = 'new' WHERE id = 1`)
       await running.until(() => running.changes.some(({ row }) => row['v'] === 'new'))
@@ -131,7 +125,7 @@ testOn(
       await running.until(() => running.position.order > order)
       const opening = chunkNow(running, 'public.t')
       await running.until(() => kept.length > 0)
-      await standby('RESET synchronous_standby_names')
+      await release()
       await hanging
       // A snapshot of the log reader shows the commit now; the one of the chunk does not.
       await running.until(() => running.source.lowBound(running.position) > order)
@@ -141,7 +135,7 @@ testOn(
       expect(brief(rows, 'v')).toEqual([['read', 'old']])
       expect(low).toBeLessThanOrEqual(order)
     } finally {
-      await standby('RESET synchronous_standby_names')
+      await release()
       await running.stop()
       proxy.close()
     }
