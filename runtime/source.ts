@@ -2,7 +2,7 @@
 // the runtime knows tables, chunks in flight, barriers and checkpoints.
 
 import type { PipelineError } from './base/errors.ts'
-import type { ChangeBatch } from './data/batch.ts'
+import type { ChangeBatch, Transactions } from './data/batch.ts'
 import type { SourceElement } from './data/element.ts'
 import type { Order, Position } from './data/position.ts'
 import type { SourceTable, TableSchema } from './data/schema.ts'
@@ -90,6 +90,19 @@ export interface ChunkRead {
   high(): Promise<Order>
   /** True when `parts` ended because the chunk is exhausted, not because of the row limit. */
   exhausted(): boolean
+  /** `null`: the table has a key, which tells its rows apart. */
+  readonly visibility: ChunkVisibility | null
+}
+
+/** Which transactions of the log a chunk shows: exact, where LOW and HIGH are bounds. */
+export interface ChunkVisibility {
+  /** Before the log has been read up to here, transactions may come that cannot be told. */
+  readonly certainFrom: Order
+  /**
+   * @param index  of a transaction that came by the log, committed
+   * @returns `null`: it cannot be told
+   */
+  shows(transactions: Transactions, index: number): boolean | null
 }
 
 export interface Source {

@@ -56,6 +56,12 @@ export class GtidSet {
     return intervals.some(({ start, end }) => gno >= start && gno <= end)
   }
 
+  /** @param text  one transaction, as batches carry it: `uuid:gno` or `uuid:tag:gno` */
+  hasText(text: string): boolean {
+    const [uuid = '', ...rest] = text.split(':')
+    return this.has(uuid, rest.length > 1 ? (rest[0] ?? '') : '', BigInt(rest.at(-1) ?? ''))
+  }
+
   get isEmpty(): boolean {
     return this.sources.size === 0
   }

@@ -12,7 +12,7 @@ import { sqlStateOf, translate } from './connect.ts'
 import { CopyReader } from './decode/copy.ts'
 import { keyText } from './literal.ts'
 import { orderOfLsn, type Lsn } from './lsn.ts'
-import type { Snapshot } from './snapshot.ts'
+import { visibilityOf, type Snapshot } from './snapshot.ts'
 import type { KnownTable } from './state.ts'
 import type { TableBatch, TransactionStamp } from './table-batch.ts'
 import type { TableRegistry } from './tables.ts'
@@ -86,6 +86,7 @@ class ChunkReader {
   private readonly schema: TableSchema
   private readonly known: KnownTable
   private readonly low: Lsn
+  private readonly snapshot: Snapshot
   /** Resolves with HIGH, once no crash can take back what the chunk has seen. */
   private readonly durable: Promise<Lsn>
   private readonly stamp: TransactionStamp
@@ -109,6 +110,7 @@ class ChunkReader {
     this.schema = schema
     this.known = known
     this.low = parts.lowOf(start.snapshot)
+    this.snapshot = start.snapshot
     this.durable = parts.durable(start.inserted, signal)
     // Whoever gives the chunk up does not ask what became of it.
     this.durable.catch(() => undefined)
@@ -117,13 +119,15 @@ class ChunkReader {
   }
 
   asRead(): ChunkRead {
-    const { parts } = this
+    const { parts, snapshot } = this
+    const low = orderOfLsn(parts.sourceEpoch, this.low)
     return {
-      low: orderOfLsn(parts.sourceEpoch, this.low),
+      low,
       parts: this.read(),
       high: async (): Promise<Order> => orderOfLsn(parts.sourceEpoch, await this.durable),
       // A table without a key is read in one piece, whatever the limit.
       exhausted: () => this.schema.key === null || this.rows < this.limit,
+      visibility: this.schema.key === null ? visibilityOf(snapshot, low) : null,
     }
   }
 

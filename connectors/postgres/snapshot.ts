@@ -3,6 +3,9 @@
 // also across a restart of ours). They decide how late a chunk's LOW may be: `rules` H1.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
+import type { Transactions } from '../../runtime/data/batch.ts'
+import type { Order } from '../../runtime/data/position.ts'
+import type { ChunkVisibility } from '../../runtime/source.ts'
 import type { Lsn } from './lsn.ts'
 
 const TWO_32 = 0x1_0000_0000
@@ -31,6 +34,23 @@ export function parseSnapshot(text: string): Snapshot {
 /** True also for a transaction that was rolled back: ask only for committed ones. */
 export function isVisible(snapshot: Snapshot, xid: number): boolean {
   return xid < snapshot.xmin || (xid < snapshot.xmax && !snapshot.running.has(xid))
+}
+
+/** @param low  of the chunk that reads under `snapshot` */
+export function visibilityOf(snapshot: Snapshot, low: Order): ChunkVisibility {
+  return {
+    certainFrom: low,
+    shows: (transactions, index) =>
+      isVisible(snapshot, widenXid(xidOf(transactions, index), snapshot.xmax)),
+  }
+}
+
+/** Reads the digits that the log reader wrote. */
+function xidOf({ idBytes, idOffsets }: Transactions, index: number): number {
+  let xid = 0
+  const end = idOffsets[index + 1] ?? 0
+  for (let at = idOffsets[index] ?? 0; at < end; at++) xid = xid * 10 + (idBytes[at] ?? 0) - 0x30
+  return xid
 }
 
 /**

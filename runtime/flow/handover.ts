@@ -15,6 +15,9 @@
 // memory until the log has passed its HIGH: then every insert that it may have seen has come by the
 // log, the writers remember all inserts since the backfill began, and drop those rows of the chunk.
 // What they remember does not survive a restart, so the backfill of such a table begins anew then.
+//
+// A table without a key has one chunk, and what it shows must not come by the log: its rows of the
+// log go through `UnkeyedTables`. That does not survive a restart either.
 
 import { present } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
@@ -30,6 +33,8 @@ import {
   type BackfillRange,
   type TableRecord,
 } from './tables.ts'
+import { Turns } from './turns.ts'
+import { UnkeyedTables } from './unkeyed-tables.ts'
 
 const RETRY_MS = 200
 /** How often it is looked whether the log has come far enough for a chunk that waits. */
@@ -44,6 +49,8 @@ export interface HandOverOptions {
   readonly chunkRows: number
   /** The sink keeps every row that it is given. */
   readonly appends?: boolean
+  /** Rows of the log that may wait for the chunks of tables without a key; 16 MiB by default. */
+  readonly unkeyedBytesMax?: number
   readonly clock: Clock
 }
 
@@ -78,7 +85,8 @@ export class HandOver {
   private readonly cutting = new Set<string>()
   /** By table: the writers remember changes from this order on, so no chunk may reach behind it. */
   private readonly guardedFrom = new Map<string, Order>()
-  private waiting = Promise.withResolvers<void>()
+  private readonly unkeyed: UnkeyedTables
+  private readonly turns: Turns
   private settledAtMs = Number.NEGATIVE_INFINITY
 
   constructor(
@@ -91,6 +99,8 @@ export class HandOver {
     this.tables = tables
     this.output = output
     this.options = options
+    this.turns = new Turns(options.clock)
+    this.unkeyed = new UnkeyedTables(options.unkeyedBytesMax)
   }
 
   /** Puts a table (back) to the start of its backfill. */
@@ -102,7 +112,7 @@ export class HandOver {
     // Rows that stay would stand there twice after the repair.
     const adds = this.options.appends === true || record.schema.key === null
     if (repair && adds) this.empty(record)
-    this.wake()
+    this.turns.wake()
   }
 
   /** After a restart: a table without a key, or of a sink that keeps every row, begins anew. */
@@ -113,11 +123,39 @@ export class HandOver {
       this.begin(record, true)
       return
     }
-    const whole = schema.key === null && backfill.rowsDone > 0
-    const again = phase !== 'catching-up' && (whole || this.options.appends === true)
-    if (again) record.backfill = newBackfill(backfill.repair)
+    const kept = phase !== 'catching-up' && this.options.appends === true
+    if (kept || schema.key === null) this.restart(record, backfill)
+    else this.announce(record)
+  }
+
+  /** Takes back what the lake has of a table and copies it from the start. */
+  private restart(record: TableRecord, { repair }: Backfill): void {
+    record.backfill = newBackfill(repair)
+    record.phase = 'waiting'
     this.announce(record)
-    if (again) this.empty(record)
+    this.empty(record)
+    this.turns.wake()
+  }
+
+  /**
+   * The log has shown a TRUNCATE. The chunk of a table without a key may be of after it and have a
+   * LOW of before: its rows would go with those of before, and the log brings none of them.
+   */
+  truncated(record: TableRecord): void {
+    const { backfill, schema } = record
+    if (backfill !== null && this.unkeyed.isAccepted(schema.table)) this.restart(record, backfill)
+  }
+
+  /** Rows of the log, in its order; `undefined`: there is credit for more. */
+  send(batch: ChangeBatch): Promise<unknown> | undefined {
+    const record = this.tables.get(batch.table)
+    if (record === undefined || record.backfill === null || !inHandOver(record)) {
+      return this.output.send(batch)
+    }
+    const taken = this.unkeyed.take(batch)
+    if (taken === 'undecided') this.restart(record, record.backfill)
+    else if (taken !== null) return this.output.send(taken)
+    return undefined
   }
 
   /**
@@ -146,11 +184,12 @@ export class HandOver {
       record.phase = 'streaming'
       record.backfill = null
       record.floor = null
+      this.unkeyed.end(schema.table)
       const { order } = processed
       this.output.control({ kind: 'settled', table: schema.table, order, done: true })
     }
     this.settleAll()
-    this.wake()
+    this.turns.wake()
   }
 
   /**
@@ -161,7 +200,10 @@ export class HandOver {
     const now = this.options.clock.elapsedMs()
     if (now - this.settledAtMs < SETTLE_MS) return
     this.settledAtMs = now
-    for (const record of this.tables.values()) if (inHandOver(record)) this.settle(record)
+    for (const record of this.tables.values()) {
+      if (inHandOver(record)) this.settle(record)
+      else this.unkeyed.end(record.schema.table)
+    }
   }
 
   /** True when no table waits, is read or catches up. */
@@ -180,7 +222,10 @@ export class HandOver {
 
   private announce({ schema, backfill, floor }: TableRecord): void {
     const repair = backfill?.repair ?? false
-    this.guardedFrom.set(schema.table, this.output.processed().order)
+    const { order } = this.output.processed()
+    this.guardedFrom.set(schema.table, order)
+    if (schema.key === null) this.unkeyed.begin(schema.table, order)
+    else this.unkeyed.end(schema.table)
     this.output.control({ kind: 'backfill', table: schema.table, repair, floor })
   }
 
@@ -190,7 +235,7 @@ export class HandOver {
       for (const record of this.tables.values()) {
         if (record.phase === 'waiting') await this.admitTable(record)
       }
-      await this.rest(RETRY_MS * 2, signal)
+      await this.turns.rest(RETRY_MS * 2, signal)
     }
   }
 
@@ -200,14 +245,14 @@ export class HandOver {
     record.waitsFor = admission.ready ? null : admission.waitsFor
     if (!admission.ready) return
     record.phase = 'backfilling'
-    this.wake()
+    this.turns.wake()
   }
 
   private async reader(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const task = await this.take(signal)
       if (task === null) {
-        await this.rest(RETRY_MS, signal)
+        await this.turns.rest(RETRY_MS, signal)
         continue
       }
       try {
@@ -217,7 +262,7 @@ export class HandOver {
         await this.recover(task.record, error, signal)
       } finally {
         this.taken.delete(task.range)
-        this.wake()
+        this.turns.wake()
       }
     }
   }
@@ -228,7 +273,7 @@ export class HandOver {
     switch (error.error) {
       case 'SCHEMA_MOVED':
         this.source.requestProgress()
-        await this.pause(RETRY_MS, signal)
+        await this.turns.pause(RETRY_MS, signal)
         return
       case 'VALUE_UNREPRESENTABLE':
       case 'TYPE_UNSUPPORTED':
@@ -289,6 +334,7 @@ export class HandOver {
     const early: OpenChunk = { table, low: this.source.lowBound(processed) }
     this.open.add(early)
     let chunk: OpenChunk = early
+    let entered = false
     try {
       const read = await this.source.openChunk(
         { table, after, until },
@@ -300,7 +346,8 @@ export class HandOver {
       chunk = { table, low: read.low }
       this.open.add(chunk)
       this.open.delete(early)
-      if (await this.withinGuard(record, read.low, signal)) {
+      entered = await this.mayEnter({ record, backfill, range }, read, signal)
+      if (entered) {
         await this.emit({ record, backfill, range }, read, signal)
       } else {
         // The loop runs the reader's own clean-up, which a `return` before the start would not.
@@ -309,6 +356,9 @@ export class HandOver {
     } finally {
       this.open.delete(early)
       this.open.delete(chunk)
+      // The log has gone on without the rows that this chunk shows.
+      const lost = entered && schema.key === null && record.phase === 'backfilling'
+      if (lost && record.backfill === backfill && !signal.aborted) this.restart(record, backfill)
     }
     if (record.backfill === backfill) this.settle(record)
   }
@@ -328,14 +378,39 @@ export class HandOver {
     record.waitsFor = within ? null : 'a commit that waits for a standby'
     if (!within) {
       this.source.requestProgress()
-      await this.pause(RETRY_MS, signal)
+      await this.turns.pause(RETRY_MS, signal)
     }
     return within
   }
 
+  /** @returns false: the chunk is of no use, another one must be opened */
+  private async mayEnter(
+    { record, backfill }: Task,
+    { low, visibility }: ChunkRead,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (!(await this.withinGuard(record, low, signal))) return false
+    await this.reached(low, signal)
+    if (visibility === null) return true
+    await this.reached(visibility.certainFrom, signal)
+    if (signal.aborted || record.backfill !== backfill) return false
+    const { table, version } = record.schema
+    // Its rows would count as those that the TRUNCATE removed.
+    const emptied = record.floor !== null && low <= record.floor
+    const passed = emptied ? null : this.unkeyed.accept(table, low, visibility, version)
+    record.waitsFor = passed === null ? 'a moment in which nobody changes the table' : null
+    if (passed === null) {
+      await this.turns.pause(RETRY_MS, signal)
+      return false
+    }
+    // All at once: whatever the log brings from here on comes behind them.
+    const sent = passed.map((batch) => this.output.send(batch))
+    await Promise.all(sent.filter((credit) => credit !== undefined))
+    return true
+  }
+
   private async emit(task: Task, read: ChunkRead, signal: AbortSignal): Promise<void> {
     const { record, backfill, range } = task
-    await this.reached(read.low, signal)
     backfill.sourceEpoch ??= sourceEpochOf(read.low)
     // A table without a key comes in one chunk of any size, which cannot wait in memory.
     const waits = this.options.appends === true && record.schema.key !== null
@@ -398,7 +473,7 @@ export class HandOver {
   private async reached(order: Order, signal: AbortSignal): Promise<void> {
     while (this.output.processed().order < order && !signal.aborted) {
       this.source.requestProgress()
-      await this.pause(LOG_POLL_MS, signal)
+      await this.turns.pause(LOG_POLL_MS, signal)
     }
   }
 
@@ -409,33 +484,5 @@ export class HandOver {
       if (table === schema.table && low < order) order = low
     }
     this.output.control({ kind: 'settled', table: schema.table, order, done: false })
-  }
-
-  /**
-   * Sleeps, whatever happens. A reader that gives up its range wakes the others, so two that cannot
-   * go on would wake each other without end if they rested: no socket would be served any more.
-   */
-  private async pause(ms: number, signal: AbortSignal): Promise<void> {
-    await this.options.clock.sleep(ms, signal).catch(() => undefined)
-  }
-
-  /** Sleeps until there may be something to do, at most `ms`. */
-  private async rest(ms: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return
-    const woken = this.waiting.promise
-    const cancel = this.options.clock.after(ms, () => this.wake())
-    const abort = (): void => this.wake()
-    signal.addEventListener('abort', abort, { once: true })
-    try {
-      await woken
-    } finally {
-      cancel()
-      signal.removeEventListener('abort', abort)
-    }
-  }
-
-  private wake(): void {
-    this.waiting.resolve()
-    this.waiting = Promise.withResolvers<void>()
   }
 }

@@ -34,6 +34,8 @@ export class Corridor implements SourceContext, HandOverOutput {
   newTables: 'refuse' | 'park' = 'refuse'
   /** Called for a table that has just got its first schema. */
   onNewTable: (record: TableRecord) => void = () => undefined
+  /** Called when the rows of a table are gone, behind the writers' being told. */
+  onTruncated: (record: TableRecord) => void = () => undefined
   private readonly exchange: Exchange
   private readonly options: EvolutionOptions
   private position: Position = { split: '', order: 0n, token: '' }
@@ -133,7 +135,9 @@ export class Corridor implements SourceContext, HandOverOutput {
 
   tableTruncated(table: string, order: Order): void {
     const record = this.tables.get(table)
-    if (record !== undefined && takesRows(record)) this.truncated(record, order)
+    if (record === undefined || !takesRows(record)) return
+    this.truncated(record, order)
+    this.onTruncated(record)
   }
 
   tableDropped(table: string, order: Order): void {

@@ -40,6 +40,8 @@ export class SourceTask {
   private headOrder: Order | null = null
   private askingHead = false
   private finished = false
+  /** They begin between two transactions: see `pass`. */
+  private readonly repairs: Repair[] = []
   /** The source has been asked for what the log does not carry. */
   private confirming = false
 
@@ -64,6 +66,7 @@ export class SourceTask {
       appends,
       clock,
     })
+    this.corridor.onTruncated = (record) => this.handOver.truncated(record)
     this.corridor.onNewTable = (record) => {
       if (start.options.startup === 'latest') record.phase = 'streaming'
       else this.handOver.begin(record, false)
@@ -109,7 +112,8 @@ export class SourceTask {
         this.corridor.parkRecord(command.table, command.reason)
         break
       case 'repair':
-        this.repair(command.repair)
+        this.repairs.push(command.repair)
+        this.source.requestProgress()
         break
       case 'stop':
         this.stopping.abort()
@@ -188,7 +192,7 @@ export class SourceTask {
         this.pass(element)
         continue
       }
-      const sent = this.corridor.send(element)
+      const sent = this.handOver.send(element)
       if (sent !== undefined) await sent
     }
   }
@@ -196,6 +200,9 @@ export class SourceTask {
   /** Between two transactions: everything before is sent, nothing after. Must not await. */
   private pass(progress: Progress): void {
     this.corridor.advance(progress)
+    // Rows of a parked table are skipped. In the middle of a transaction it could not be said up to
+    // where, and a chunk may lack what was skipped: a commit is delivered before it is visible.
+    for (const repair of this.repairs.splice(0)) this.repair(repair)
     this.handOver.advance()
     if (this.barrierAt !== null) {
       const epoch = this.barrierAt

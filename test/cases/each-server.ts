@@ -2,47 +2,70 @@
 // in the server's own dialect where they differ.
 import { test } from 'vitest'
 import { expectLakeEqualsSource } from '../acceptance/lake.ts'
-import { Pipeline } from '../acceptance/pipeline.ts'
+import { Pipeline, type PipelineOptions } from '../acceptance/pipeline.ts'
 import { available } from '../servers/available.ts'
 import { queryMysql, queryPostgres } from '../servers/clients.ts'
+import { startMariadb } from '../servers/mariadb.ts'
 import { startMysql } from '../servers/mysql.ts'
 import type { MysqlServer } from '../servers/mysql-family.ts'
 import { startPostgres, type PostgresServer } from '../servers/postgres.ts'
+import { openMysqlSession } from '../workload/mysql.ts'
+import { openPostgresSession } from '../workload/postgres.ts'
+import type { Session } from '../workload/writer.ts'
 
-interface Case {
-  facility: 'postgres18' | 'mysql'
-  start: () => Promise<PostgresServer | MysqlServer>
+type Facility = 'postgres15' | 'postgres18' | 'mysql' | 'mariadb'
+
+const start: Record<Facility, () => Promise<PostgresServer | MysqlServer>> = {
+  postgres15: async () => startPostgres({ major: 15 }),
+  postgres18: async () => startPostgres({ major: 18 }),
+  mysql: async () => startMysql(),
+  mariadb: async () => startMariadb(),
 }
 
-const cases: readonly Case[] = [
-  { facility: 'postgres18', start: async () => startPostgres({ major: 18 }) },
-  { facility: 'mysql', start: async () => startMysql() },
-]
+/** The servers whose ways differ most. */
+const TWO: readonly Facility[] = ['postgres18', 'mysql']
+
+export interface EachOptions {
+  /** Also where the versions of one server, or MySQL and MariaDB, differ. */
+  servers?: readonly Facility[]
+  pipeline?: Partial<PipelineOptions>
+}
+
+export const ALL_SERVERS = Object.keys(start) as readonly Facility[]
 
 export interface Scene {
   pipeline: Pipeline
   server: PostgresServer | MysqlServer
   run: (sql: string) => Promise<unknown>
+  /** Where many statements follow each other. */
+  open: () => Promise<Session>
   /** `t` as the lake has it. */
   name: (table: string) => string
   postgres: boolean
 }
 
-export function onEach(claim: string, work: (scene: Scene) => Promise<void>): void {
-  for (const { facility, start } of cases) {
+export function onEach(
+  claim: string,
+  work: (scene: Scene) => Promise<void>,
+  { servers = TWO, pipeline: more = {} }: EachOptions = {},
+): void {
+  for (const facility of servers) {
     const title = `${facility}: ${claim}`
     test(title, { timeout: 240_000 }, async ({ skip }) => {
       const there = await Promise.all([available(facility), available('python')])
       if (there.includes(false)) skip()
-      const server = await start()
+      const server = await start[facility]()
       const postgres = 'major' in server
       if (!postgres) await queryMysql(server.uri(), 'CREATE DATABASE shop')
       const run = async (sql: string): Promise<unknown> =>
         postgres ? queryPostgres(server.uri(), sql) : queryMysql(server.uri('shop'), sql)
-      const pipeline = await Pipeline.create({ server, interval: '200ms', parallelism: 2 })
+      const open = async (): Promise<Session> =>
+        'major' in server ? openPostgresSession(server.uri()) : openMysqlSession(server)
+      const options = { server, interval: '200ms', parallelism: 2, ...more }
+      const pipeline = await Pipeline.create(options)
       const name = (table: string): string => `${postgres ? 'public' : 'shop'}.${table}`
       try {
-        await work({ pipeline, server, run, name, postgres })
+        await work({ pipeline, server, run, open, name, postgres })
       } finally {
         await pipeline.remove()
         await server.stop()

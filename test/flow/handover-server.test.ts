@@ -163,7 +163,13 @@ test('the last chunk of a backfill does not end the one that has begun in its pl
   const openChunk = async (): Promise<ChunkRead> => {
     const high = Promise.withResolvers<bigint>()
     highs.push(high)
-    return { low: 5n, parts: noParts(), high: async () => high.promise, exhausted: () => true }
+    return {
+      low: 5n,
+      parts: noParts(),
+      high: async () => high.promise,
+      visibility: null,
+      exhausted: () => true,
+    }
   }
   const { handOver, corridor, record } = scene(null, { openChunk, splitKeys: async () => [] })
   corridor.begin(position(5n), 0n)

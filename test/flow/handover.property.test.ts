@@ -143,7 +143,7 @@ async function handOver(seed: number): Promise<void> {
   const atHandOver: Table[] = []
   const reading = (async () => {
     for await (const element of source.read(position(0n), corridor, ending.signal)) {
-      if (element.kind === 'changes') await corridor.send(element)
+      if (element.kind === 'changes') await handOver.send(element)
       else {
         corridor.advance(element)
         const before = writer.handedOver.length

@@ -1,11 +1,18 @@
 // A database in memory with the property that makes hand-overs hard: a commit can be in the log
 // before readers see it, and readers can see it before the log has been read up to it.
 
-import { Op, type ChangeBatch } from '../../runtime/data/batch.ts'
+import { Op, transactionOrder, type ChangeBatch } from '../../runtime/data/batch.ts'
 import type { SourceElement } from '../../runtime/data/element.ts'
 import type { Order, Position } from '../../runtime/data/position.ts'
 import type { TableSchema } from '../../runtime/data/schema.ts'
-import type { Chunk, ChunkPart, ChunkRead, Source, SourceContext } from '../../runtime/source.ts'
+import type {
+  Chunk,
+  ChunkPart,
+  ChunkRead,
+  ChunkVisibility,
+  Source,
+  SourceContext,
+} from '../../runtime/source.ts'
 
 export type Row = { readonly key: number; readonly value: number | null }
 
@@ -41,6 +48,9 @@ function field(
     initialDefault: null,
   }
 }
+
+/** The same, and nothing that tells its rows apart. */
+export const unkeyed: TableSchema = { ...schema, key: null }
 
 export type Table = Map<number, number>
 
@@ -97,6 +107,10 @@ export class SimulatedSource implements Source {
   readonly invisible = new Set<Order>()
   /** Reads the whole log up to here. */
   delivered: Order = 0n
+  /** A server that does not say of each commit whether a snapshot holds it. */
+  vague = false
+  /** ... and finds out only while the rows are read. */
+  late = false
   private readonly base: Table
   private readonly pause: () => Promise<void>
 
@@ -130,9 +144,14 @@ export class SimulatedSource implements Source {
             if (value === null) return Op.delete
             return before.has(key) ? Op.update : Op.insert
           })
-          if (rows.length > 0) yield batchOf(order, ops, rows)
+          const half = order % 3n === 0n ? 1 : rows.length
+          yield* [rows.slice(0, half), rows.slice(half)]
+            .filter((part) => part.length > 0)
+            .map((part, at) => batchOf(order, ops.slice(at * half), part))
         }
         this.delivered = order + 1n
+        // A server does not stop after each transaction.
+        if (order % 4n === 0n && this.delivered < this.end()) continue
       } else {
         this.delivered = this.end()
       }
@@ -149,23 +168,42 @@ export class SimulatedSource implements Source {
   async openChunk(
     chunk: Chunk,
     limit: number,
-    _schema: TableSchema,
+    schema: TableSchema,
     processed: Position,
   ): Promise<ChunkRead> {
     await this.pause()
+    const certain = this.lowBound({ ...processed, order: this.end() })
+    if (this.vague) await this.pause()
     // The snapshot: what is visible in this instant.
     const visible = this.log.filter(({ order }) => !this.invisible.has(order))
     const low = this.lowBound(processed)
     const rows = rowsOf(applied(visible, this.base), chunk)
     const taken = rows.slice(0, limit)
+    if (this.vague) await this.pause()
+    const seen = new Set(visible.map(({ order }) => order))
     return {
       low,
+      visibility: schema.key === null ? this.visibility(low, certain, seen) : null,
       parts: this.parts(taken, low),
       high: async () => {
         await this.pause()
         return this.end()
       },
       exhausted: () => taken.length === rows.length,
+    }
+  }
+
+  /** @param certain  what was committed before it was visible when the snapshot opened */
+  private visibility(low: Order, certain: Order, seen: ReadonlySet<Order>): ChunkVisibility {
+    const end = this.end()
+    return {
+      certainFrom: this.vague && !this.late ? end : low,
+      shows: (transactions, index) => {
+        const order = transactionOrder(transactions, index)
+        if (!this.vague) return seen.has(order)
+        if (order >= end) return false
+        return order < low || order < certain ? true : null
+      },
     }
   }
 

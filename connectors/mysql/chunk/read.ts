@@ -7,13 +7,14 @@ import { Op } from '../../../runtime/data/batch.ts'
 import { packBatch } from '../../../runtime/data/pack.ts'
 import type { Order } from '../../../runtime/data/position.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
-import type { ChunkPart, ChunkRead } from '../../../runtime/source.ts'
+import type { ChunkPart, ChunkRead, ChunkVisibility } from '../../../runtime/source.ts'
 import type { ChangeBuilder } from '../decode/change-builder.ts'
 import type { MysqlType } from '../types.ts'
 import type { WireClient } from '../wire/client.ts'
 import { boundOf, type KeyPart } from './key.ts'
 import type { RowBuilder, RowBuilders } from './row-builders.ts'
 import { checkResult } from './row-decoder.ts'
+import { visibilityOf, type SnapshotCommits } from './visibility.ts'
 
 /** How the two servers say what a snapshot holds. */
 export interface Snapshot {
@@ -23,6 +24,8 @@ export interface Snapshot {
   readonly high: () => Promise<Order>
   /** Server's clock when it opened, us since 1970. */
   readonly timeUs: bigint
+  /** Of a table without a key: what is known of single transactions. */
+  readonly commits: SnapshotCommits | null
 }
 
 export interface ChunkQuery {
@@ -47,6 +50,7 @@ const NO_ID = new Uint8Array(0)
 export class ChunkReader implements ChunkRead {
   readonly low: Order
   readonly parts: AsyncIterable<ChunkPart>
+  readonly visibility: ChunkVisibility | null
   private readonly lease: Lease
   private readonly snapshot: Snapshot
   private readonly query: ChunkQuery
@@ -67,6 +71,8 @@ export class ChunkReader implements ChunkRead {
     this.snapshot = snapshot
     this.query = query
     this.parts = this.read(signal)
+    const { commits } = snapshot
+    this.visibility = commits === null ? null : visibilityOf(commits, () => this.highOrder)
   }
 
   async high(): Promise<Order> {

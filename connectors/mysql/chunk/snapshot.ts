@@ -22,6 +22,7 @@
 
 import { PipelineError } from '../../../runtime/base/errors.ts'
 import { orderOf, type Order, type Position } from '../../../runtime/data/position.ts'
+import { GtidSet } from '../gtid.ts'
 import type { MysqlOptions } from '../options.ts'
 import { fileNumber, parseToken } from '../position.ts'
 import { readLogEnd, type ServerFacts } from '../server.ts'
@@ -47,6 +48,8 @@ const STALLED_MS = 2000
 
 /** The log reader may be far behind; whether a place is in the log at all is asked so often. */
 const DOUBT_MS = 1000
+
+const START_SQL = 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY'
 
 /** What only the reader of the log knows. */
 export interface LogWitness {
@@ -82,19 +85,51 @@ export class Snapshots {
    * @throws PipelineError CONNECT_FAILED
    */
   async open(client: WireClient, processed: Position, signal: AbortSignal): Promise<Snapshot> {
-    const { facts, sourceEpoch, control } = this.server
-    const low = facts.mariadb
-      ? await this.committedFrom(processed.order, signal)
-      : await processedOn(client, processed)
-    await client.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
+    const low = await this.committed(client, processed, signal)
+    await client.query(START_SQL)
     return {
       low,
       timeUs: await serverTimeUs(client),
-      high: async () => {
-        const { file, offset } = await readLogEnd(control, facts)
-        return orderOf(sourceEpoch, fileNumber(file), offset)
-      },
+      high: async () => this.logEnd(),
+      commits: null,
     }
+  }
+
+  /**
+   * For a table without a key: it must be told which transactions the snapshot holds, so as little
+   * as possible may happen between the questions on both sides of its beginning.
+   *
+   * @param transactional  false: the snapshot does not hold for the table's engine
+   */
+  async openTold(
+    client: WireClient,
+    processed: Position,
+    transactional: boolean,
+    signal: AbortSignal,
+  ): Promise<Snapshot> {
+    const { facts, witness } = this.server
+    const low = await this.committed(client, processed, signal)
+    const executed = facts.mariadb ? null : await executedOn(client)
+    const named = facts.mariadb ? await this.lastCommit() : low
+    await client.query(START_SQL)
+    const end = transactional ? await this.logEnd() : null
+    const endsAt = (place: Order): boolean => witness?.()?.endsAt(place) ?? false
+    return {
+      low,
+      timeUs: await serverTimeUs(client),
+      high: async () => this.logEnd(),
+      commits: { low, executed, named, endsAt, end },
+    }
+  }
+
+  /** @returns LOW: every transaction before it is committed on the server of the chunk */
+  private async committed(
+    client: WireClient,
+    processed: Position,
+    signal: AbortSignal,
+  ): Promise<Order> {
+    if (this.server.facts.mariadb) return this.committedFrom(processed.order, signal)
+    return processedOn(client, processed)
   }
 
   /** @returns a place, not before `from`, such that all transactions before it are committed */
@@ -226,6 +261,12 @@ async function processedOn(client: WireClient, processed: Position): Promise<Ord
   const [row] = await client.query(sql)
   if (row?.[0] !== '0') throw behind()
   return processed.order
+}
+
+/** @returns what is certainly committed */
+async function executedOn(client: WireClient): Promise<GtidSet> {
+  const [row] = await client.query('SELECT @@GLOBAL.gtid_executed')
+  return GtidSet.parse(row?.[0] ?? '')
 }
 
 function behind(detail = ''): PipelineError {
