@@ -22,7 +22,16 @@ const SESSION = [
   'bytea_output=hex',
   'row_security=off',
   'idle_in_transaction_session_timeout=0',
+  'idle_session_timeout=0',
 ]
+
+/**
+ * Reading a large transaction from the log is one transaction of the server's, like a chunk. Before
+ * version 17 no server knows the setting, and refuses connections that name it.
+ */
+const NO_TRANSACTION_TIMEOUT = `
+SELECT set_config('transaction_timeout', '0', false)
+WHERE current_setting('transaction_timeout', true) <> '0'`
 
 /**
  * A chunk is a stretch of its key's index. Where statistics are missing or old, the planner would
@@ -100,6 +109,7 @@ async function attempt(
   client.on('error', () => {})
   try {
     await client.connect()
+    await client.query(NO_TRANSACTION_TIMEOUT)
   } catch (error) {
     await client.end().catch(() => {})
     throw translate(error, `cannot connect to ${host}:${port}`)

@@ -1,6 +1,6 @@
 // A log connection that is silent, or whose place somebody holds, is no reason to end.
 
-import { expect } from 'vitest'
+import { expect, test } from 'vitest'
 import { readSlot } from '../../connectors/postgres/server.ts'
 import { systemClock } from '../../runtime/base/clock.ts'
 import {
@@ -8,6 +8,7 @@ import {
   freshDatabase,
   optionsFor,
   queryPostgres,
+  ready,
   run,
   startAll,
   testOn,
@@ -110,3 +111,29 @@ testOn(servers, 'a slot that somebody else holds for a while is read on', async 
   ])
   await running.stop()
 })
+
+test.skipIf(!servers.has(18))(
+  'PostgreSQL 18: transaction_timeout ends neither a chunk nor a large transaction of the log',
+  async () => {
+    const server = servers.get(18)!
+    const { uri, changed } = await freshDatabase(server)
+    await queryPostgres(uri, `${TABLE}; INSERT INTO t VALUES (1, 'a')`)
+    const database = String(changed.database)
+    await queryPostgres(uri, `ALTER DATABASE ${database} SET transaction_timeout = '50ms'`)
+    const running = await run(optionsFor(server, changed))
+    const { source, runtime, position } = running
+    await ready(source, 'public.t')
+    const schema = runtime.schemas.get('public.t')!
+    const chunk = { table: 'public.t', after: null, until: null }
+    const read = await source.openChunk(chunk, 10, schema, position, AbortSignal.timeout(20_000))
+    await withPostgres(uri, async (client) => {
+      await client.query('SET transaction_timeout = 0')
+      await client.query(`INSERT INTO t SELECT i, 'b' FROM generate_series(2, 100000) i`)
+    })
+    await running.until(() => running.changes.length === 99_999)
+    let rows = 0
+    for await (const { batch } of read.parts) rows += batch.rows
+    expect(rows).toBe(1)
+    await running.stop()
+  },
+)
