@@ -37,6 +37,8 @@ import { Turns } from './turns.ts'
 import { UnkeyedTables } from './unkeyed-tables.ts'
 
 const RETRY_MS = 200
+/** Behind a chunk that cannot be told from the log: where many commit, most cannot. */
+const UNTOLD_MS = 20
 /** How often it is looked whether the log has come far enough for a chunk that waits. */
 const LOG_POLL_MS = 10
 /** How often the writers hear what they may forget of a table that no chunk has been read of. */
@@ -400,7 +402,7 @@ export class HandOver {
     const passed = emptied ? null : this.unkeyed.accept(table, low, visibility, version)
     record.waitsFor = passed === null ? 'a moment in which nobody changes the table' : null
     if (passed === null) {
-      await this.turns.pause(RETRY_MS, signal)
+      await this.turns.pause(UNTOLD_MS, signal)
       return false
     }
     // All at once: whatever the log brings from here on comes behind them.

@@ -25,7 +25,7 @@ import { orderOf, type Order, type Position } from '../../../runtime/data/positi
 import { GtidSet } from '../gtid.ts'
 import type { MysqlOptions } from '../options.ts'
 import { fileNumber, parseToken } from '../position.ts'
-import { readLogEnd, type ServerFacts } from '../server.ts'
+import { logStatusSql, readLogEnd, type ServerFacts } from '../server.ts'
 import type { WireClient } from '../wire/client.ts'
 import type { ControlConnection } from '../wire/connect.ts'
 import { waitForDecided } from '../xa.ts'
@@ -50,6 +50,10 @@ const STALLED_MS = 2000
 const DOUBT_MS = 1000
 
 const START_SQL = 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY'
+/** What is certainly committed: on MySQL, and on MariaDB. */
+const EXECUTED_SQL = 'SELECT @@GLOBAL.gtid_executed'
+const LAST_COMMIT_SQL = `SHOW GLOBAL STATUS LIKE 'binlog_snapshot_%'`
+const WAITING_SQL = `SHOW GLOBAL STATUS LIKE 'rpl_semi_sync_master_wait_sessions'`
 
 /** What only the reader of the log knows. */
 export interface LogWitness {
@@ -109,10 +113,16 @@ export class Snapshots {
   ): Promise<Snapshot> {
     const { facts, witness } = this.server
     const low = await this.committed(client, processed, signal)
-    const executed = facts.mariadb ? null : await executedOn(client)
-    const named = facts.mariadb ? await this.lastCommit() : low
-    await client.query(START_SQL)
-    const end = transactional ? await this.logEnd() : null
+    const before = facts.mariadb ? LAST_COMMIT_SQL : EXECUTED_SQL
+    const [committed = [], , log = []] = await client.queryEach([
+      before,
+      START_SQL,
+      logStatusSql(facts),
+    ])
+    const executed = facts.mariadb ? null : GtidSet.parse(committed[0]?.[0] ?? '')
+    const named = facts.mariadb ? this.placeNamed(new Map(committed.map(nameAndValue))) : low
+    const [file, offset] = log[0] ?? []
+    const end = transactional ? this.orderAt(file ?? '', BigInt(offset ?? '0')) : null
     const endsAt = (place: Order): boolean => witness?.()?.endsAt(place) ?? false
     return {
       low,
@@ -220,32 +230,38 @@ export class Snapshots {
   }
 
   private async lastCommit(): Promise<Order> {
-    const status = await this.status('binlog_snapshot_%')
+    return this.placeNamed(await this.status(LAST_COMMIT_SQL))
+  }
+
+  private placeNamed(status: ReadonlyMap<string, string>): Order {
     const file = status.get('binlog_snapshot_file') ?? ''
     if (file === '') {
       throw new PipelineError('SERVER_UNSUITABLE', 'the server names no place for its snapshots')
     }
-    const offset = BigInt(status.get('binlog_snapshot_position') ?? '0')
+    return this.orderAt(file, BigInt(status.get('binlog_snapshot_position') ?? '0'))
+  }
+
+  private orderAt(file: string, offset: bigint): Order {
     return orderOf(this.server.sourceEpoch, fileNumber(file), offset)
   }
 
   /** Semi-synchronous commits stand in the log, unseen, until a replica has them. */
   private async waitsForReplicas(): Promise<boolean> {
-    const status = await this.status('rpl_semi_sync_master_wait_sessions')
+    const status = await this.status(WAITING_SQL)
     return Number(status.get('rpl_semi_sync_master_wait_sessions') ?? '0') > 0
   }
 
-  private async status(pattern: string): Promise<ReadonlyMap<string, string>> {
-    const rows = await this.server.control.query(`SHOW GLOBAL STATUS LIKE '${pattern}'`)
+  private async status(sql: string): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.server.control.query(sql)
     return new Map(
-      rows.map((row) => [String(row['Variable_name']).toLowerCase(), String(row['Value'])]),
+      rows.map((row) => nameAndValue([String(row['Variable_name']), String(row['Value'])])),
     )
   }
 
   private async logEnd(): Promise<Order> {
-    const { control, facts, sourceEpoch } = this.server
+    const { control, facts } = this.server
     const { file, offset } = await readLogEnd(control, facts)
-    return orderOf(sourceEpoch, fileNumber(file), offset)
+    return this.orderAt(file, offset)
   }
 
   private async pause(signal: AbortSignal): Promise<void> {
@@ -263,10 +279,8 @@ async function processedOn(client: WireClient, processed: Position): Promise<Ord
   return processed.order
 }
 
-/** @returns what is certainly committed */
-async function executedOn(client: WireClient): Promise<GtidSet> {
-  const [row] = await client.query('SELECT @@GLOBAL.gtid_executed')
-  return GtidSet.parse(row?.[0] ?? '')
+function nameAndValue([name, value]: readonly (string | null)[]): [string, string] {
+  return [(name ?? '').toLowerCase(), value ?? '']
 }
 
 function behind(detail = ''): PipelineError {
