@@ -271,6 +271,9 @@ FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
   JOIN pg_proc p ON p.oid = t.typoutput JOIN pg_namespace f ON f.oid = p.pronamespace
 WHERE t.oid = ANY($1::oid[])`
 
+/** Types below are the server's own, and keep their names. */
+const FIRST_OWN_OID = 16_384
+
 /** Types of the server, read when a table first uses them. Their oids are never given twice. */
 export class TypeCatalog {
   private readonly known = new Map<number, PgType | null>()
@@ -293,6 +296,13 @@ export class TypeCatalog {
       })
       wanted = this.missing(parts)
     }
+  }
+
+  /** Types that are known may have another name by now, or stand in another schema. */
+  async refresh(ask: Ask): Promise<void> {
+    const own = [...this.known.keys()].filter((oid) => oid >= FIRST_OWN_OID)
+    const rows = own.length === 0 ? [] : await ask(TYPE_SQL, [own])
+    for (const type of rows.map(typeOf)) this.known.set(type.oid, type)
   }
 
   /** A type that was looked for in vain is asked for again: it may exist by now. */

@@ -5,7 +5,7 @@ import { PipelineError } from '../../runtime/base/errors.ts'
 import { quoteName, quoteText } from './connect.ts'
 import { qualified } from './publication.ts'
 import type { ShapeColumn, TableShape } from './shape.ts'
-import type { TypeLookup } from './types.ts'
+import { baseOf, type TypeLookup } from './types.ts'
 
 export interface SelectParts {
   readonly shape: TableShape
@@ -65,7 +65,10 @@ export function columnOf(shape: TableShape, attnum: number): ShapeColumn {
   return column
 }
 
-/** The values of a key, as SQL. */
+/**
+ * The values of a key, as SQL. A domain's are of its base type: it may not allow values any more
+ * that rows have, and may have a collation that differs from the column's.
+ */
 export function keyLiteral(
   columns: readonly ShapeColumn[],
   key: string,
@@ -74,7 +77,8 @@ export function keyLiteral(
   const texts = JSON.parse(key) as readonly string[]
   return columns
     .map(({ type }, index) => {
-      const { namespace, name } = lookup(type) ?? { namespace: 'pg_catalog', name: 'text' }
+      const base = baseOf(type, -1, lookup).type
+      const { namespace, name } = base ?? { namespace: 'pg_catalog', name: 'text' }
       return `${quoteText(texts[index] ?? '')}::${qualified({ namespace, name })}`
     })
     .join(', ')

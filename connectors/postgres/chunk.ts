@@ -59,8 +59,14 @@ export async function openChunk(
   }
 }
 
-/** Table or column undefined, lock not available, cached plan outdated, table just dropped. */
-const MOVED_STATES = new Set(['42P01', '42703', '55P03', '0A000', '42704', 'XX000'])
+/**
+ * Table, column, type, function or schema undefined, lock not available, cached plan outdated, table
+ * just dropped.
+ */
+const MOVED_STATES = new Set([
+  ...['42P01', '42703', '42704', '42883', '3F000'],
+  ...['55P03', '0A000', 'XX000'],
+])
 
 /** What an error of the server means for the chunks of a table. */
 export function chunkFailure(error: unknown, table: string): PipelineError {
@@ -143,7 +149,9 @@ class ChunkReader {
       await lease.client.query('COMMIT')
       finished = true
     } catch (error) {
-      throw chunkFailure(error, this.chunk.table)
+      const failure = chunkFailure(error, this.chunk.table)
+      if (failure.error === 'SCHEMA_MOVED') this.parts.moved(this.chunk.table)
+      throw failure
     } finally {
       // Left early or failed: rows may still be on the wire, so the connection is of no use.
       lease.release(!finished)

@@ -120,6 +120,7 @@ export class StructurePoll {
   ): Promise<Reading> {
     const { ask, registry } = this
     const lsn = await visibleEnd(ask, registry.options.clock, this.facts)
+    await registry.types.refresh(ask)
     await loadTypes(registry.types, ask, tables)
     const captured = tables.filter(
       ({ namespace, name, isPartition }) => !isPartition && registry.captured(namespace, name),

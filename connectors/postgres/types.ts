@@ -118,7 +118,7 @@ export function mapType(
 }
 
 /** Follows domains down to the type that they restrict. */
-function baseOf(
+export function baseOf(
   oid: number,
   modifier: number,
   lookup: TypeLookup,

@@ -91,3 +91,33 @@ testOn(servers, 'a table that changes between two chunks is looked at again', as
   }
   await running.stop()
 })
+
+testOn(
+  servers,
+  'a key is read on although its types get other names, and hold values they no longer allow',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    await queryPostgres(
+      uri,
+      `CREATE SCHEMA types; CREATE TYPE types.mood AS ENUM ('sad', 'glad');
+       CREATE DOMAIN types.word AS text COLLATE "C";
+       CREATE TABLE t (m types.mood, w types.word COLLATE "POSIX", PRIMARY KEY (m, w));
+       INSERT INTO t SELECT 'sad', i FROM generate_series(1, 9) i;
+       INSERT INTO t SELECT 'glad', i FROM generate_series(1, 9) i;
+       ALTER DOMAIN types.word ADD CHECK (value < '5') NOT VALID`,
+    )
+    const running = await run(optionsFor(server, { ...changed, catalogPollMs: 1e9 }))
+    const count = async (): Promise<number> => (await readTable(running, 'public.t', 4)).rows.length
+    expect(await count()).toBe(18)
+    for (const sql of [
+      'ALTER TYPE types.mood RENAME TO feeling; ALTER DOMAIN types.word SET SCHEMA public',
+      'ALTER SCHEMA types RENAME TO kinds',
+    ]) {
+      await queryPostgres(uri, sql)
+      await expect(count()).rejects.toMatchObject({ error: 'SCHEMA_MOVED' })
+      await running.looked()
+      expect(await count()).toBe(18)
+    }
+    await running.stop()
+  },
+)
