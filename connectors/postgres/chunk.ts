@@ -60,13 +60,10 @@ export async function openChunk(
 }
 
 /**
- * Table, column, type, function or schema undefined, lock not available, cached plan outdated, table
- * just dropped.
+ * Table, column, type, function or schema undefined, lock not available, cached plan outdated,
+ * table just dropped.
  */
-const MOVED_STATES = new Set([
-  ...['42P01', '42703', '42704', '42883', '3F000'],
-  ...['55P03', '0A000', 'XX000'],
-])
+const MOVED_STATES = new Set('42P01 42703 42704 42883 3F000 55P03 0A000 XX000'.split(' '))
 
 /** What an error of the server means for the chunks of a table. */
 export function chunkFailure(error: unknown, table: string): PipelineError {
