@@ -2,7 +2,7 @@
 // ISO dates and hexadecimal bytea, so that one value has one text wherever it is read.
 
 import { Client } from 'pg'
-import { PipelineError, type ErrorName } from '../../runtime/base/errors.ts'
+import { NO_PASSWORD_HINT, PipelineError, type ErrorName } from '../../runtime/base/errors.ts'
 import { SharedReadSocket } from '../../runtime/base/shared-read-socket.ts'
 import type { PostgresOptions, TlsMode } from './options.ts'
 
@@ -112,9 +112,20 @@ async function attempt(
     await client.query(NO_TRANSACTION_TIMEOUT)
   } catch (error) {
     await client.end().catch(() => {})
-    throw translate(error, `cannot connect to ${host}:${port}`)
+    throw connectFailure(options, error)
   }
   return client
+}
+
+function connectFailure({ host, port, user, password }: PostgresOptions, cause: unknown): Error {
+  const failure = translate(cause, `cannot connect to ${host}:${port}`)
+  const { code, message: answer } = factsOf(cause)
+  // 28000 is about access rules and users, whatever the password is.
+  if (failure.error !== 'AUTH_FAILED' || code === '28000' || password() !== '') return failure
+  // The driver's words are about its own code when it has no password to send.
+  const message = `cannot connect to ${host}:${port}: the server asks for a password of "${user}"`
+  const detail = `What failed: ${answer}.`
+  return new PipelineError('AUTH_FAILED', message, { detail, hint: NO_PASSWORD_HINT, cause })
 }
 
 type ClientTls =

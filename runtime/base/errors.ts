@@ -409,6 +409,10 @@ export class PipelineError extends Error {
   }
 }
 
+/** Of AUTH_FAILED where no password was given: the key of the file is what has to be known. */
+export const NO_PASSWORD_HINT =
+  'The source has no password: set `source.password: { from_env: NAME }` in the pipeline file.'
+
 /** An error as plain data, to cross a thread or to lie in the state store. */
 export interface ErrorRecord {
   readonly error: ErrorName

@@ -246,6 +246,18 @@ test('lint runs where the secrets are not: they are missed with a warning', () =
   expect(lint(file)).toEqual(['6:26 MR-1004 warning: secret file /nowhere/pw cannot be read'])
 })
 
+test('a password that an empty variable was to give is empty, and no text of another kind', () => {
+  const written = changed([SOURCE_URI, `${SOURCE_URI}  password: \${PW}\n`])
+  expect(lint(written, { PW: '' })).toEqual([
+    '6:13 MR-1003 source.password must be text or { from_env: NAME } or { from_file: PATH }; ' +
+      'quote a password of digits, not empty',
+  ])
+  const named = changed([SOURCE_URI, `${SOURCE_URI}  password: { from_env: PW }\n`])
+  expect(lint(named, { PW: '' })).toEqual([
+    '6:25 MR-1004 warning: environment variable PW is empty',
+  ])
+})
+
 test('a variable that is not set is an error at its value', () => {
   expect(lint(changed(['name: shop', 'name: ${NOWHERE}']))).toEqual([
     '2:7 MR-1004 environment variable NOWHERE is not set',

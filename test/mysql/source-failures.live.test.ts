@@ -7,7 +7,7 @@ import { afterAll, expect, test } from 'vitest'
 import type { MysqlOptions } from '../../connectors/mysql/options.ts'
 import { createMysqlSource } from '../../connectors/mysql/source.ts'
 import { parseToken } from '../../connectors/mysql/position.ts'
-import type { PipelineError } from '../../runtime/base/errors.ts'
+import { NO_PASSWORD_HINT, type PipelineError } from '../../runtime/base/errors.ts'
 import { differenceOf } from '../readers/canonical.ts'
 import { readMysqlSource } from '../readers/source.ts'
 import { available } from '../servers/available.ts'
@@ -160,6 +160,8 @@ for (const kind of ['mysql', 'mariadb'] as const) {
     const server = await start(kind)
     const options = optionsFor(server, 'd')
     expect((await openError({ ...options, password: () => 'wrong' })).error).toBe('AUTH_FAILED')
+    const none = await openError({ ...options, password: () => '' })
+    expect([none.error, none.hint]).toEqual(['AUTH_FAILED', NO_PASSWORD_HINT])
     expect((await openError({ ...options, port: 1 })).error).toBe('CONNECT_FAILED')
     await queryMysql(
       server.uri(),

@@ -3,6 +3,7 @@
 import { createServer, connect as dial, type Socket } from 'node:net'
 import { expect } from 'vitest'
 import { createPostgresSource } from '../../connectors/postgres/source.ts'
+import { NO_PASSWORD_HINT, type PipelineError } from '../../runtime/base/errors.ts'
 import { parseLsn, placeOf, positionAt } from '../../connectors/postgres/lsn.ts'
 import {
   brief,
@@ -380,12 +381,16 @@ testOn(servers, 'what goes wrong at the connection has its own name', async (ser
   const { uri, changed } = await freshDatabase(server)
   await queryPostgres(uri, TABLE)
   const options = optionsFor(server, changed)
-  const failure = async (with_: object): Promise<unknown> =>
+  const errorOf = async (with_: object): Promise<PipelineError | null> =>
     run({ ...options, ...with_ }).then(
-      () => 'no error',
-      (error: { error: string }) => error.error,
+      () => null,
+      (error: PipelineError) => error,
     )
+  const failure = async (with_: object): Promise<unknown> => (await errorOf(with_))?.error
   expect(await failure({ password: () => 'wrong' })).toBe('AUTH_FAILED')
+  const none = await errorOf({ password: () => '' })
+  expect([none?.error, none?.hint]).toEqual(['AUTH_FAILED', NO_PASSWORD_HINT])
+  expect(none?.message).toContain('asks for a password of "postgres"')
   expect(await failure({ user: 'nobody' })).toBe('AUTH_FAILED')
   expect(await failure({ database: 'nosuch' })).toBe('DATABASE_MISSING')
   expect(await failure({ port: 1 })).toBe('CONNECT_FAILED')

@@ -3,7 +3,7 @@
 
 import { connect as connectSocket, isIP, type Socket } from 'node:net'
 import mysql, { type Connection, type ConnectionOptions } from 'mysql2'
-import { PipelineError } from '../../../runtime/base/errors.ts'
+import { NO_PASSWORD_HINT, PipelineError } from '../../../runtime/base/errors.ts'
 import { SharedReadSocket } from '../../../runtime/base/shared-read-socket.ts'
 import type { MysqlOptions, TlsMode } from '../options.ts'
 import { failureOf } from './failure.ts'
@@ -95,8 +95,10 @@ async function open(
 
 const NO_TLS = 'HANDSHAKE_NO_SSL_SUPPORT'
 
-function connectFailure({ host, port }: MysqlOptions, error: unknown): PipelineError {
-  return failureOf(`cannot connect to ${host}:${port}`, error)
+function connectFailure({ host, port, password }: MysqlOptions, cause: unknown): PipelineError {
+  const failure = failureOf(`cannot connect to ${host}:${port}`, cause)
+  if (failure === cause || failure.error !== 'AUTH_FAILED' || password() !== '') return failure
+  return new PipelineError('AUTH_FAILED', failure.message, { hint: NO_PASSWORD_HINT, cause })
 }
 
 async function attempt(

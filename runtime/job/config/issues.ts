@@ -142,7 +142,9 @@ function describe(value: unknown, path: Path): string {
   if (value === null) return 'empty'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a block of keys'
-  if (path.includes('password') || path.at(-1) === 'uri') return `a ${typeof value}`
+  if (path.includes('password') || path.at(-1) === 'uri') {
+    return value === '' ? 'empty' : `a ${typeof value}`
+  }
   return printable(JSON.stringify(value))
 }
 

@@ -55,7 +55,8 @@ export class Secret {
 function readVariable(env: Environment, name: string): string {
   const value = env[name]
   if (value !== undefined && value !== '') return value
-  throw new PipelineError('CONFIG_VARIABLE', `environment variable ${name} is not set`)
+  const fault = value === '' ? 'is empty' : 'is not set'
+  throw new PipelineError('CONFIG_VARIABLE', `environment variable ${name} ${fault}`)
 }
 
 function readSecretFile(path: string): string {
