@@ -4,6 +4,7 @@
 import { createInterface } from 'node:readline/promises'
 import { isatty } from 'node:tty'
 import { type Clock, systemClock } from '../base/clock.ts'
+import { STOP_SIGNALS, takeHeldSignal } from './early-signals.ts'
 
 export interface Terminal {
   /** Writes a line, or several, to standard output. */
@@ -22,14 +23,16 @@ export interface Terminal {
   readonly clock: Clock
   /** @returns what the user typed, without spaces around it */
   ask(question: string): Promise<string>
-  /** Calls `listener` at each signal that asks the process to end. @returns how to stop that */
+  /**
+   * Calls `listener` at each signal that asks the process to end, and at once when one has come
+   * before. @returns how to stop that
+   */
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void
   /** Ends the process at once. */
   exit(code: number): void
 }
 
 const STDIN = 0
-const SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 
 export const processTerminal: Terminal = {
   out: (text) => process.stdout.write(`${text}\n`),
@@ -50,9 +53,11 @@ export const processTerminal: Terminal = {
     }
   },
   onSignal: (listener) => {
-    for (const signal of SIGNALS) process.on(signal, listener)
+    for (const signal of STOP_SIGNALS) process.on(signal, listener)
+    const early = takeHeldSignal()
+    if (early !== null) listener(early)
     return () => {
-      for (const signal of SIGNALS) process.off(signal, listener)
+      for (const signal of STOP_SIGNALS) process.off(signal, listener)
     }
   },
   exit: (code) => process.exit(code),

@@ -115,6 +115,26 @@ test('a run whose log nobody reads any more does not end as if it were done', as
   silent.close()
 })
 
+test('a signal that comes while the program is loaded stops a run that has begun nothing', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-early-'))
+  const preload = join(folder, 'preload.mjs')
+  // Deep in the imports of the program, long before any command runs.
+  const code = `import { registerHooks } from 'node:module'
+    registerHooks({
+      load: (url, context, next) => {
+        if (url.endsWith('/cli/program.ts')) process.kill(process.pid, 'SIGTERM')
+        return next(url, context)
+      },
+    })`
+  writeFileSync(preload, code)
+  const file = writeFile(COMPLETE.replaceAll('/lake/', `${folder}/`))
+  const arguments_ = ['--import', preload, MAIN, 'run', file]
+  const { status, signal, stdout } = spawnSync(process.execPath, arguments_, { encoding: 'utf8' })
+  expect({ status, signal }).toEqual({ status: 0, signal: null })
+  expect(stdout).toContain('stopped before anything was read or made')
+  expect(readdirSync(folder)).toEqual(['preload.mjs'])
+})
+
 test('compiled code is kept in the cache of the user, where there can be one', () => {
   const caches = mkdtempSync(join(tmpdir(), 'millrace-caches-'))
   const expected = millrace('explain', 'LOG_GAP')

@@ -86,6 +86,12 @@ class RunCommand {
       log[severity === 'info' ? 'info' : 'warn'](message, { code, file, line })
     }
     const shutdown = this.#listenForShutdown()
+    if (shutdown.signal.aborted) {
+      log.info('stopped before anything was read or made', {})
+      shutdown.release()
+      this.#display.end()
+      return
+    }
     const served = await this.#serve()
     try {
       await this.#runUntilEnd(shutdown)
