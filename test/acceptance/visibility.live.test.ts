@@ -18,7 +18,7 @@ import { COUNTERS, countUp, createCounters, expectNoRegress } from './counters.t
 import { expectLakeEqualsSource } from './lake.ts'
 import { Pipeline } from './pipeline.ts'
 
-const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 10)
+const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 6)
 const WRITERS = 8
 const TIMEOUT_MS = 300_000 + SECONDS * 2000
 const readers = [await available('python'), await available('duckdb')]

@@ -1,6 +1,6 @@
 // One claim on every server: a database of its own, a pipeline for it that has not run yet, and SQL
 // in the server's own dialect where they differ.
-import { test } from 'vitest'
+import { afterAll, test } from 'vitest'
 import { expectLakeEqualsSource } from '../acceptance/lake.ts'
 import { Pipeline, type PipelineOptions } from '../acceptance/pipeline.ts'
 import { available } from '../servers/available.ts'
@@ -44,6 +44,23 @@ export interface Scene {
   postgres: boolean
 }
 
+/** MySQL and MariaDB take seconds to start: the claims of one file follow each other on one. */
+const shared = new Map<Facility, MysqlServer>()
+
+afterAll(async () => {
+  for (const server of shared.values()) await server.stop()
+})
+
+async function started(facility: Facility): Promise<PostgresServer | MysqlServer> {
+  const there = shared.get(facility)
+  const server = there ?? (await start[facility]())
+  if ('major' in server) return server
+  shared.set(facility, server)
+  if (there !== undefined) await queryMysql(server.uri(), 'DROP DATABASE shop')
+  await queryMysql(server.uri(), 'CREATE DATABASE shop')
+  return server
+}
+
 export function onEach(
   claim: string,
   work: (scene: Scene) => Promise<void>,
@@ -54,9 +71,8 @@ export function onEach(
     test(title, { timeout: 240_000 }, async ({ skip }) => {
       const there = await Promise.all([available(facility), available('python')])
       if (there.includes(false)) skip()
-      const server = await start[facility]()
+      const server = await started(facility)
       const postgres = 'major' in server
-      if (!postgres) await queryMysql(server.uri(), 'CREATE DATABASE shop')
       const run = async (sql: string): Promise<unknown> =>
         postgres ? queryPostgres(server.uri(), sql) : queryMysql(server.uri('shop'), sql)
       const open = async (): Promise<Session> =>
@@ -68,7 +84,7 @@ export function onEach(
         await work({ pipeline, server, run, open, name, postgres })
       } finally {
         await pipeline.remove()
-        await server.stop()
+        if (postgres) await server.stop()
       }
     })
   }
