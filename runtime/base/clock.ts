@@ -1,7 +1,7 @@
 // The only door to wall clock, timers and randomness, so that a test can stand in for them.
 
 import { randomBytes, randomUUID } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 
 export interface Clock {
   /** Milliseconds since 1970, for timestamps that people read. */
@@ -34,6 +34,11 @@ export const systemClock: Clock = {
     timer.unref()
     return () => clearInterval(timer)
   },
+}
+
+/** Resolves once the event loop has turned: what waited outside, such as a signal, is heard. */
+export async function nextTurn(): Promise<void> {
+  await turn()
 }
 
 /** @returns a random integer of 63 bits, never 0: Iceberg's snapshot ids */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Where the process begins.
 
-import { setImmediate as turn } from 'node:timers/promises'
+import { nextTurn } from '../base/clock.ts'
 import { keepCompiledCode } from './compiled-code.ts'
 import { holdSignals } from './early-signals.ts'
 
@@ -10,5 +10,5 @@ if (args.find((argument) => !argument.startsWith('-')) === 'run') holdSignals()
 keepCompiledCode()
 const { runProcess } = await import('./command-line.ts')
 // A signal is heard when the event loop turns, which it need not have done while files were loaded.
-await turn()
+await nextTurn()
 await runProcess()
