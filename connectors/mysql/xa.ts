@@ -45,6 +45,19 @@ export async function waitForDecided(
   }
 }
 
+/** As `readPrepared` asks MariaDB, for a connection that gives text only. */
+export const PREPARED_SQL = `XA RECOVER FORMAT='SQL'`
+
+const XID_PART = /X'([0-9a-f]*)'|'([^']*)'/gi
+
+/** @returns the id of a row of PREPARED_SQL as the log spells it */
+export function preparedXid([formatId, , , data]: readonly (string | null)[]): string {
+  const [gtrid = '', bqual = ''] = [...(data ?? '').matchAll(XID_PART)].map(
+    ([, hex, text]) => hex?.toLowerCase() ?? Buffer.from(text ?? '').toString('hex'),
+  )
+  return `X'${gtrid}',X'${bqual}',${formatId}`
+}
+
 /**
  * @returns their ids as the log spells them, `X'..',X'..',n`; [] when the user may not see them:
  *          a decision about one of them then stops the reader, so nothing is lost silently

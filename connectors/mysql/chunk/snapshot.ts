@@ -18,7 +18,8 @@
 // XA COMMIT of MariaDB is no part of that order: it is written to the log and named as the last
 // commit, and only then the engine is told. Until then XA RECOVER lists the transaction, so the
 // snapshot waits for those that are listed although the log has decided them. One that is not
-// listed yet is decided later, behind LOW.
+// listed yet is decided later, behind LOW. Where a table has no key the last commit is named once
+// more behind LOW, and nothing waits then: those that are listed after it may be missing.
 
 import { PipelineError } from '../../../runtime/base/errors.ts'
 import { orderOf, type Order, type Position } from '../../../runtime/data/position.ts'
@@ -28,7 +29,7 @@ import { fileNumber, parseToken } from '../position.ts'
 import { logStatusSql, readLogEnd, type ServerFacts } from '../server.ts'
 import type { WireClient } from '../wire/client.ts'
 import type { ControlConnection } from '../wire/connect.ts'
-import { waitForDecided } from '../xa.ts'
+import { PREPARED_SQL, preparedXid, waitForDecided } from '../xa.ts'
 import { aborted, type Snapshot } from './read.ts'
 
 /** How long a chunk waits for its server to have what the log reader has. */
@@ -52,6 +53,8 @@ const DOUBT_MS = 1000
 const START_SQL = 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY'
 /** What is certainly committed: on MySQL, and on MariaDB. */
 const EXECUTED_SQL = 'SELECT @@GLOBAL.gtid_executed'
+/** In the place of a question that only MariaDB is asked. */
+const NOTHING_SQL = 'DO 0'
 const LAST_COMMIT_SQL = `SHOW GLOBAL STATUS LIKE 'binlog_snapshot_%'`
 const WAITING_SQL = `SHOW GLOBAL STATUS LIKE 'rpl_semi_sync_master_wait_sessions'`
 
@@ -63,6 +66,8 @@ export interface LogWitness {
   endsAt(place: Order): boolean
   /** The last that the log said of this XA transaction is COMMIT or ROLLBACK. */
   hasDecided(xid: string): boolean
+  /** It may be one of these XA transactions that the log ends there. */
+  mayDecide(order: Order, xids: readonly string[]): boolean
   requestProgress(): void
 }
 
@@ -113,22 +118,24 @@ export class Snapshots {
   ): Promise<Snapshot> {
     const { facts, witness } = this.server
     const low = await this.committed(client, processed, signal)
-    const before = facts.mariadb ? LAST_COMMIT_SQL : EXECUTED_SQL
-    const [committed = [], , log = []] = await client.queryEach([
-      before,
+    const [committed = [], listed = [], , log = []] = await client.queryEach([
+      facts.mariadb ? LAST_COMMIT_SQL : EXECUTED_SQL,
+      facts.mariadb ? PREPARED_SQL : NOTHING_SQL,
       START_SQL,
       logStatusSql(facts),
     ])
     const executed = facts.mariadb ? null : GtidSet.parse(committed[0]?.[0] ?? '')
     const named = facts.mariadb ? this.placeNamed(new Map(committed.map(nameAndValue))) : low
+    const prepared = facts.mariadb ? listed.map(preparedXid) : []
     const [file, offset] = log[0] ?? []
     const end = transactional ? this.orderAt(file ?? '', BigInt(offset ?? '0')) : null
     const endsAt = (place: Order): boolean => witness?.()?.endsAt(place) ?? false
+    const mayBeOpen = (order: Order): boolean => witness?.()?.mayDecide(order, prepared) ?? true
     return {
       low,
       timeUs: await serverTimeUs(client),
       high: async () => this.logEnd(),
-      commits: { low, executed, named, endsAt, end },
+      commits: { low, executed, named, endsAt, mayBeOpen, end },
     }
   }
 

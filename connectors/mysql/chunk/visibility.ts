@@ -17,6 +17,11 @@ export interface SnapshotCommits {
   readonly named: Order
   /** A transaction of those that were read last ended exactly there: the name is true. */
   readonly endsAt: (place: Order) => boolean
+  /**
+   * MariaDB: the log ends an XA transaction there that was still listed as prepared, so the
+   * snapshot may lack it although its place is before the name.
+   */
+  readonly mayBeOpen: (order: Order) => boolean
   /** Of the log, behind the beginning; `null`: the table's engine keeps to no snapshot. */
   readonly end: Order | null
 }
@@ -26,14 +31,14 @@ export function visibilityOf(
   commits: SnapshotCommits,
   readEnd: () => Order | null,
 ): ChunkVisibility {
-  const { low, executed, named, endsAt, end } = commits
+  const { low, executed, named, endsAt, mayBeOpen, end } = commits
   let namedIsTrue: boolean | null = null
   const isCommitted = (transactions: Transactions, index: number, order: Order): boolean => {
     if (order < low) return true
     if (executed !== null) return executed.hasText(idOf(transactions, index))
     // Asked once the log was read up to there, and soon: the reader knows the last ends only.
     namedIsTrue ??= endsAt(named)
-    return namedIsTrue && order < named
+    return namedIsTrue && order < named && !mayBeOpen(order)
   }
   return {
     certainFrom: end === null ? low : later(end, named),

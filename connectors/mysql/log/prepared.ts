@@ -3,6 +3,7 @@
 // them into order or XA ROLLBACK throws them away.
 
 import { mkdirSync, readdirSync } from 'node:fs'
+import type { Order } from '../../../runtime/data/position.ts'
 import { removeSealed, sealedEvents, type EventSpool, type SealedEvents } from '../spool.ts'
 
 /**
@@ -26,6 +27,10 @@ export class PreparedTransactions {
   private readonly pending = new Map<string, SealedEvents>()
   private readonly leftovers: Leftover[] = []
   private readonly decided = new Set<string>()
+  /** The newest decisions: id of the transaction by the place of its XA COMMIT or XA ROLLBACK. */
+  private readonly decisions = new Map<Order, string>()
+  /** Decisions up to there are not known any more. */
+  private forgottenTo: Order = -1n
 
   /** @param saved  as `save` returned it */
   constructor(folder: string, saved: SavedPrepared) {
@@ -48,17 +53,12 @@ export class PreparedTransactions {
   /**
    * The transaction is decided.
    *
+   * @param order  of the decision
    * @returns its events; `null` when it was not prepared in what has been read. They must be read
    *          before the next checkpoint is taken
    */
-  decide(xid: string): Iterable<Buffer> | null {
-    this.decided.add(xid)
-    if (this.decided.size > DECIDED_KEPT_MAX) {
-      for (const oldest of this.decided) {
-        this.decided.delete(oldest)
-        break
-      }
-    }
+  decide(xid: string, order: Order): Iterable<Buffer> | null {
+    this.note(xid, order)
     const events = this.pending.get(xid)
     if (events === undefined) return null
     this.pending.delete(xid)
@@ -71,6 +71,13 @@ export class PreparedTransactions {
     return this.decided.has(xid)
   }
 
+  /** True unless it is known that no decision about one of the transactions stands there. */
+  mayDecide(order: Order, xids: readonly string[]): boolean {
+    if (xids.length === 0) return false
+    const xid = this.decisions.get(order)
+    return xid === undefined ? order <= this.forgottenTo : xids.includes(xid)
+  }
+
   save(): SavedPrepared {
     return [...this.pending]
   }
@@ -81,6 +88,23 @@ export class PreparedTransactions {
     while ((this.leftovers[0]?.checkpoints ?? 0) > CHECKPOINTS_KEPT_MAX) {
       const leftover = this.leftovers.shift()
       if (leftover !== undefined) removeSealed(this.folder, leftover.name)
+    }
+  }
+
+  private note(xid: string, order: Order): void {
+    this.decided.add(xid)
+    this.decisions.set(order, xid)
+    if (this.decided.size > DECIDED_KEPT_MAX) {
+      for (const oldest of this.decided) {
+        this.decided.delete(oldest)
+        break
+      }
+    }
+    if (this.decisions.size <= DECIDED_KEPT_MAX) return
+    for (const oldest of this.decisions.keys()) {
+      this.decisions.delete(oldest)
+      this.forgottenTo = oldest
+      break
     }
   }
 

@@ -122,6 +122,10 @@ export class LogReader implements LogWitness {
     return this.parts.prepared.hasDecided(xid)
   }
 
+  mayDecide(order: Order, xids: readonly string[]): boolean {
+    return this.parts.prepared.mayDecide(order, xids)
+  }
+
   async *read(signal: AbortSignal): AsyncGenerator<SourceElement> {
     const { dump, output } = this.parts
     const { reader } = dump.client
@@ -397,7 +401,7 @@ export class LogReader implements LogWitness {
   }
 
   private decideXa(group: Group, xid: string, committed: boolean): Work | null {
-    const events = this.parts.prepared.decide(xid)
+    const events = this.parts.prepared.decide(xid, this.parts.place.orderAt(group.start))
     if (committed && events === null && !this.isEarly(group, xid)) {
       throw new PipelineError('LOG_INCIDENT', `XA transaction ${xid} was prepared out of sight`, {
         detail: 'Its rows are in the log before the place where reading began.',
