@@ -120,7 +120,7 @@ export function intentsDone(table: string, marker: Marker | null, pending: Pendi
   const detail =
     `The table holds epoch ${marker.epoch} of timeline ${marker.timeline} (intent ` +
     `${marker.intent}); the last commit that the checkpoint knows is ${known}.`
-  throw ahead(table, detail, pending.committed.length === 0 ? stateLost(table) : null)
+  throw ahead(table, detail, pending.committed.length === 0 ? STATE_LOST : null)
 }
 
 function ahead(table: string, detail: string, hint: string | null = null): PipelineError {
@@ -128,14 +128,10 @@ function ahead(table: string, detail: string, hint: string | null = null): Pipel
   return new PipelineError('TIMELINE_AHEAD', message, { detail, ...(hint !== null && { hint }) })
 }
 
-/** Without any checkpoint there is nothing that a resync could go on from. */
-function stateLost(table: string): string {
-  return (
-    'Restore the state folder. If it is lost, take the table out of the catalog, as by ' +
-    "`DELETE FROM iceberg_tables WHERE table_namespace || '.' || table_name = " +
-    `'${table}'\`, and run again: it is filled anew.`
-  )
-}
+/** The start that meets this has saved a checkpoint of its own, from which a resync goes on. */
+const STATE_LOST =
+  'Correct `pipeline.checkpoint.store` if it is not where the state of this pipeline lies, or ' +
+  'restore the state folder. If it is lost, run `millrace resync FILE --all`.'
 
 /** Fences are growing numbers as text; other texts have no order. */
 function isNewerFence(fence: string, ours: string): boolean {

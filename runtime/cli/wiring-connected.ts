@@ -26,7 +26,13 @@ export const connectedWiring: Wiring = {
     const state = openState(config)
     const checkpoint = await new CheckpointStore(state).peekNewest()
     if (checkpoint === null) {
-      throw new PipelineError('STATE_MISSING', `pipeline "${config.name}" has no checkpoint yet`)
+      throw new PipelineError('STATE_MISSING', `pipeline "${config.name}" has no checkpoint yet`, {
+        detail: `None was found in ${config.checkpoint.store.uri}. A first run reads all tables.`,
+        hint: (await connectedWiring.isRunning(config))
+          ? 'It is running: ask again after its first checkpoint, which `millrace status FILE` shows.'
+          : 'Run `millrace run FILE` first, also where the state was lost, and then ask again; ' +
+            'or correct `pipeline.checkpoint.store`.',
+      })
     }
     const known = new Set(checkpoint.source.tables.map(({ schema }) => schema.table))
     const unknown = (tables ?? []).filter((table) => !known.has(table))

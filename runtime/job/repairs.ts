@@ -49,6 +49,8 @@ export class RepairRequests {
     const all = this.served.some(({ tables }) => tables === null)
     const known = (last?.source.tables ?? []).map(({ schema }) => schema.table)
     const named = new Set(all ? known : this.served.flatMap(({ tables }) => tables ?? []))
+    // The queue goes on between two adoptions: it must not meet those that are still to come.
+    for (const table of named) commits.cancel(table)
     const tables: Repair[] = []
     for (const table of named) tables.push({ table, adoption: await commits.adopt(table, claim) })
     return { all, tables }
