@@ -40,6 +40,7 @@ export interface CoordinatorOptions {
   readonly pipeline: string
   readonly timeline: number
   readonly fence: string
+  readonly mode: string
   /** The newest checkpoint, or `null` at the first start. */
   readonly last: Checkpoint | null
   readonly clock: Clock
@@ -162,7 +163,7 @@ export class Coordinator {
       assert(writer.epoch === epoch, 'writers prepare the epoch whose barrier they have met')
       for (const { table, reason } of writer.parked) this.parkTable(table, reason)
     }
-    const { pipeline, timeline, fence, clock } = this.options
+    const { pipeline, timeline, fence, mode, clock } = this.options
     const parked = this.parkings()
     this.parkedByCommit.clear()
     const source = withParked(cut.checkpoint, parked)
@@ -183,6 +184,7 @@ export class Coordinator {
       lake: this.commits.lake(),
       held: this.trace.held(),
       parked,
+      mode,
       savedAtMs: clock.nowMs(),
     }
     return { checkpoint, intent }

@@ -57,6 +57,8 @@ interface CheckpointParts {
   readonly held: Readonly<Record<string, number>>
   /** Tables that were parked at this barrier by a writer or the committer. */
   readonly parked: readonly { readonly table: string; readonly reason: ErrorRecord }[]
+  /** How the sink keeps rows: tables of one mode cannot go on in another. Missing: not known. */
+  readonly mode?: string
   readonly savedAtMs: number
 }
 

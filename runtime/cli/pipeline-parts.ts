@@ -88,6 +88,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
   const seed = workerSeed(config, logLevel)
   return {
     name: config.name,
+    mode: config.sink.mode,
     state,
     lockPath: lockPath(config),
     parallelism: config.parallelism,

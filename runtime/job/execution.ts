@@ -35,6 +35,7 @@ export interface ExecutionOptions {
   readonly pipeline: string
   readonly timeline: number
   readonly fence: string
+  readonly mode: string
   readonly last: Checkpoint | null
   readonly intervalMs: number
   readonly repairs: Repairs
@@ -81,7 +82,7 @@ export class Execution {
     this.options = options
     this.events = events
     this.ready = this.listen()
-    const { pipeline, timeline, fence, last } = options
+    const { pipeline, timeline, fence, mode, last } = options
     const { store, commits, clock } = parts
     this.coordinator = new Coordinator(
       {
@@ -94,7 +95,7 @@ export class Execution {
       })),
       store,
       commits,
-      { pipeline, timeline, fence, last, clock },
+      { pipeline, timeline, fence, mode, last, clock },
     )
   }
 

@@ -49,6 +49,8 @@ export interface WriterPlan {
 
 export interface PipelineParts {
   readonly name: string
+  /** Of the sink: how it keeps rows. A pipeline has one for life. */
+  readonly mode: string
   readonly state: ObjectStore
   /** Absolute path of the lock file. */
   readonly lockPath: string
@@ -185,8 +187,10 @@ class PipelineRun {
    *          somebody ask for it must not be in the way
    */
   private async load(): Promise<Checkpoint | null> {
-    if (await this.requests.wantsAll()) return this.store.loadForResync()
-    return this.store.loadNewest()
+    const all = await this.requests.wantsAll()
+    const last = all ? await this.store.loadForResync() : await this.store.loadNewest()
+    requireSameMode(last, this.parts.mode)
+    return last
   }
 
   /**
@@ -342,6 +346,7 @@ class PipelineRun {
         pipeline: parts.name,
         timeline: last?.timeline ?? 1,
         fence,
+        mode: parts.mode,
         last,
         intervalMs: parts.intervalMs,
         repairs,
@@ -443,4 +448,19 @@ class PipelineRun {
 
 function isCatalogDown(error: unknown): boolean {
   return error instanceof PipelineError && error.error === 'CATALOG_UNAVAILABLE'
+}
+
+/**
+ * Rows of a mode are not those of another: an `upsert` does not find what an `append` has added, and
+ * columns of a `changelog` have the field ids of other tables' own.
+ */
+function requireSameMode(last: Checkpoint | null, mode: string): void {
+  if (last?.mode === undefined || last.mode === mode) return
+  const message = `sink.mode is ${mode}, and the tables of this pipeline were begun as ${last.mode}`
+  throw new PipelineError('CONFIG_UNSUPPORTED', message, {
+    detail: 'Rows of one mode cannot go on in another. Nothing was read or written.',
+    hint:
+      `Set \`sink.mode: ${last.mode}\` again; or run \`millrace drop FILE\` and begin anew; or give ` +
+      'the other mode a pipeline with a name and a catalog of its own.',
+  })
 }

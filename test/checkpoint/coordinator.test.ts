@@ -53,7 +53,7 @@ class Epochs {
       [{ prepared: (epoch) => Promise.resolve(this.prepare(epoch)) }],
       this.store,
       this.commits,
-      { pipeline: 'shop', timeline: 1, fence: '1', last, clock: systemClock },
+      { pipeline: 'shop', timeline: 1, fence: '1', mode: 'upsert', last, clock: systemClock },
     )
   }
 

@@ -76,7 +76,7 @@ class Run {
       [{ prepared: (epoch) => this.prepare(epoch) }],
       this.store,
       this.commits,
-      { pipeline: 'shop', timeline: 1, fence: '1', last, clock: systemClock },
+      { pipeline: 'shop', timeline: 1, fence: '1', mode: 'upsert', last, clock: systemClock },
     )
   }
 

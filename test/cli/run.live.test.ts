@@ -1,7 +1,7 @@
 // Goal: what `run` promises to whoever supervises it. Method: a real PostgreSQL, the program as
 // processes of its own, ended in every way in which supervisors end processes.
 
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -122,6 +122,11 @@ test.skipIf(!(await available('postgres18')))(
         tables: { total: 1, streaming: 1 },
         table_list: [{ table: 'public.orders', phase: 'streaming' }],
       })
+      // An append would leave rows that an upsert does not find, and readers columns of other ids.
+      writeFileSync(file, readFileSync(file, 'utf8').replace('sink:', 'sink:\n  mode: changelog'))
+      const other = await millrace(ENV, 'run', file, '--once')
+      expect([other.code, errorCodeOf(other)]).toEqual([2, 'MR-1005'])
+      expect(other.output).toContain('Set `sink.mode: upsert` again')
       expect(once.output + stopped.output).not.toContain(`:${ENV.PW}`)
     } finally {
       await server.stop()

@@ -71,6 +71,7 @@ async function run({ folder, open, onStart, once = false }: Scene): Promise<stri
   }
   const parts: PipelineParts = {
     name: 'shop',
+    mode: 'upsert',
     state: localStore(folder),
     lockPath: join(folder, 'lock.db'),
     parallelism: 1,

@@ -102,6 +102,7 @@ const OPTIONS: ExecutionOptions = {
   pipeline: 'shop',
   timeline: 1,
   fence: '1',
+  mode: 'upsert',
   last: null,
   intervalMs: 1,
   repairs: { all: false, tables: [] },

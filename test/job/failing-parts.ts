@@ -39,6 +39,7 @@ export function failingParts(
 ): PipelineParts {
   return {
     name: 'shop',
+    mode: 'upsert',
     state: localStore(folder),
     lockPath: join(folder, 'lock.db'),
     parallelism: 1,

@@ -12,6 +12,8 @@ import { checkpointOf } from '../checkpoint/checkpoints.ts'
 import { idleCommitter, PLAYED_TASK } from './played-parts.ts'
 
 export interface Play {
+  /** Of the sink. */
+  readonly mode?: string
   readonly folder: string
   readonly clock?: Clock
   readonly intervalMs?: number
@@ -50,6 +52,7 @@ export async function playRun(play: Play): Promise<string> {
   let control: PipelineControl = { stop: () => undefined }
   const parts = {
     name: 'shop',
+    mode: play.mode ?? 'upsert',
     state: localStore(folder),
     lockPath: join(folder, 'lock.db'),
     parallelism: 1,
