@@ -20,6 +20,10 @@ const KEYS = 4
 /** Where the row of a swap is in between. */
 const ASIDE = KEYS
 
+/** Values of the column that the second version adds: its default, and another. */
+const NEW = 7n
+const OWN = 8n
+
 function schema(version: number): TableSchema {
   const fields = [
     field(1, 'id', { kind: 'long' }, { nullable: false }),
@@ -28,14 +32,14 @@ function schema(version: number): TableSchema {
     field(4, 'c', { kind: 'list', element: { kind: 'int' } }, { elementId: 5 }),
   ]
   // The second version drops c and adds d, with a default for rows that exist.
-  if (version > 0) fields[3] = field(6, 'd', { kind: 'string' }, { initialDefault: 'new' })
+  if (version > 0) fields[3] = field(6, 'd', { kind: 'long' }, { initialDefault: NEW })
   return schemaOf(TABLE, version, fields)
 }
 
 interface SourceRow {
   a: number | undefined
   b: string | undefined
-  d: string
+  d: bigint
   /** Order of the last change of its key; `null`: it has the key that it was inserted with. */
   moved: bigint | null
 }
@@ -50,7 +54,7 @@ class Source {
 
   constructor() {
     for (let id = 0; id < KEYS - 1; id++) {
-      this.rows.set(id, { a: id, b: `b${id}`, d: 'new', moved: null })
+      this.rows.set(id, { a: id, b: `b${id}`, d: NEW, moved: null })
     }
   }
 
@@ -76,8 +80,8 @@ class Source {
 
   insert(id: number, a: number, b: string): void {
     if (this.rows.has(id)) return
-    const row = { a, b, d: 'own', moved: null }
-    if (this.version === 0) row.d = 'new'
+    const row = { a, b, d: OWN, moved: null }
+    if (this.version === 0) row.d = NEW
     this.rows.set(id, row)
     this.push([{ op: Op.insert, values: this.image(id, row) }])
   }
@@ -339,7 +343,7 @@ class Backfill {
     }
     const withD = this.version > 0
     const lake = (await this.sink.read(TABLE)).map(({ id, a, b, d }) => {
-      return `${id} ${a ?? null} ${b ?? null} ${withD ? (d ?? 'new') : ''}`
+      return `${id} ${a ?? null} ${b ?? null} ${withD ? (d ?? NEW) : ''}`
     })
     const model = rows.map(([id, { a, b, d }]) => {
       return `${id} ${a ?? null} ${b ?? null} ${withD ? d : ''}`

@@ -20,7 +20,7 @@ type StoredCell = { readonly v: StoredValue } | null
 export interface StoredHeldRows {
   readonly table: string
   readonly words: HashWords
-  /** Of the columns, in their order. */
+  /** Of the columns, in their order; without defaults, which may be what JSON cannot say. */
   readonly fields: readonly Field[]
   readonly rows: readonly {
     readonly hash: readonly number[]
@@ -187,7 +187,8 @@ export class HeldRows {
       const movedAt = this.movedAt(row)
       rows.push({ hash, cells, ...(movedAt === NEVER_MOVED ? {} : { moved: movedAt.toString() }) })
     })
-    return { table, words: this.words, fields, rows }
+    const plain = fields.map((field) => ({ ...field, initialDefault: null }))
+    return { table, words: this.words, fields: plain, rows }
   }
 
   /** @returns the rows whose segment is in [start, end), under the structure `fields` */
