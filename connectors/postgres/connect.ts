@@ -161,7 +161,7 @@ const sqlStates: Readonly<Record<string, ErrorName>> = {
 
 /** Where the hint of the error's name would lead astray. */
 const HINTS: Readonly<Record<string, string>> = {
-  [LOCK_TIMEOUT]: 'Another session holds a lock on the table; Millrace tries again.',
+  [LOCK_TIMEOUT]: 'Another session holds a lock on the table; Millrace tries again while it runs.',
   [CANCELED]: 'The server is slow, or somebody cancelled the statement; Millrace tries again.',
 }
 

@@ -6,6 +6,7 @@ import { PipelineError } from '../../runtime/base/errors.ts'
 import { tableKey } from '../../runtime/data/schema.ts'
 import { listTables, loadTypes, readTables, TypeCatalog, type Ask } from './catalog.ts'
 import type { CatalogTable } from './catalog.ts'
+import { LOCK_TIMEOUT, sqlStateOf } from './connect.ts'
 import { formatLsn, parseLsn, type Lsn } from './lsn.ts'
 import type { PostgresOptions } from './options.ts'
 import {
@@ -198,11 +199,37 @@ async function openPublication(
       before?.members.has(table.oid) !== true && unpublishable(table, options.keyed) === null,
   )
   if (before === null) await ask(createPublicationSql(name, joining))
-  else if (joining.length > 0) await ask(addTablesSql(name, joining))
+  else if (joining.length > 0) await joinPublication(ask, name, joining, checkpoint === null)
   const now = await readPublication(ask, name, facts.version)
   if (now === null) throw new PipelineError('SERVER_UNSUITABLE', `publication "${name}" vanished`)
   requireWhole(now, name)
-  return { publication: now, joined: new Set(joining.map(({ oid }) => oid)) }
+  const joined = joining.filter(({ oid }) => now.members.has(oid))
+  return { publication: now, joined: new Set(joined.map(({ oid }) => oid)) }
+}
+
+/**
+ * @param first  a table that cannot join stops the pipeline; later it stays out alone, and the
+ *   first poll of the catalog parks it or waits for its lock
+ */
+async function joinPublication(
+  ask: Ask,
+  name: string,
+  joining: readonly CatalogTable[],
+  first: boolean,
+): Promise<void> {
+  try {
+    await ask(addTablesSql(name, joining))
+  } catch (error) {
+    if (first || !staysOut(error)) throw error
+    // One of them took all others with it.
+    if (joining.length === 1) return
+    for (const table of joining) await joinPublication(ask, name, [table], false)
+  }
+}
+
+function staysOut(error: unknown): boolean {
+  if (!(error instanceof PipelineError)) return false
+  return error.error !== 'CONNECT_FAILED' || sqlStateOf(error) === LOCK_TIMEOUT
 }
 
 /**
@@ -271,6 +298,7 @@ function admit(
   first: boolean,
 ): void {
   for (const table of captured) {
+    if (!registry.publication.members.has(table.oid)) continue
     // A table of that name is known: what became of it is told when the log has been read that far.
     if (registry.withOid(table.oid) !== null || registry.named(tableKey(table)) !== null) continue
     const reason =

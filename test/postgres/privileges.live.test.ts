@@ -10,6 +10,7 @@ import {
   run,
   startAll,
   testOn,
+  withPostgres,
 } from './harness.ts'
 
 const servers = await startAll()
@@ -53,3 +54,48 @@ testOn(servers, 'a table whose rows a policy hides is refused with the fix', asy
   ])
   await inspector.close()
 })
+
+testOn(
+  servers,
+  'a restart goes on beside a new table that is not ours to publish',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    const role = `o_${changed.database}`
+    await queryPostgres(
+      uri,
+      `CREATE ROLE ${role} LOGIN REPLICATION PASSWORD 'r';
+     GRANT CREATE ON DATABASE ${changed.database} TO ${role};
+     CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO ${role}`,
+    )
+    const options = optionsFor(server, { ...changed, user: role, password: () => 'r' })
+    const running = await run(options)
+    const position = await running.caughtUp()
+    await running.stop()
+    await queryPostgres(
+      uri,
+      `CREATE TABLE foreigner (id int PRIMARY KEY); GRANT SELECT ON foreigner TO ${role};
+     CREATE TABLE held (id int PRIMARY KEY); ALTER TABLE held OWNER TO ${role};
+     CREATE TABLE other (id int PRIMARY KEY); ALTER TABLE other OWNER TO ${role};
+     INSERT INTO t VALUES (1)`,
+    )
+    await withPostgres(uri, async (holder) => {
+      // As VACUUM does.
+      await holder.query('BEGIN; LOCK TABLE held IN SHARE UPDATE EXCLUSIVE MODE')
+      const again = await run(options, running.source.save(), position, running.runtime)
+      await again.until(() => again.changes.length === 1)
+      const { parked, incarnations } = running.runtime
+      await again.until(() => parked.has('public.foreigner'))
+      expect(parked.get('public.foreigner')).toMatchObject({ error: 'PRIVILEGE_MISSING' })
+      const members = await queryPostgres(
+        uri,
+        'SELECT prrelid::regclass::text AS name FROM pg_publication_rel ORDER BY 1',
+      )
+      expect(members.map(({ name }) => name)).toEqual(['other', 't'])
+      expect(incarnations.has('public.held')).toBe(false)
+      await holder.query('COMMIT')
+      await again.until(() => incarnations.has('public.held'))
+      expect([...parked.keys()]).toEqual(['public.foreigner'])
+      await again.stop()
+    })
+  },
+)
