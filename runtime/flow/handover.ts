@@ -24,18 +24,15 @@ import type { Clock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
 import type { Control } from '../data/element.ts'
 import type { ChangeBatch } from '../data/batch.ts'
+import { batchBytes } from '../data/pack.ts'
 import { sourceEpochOf, type Order, type Position } from '../data/position.ts'
 import type { ChunkPart, ChunkRead, Source } from '../source.ts'
-import {
-  inHandOver,
-  newBackfill,
-  type Backfill,
-  type BackfillRange,
-  type TableRecord,
-} from './tables.ts'
+import { inHandOver, newBackfill, type Backfill, type TableRecord } from './tables.ts'
+import { Ranges, type RangeTask } from './ranges.ts'
 import { Turns } from './turns.ts'
 import { UnkeyedTables } from './unkeyed-tables.ts'
 
+const WAITING_BYTES_MAX = 16 * 1024 * 1024
 const RETRY_MS = 200
 /** Behind a chunk that cannot be told from the log: where many commit, most cannot. */
 const UNTOLD_MS = 20
@@ -51,8 +48,11 @@ export interface HandOverOptions {
   readonly chunkRows: number
   /** The sink keeps every row that it is given. */
   readonly appends?: boolean
-  /** Rows of the log that may wait for the chunks of tables without a key; 16 MiB by default. */
-  readonly unkeyedBytesMax?: number
+  /**
+   * Rows that may wait in memory, 16 MiB if not given: those of the log for the chunks of tables
+   * without a key, and those of each chunk for the log in a sink that keeps every row.
+   */
+  readonly waitingBytesMax?: number
   readonly clock: Clock
 }
 
@@ -70,25 +70,17 @@ interface OpenChunk {
   readonly low: Order
 }
 
-/** A range of a table that a reader can take. */
-interface Task {
-  readonly record: TableRecord
-  readonly backfill: Backfill
-  readonly range: BackfillRange
-}
-
 export class HandOver {
   private readonly source: Source
   private readonly tables: ReadonlyMap<string, TableRecord>
   private readonly output: HandOverOutput
   private readonly options: HandOverOptions
   private readonly open = new Set<OpenChunk>()
-  private readonly taken = new Set<BackfillRange>()
-  private readonly cutting = new Set<string>()
   /** By table: the writers remember changes from this order on, so no chunk may reach behind it. */
   private readonly guardedFrom = new Map<string, Order>()
   private readonly unkeyed: UnkeyedTables
   private readonly turns: Turns
+  private readonly ranges: Ranges
   private settledAtMs = Number.NEGATIVE_INFINITY
 
   constructor(
@@ -102,7 +94,8 @@ export class HandOver {
     this.output = output
     this.options = options
     this.turns = new Turns(options.clock)
-    this.unkeyed = new UnkeyedTables(options.unkeyedBytesMax)
+    this.unkeyed = new UnkeyedTables(options.waitingBytesMax ?? WAITING_BYTES_MAX)
+    this.ranges = new Ranges(source, tables, options.parallelism, this.recover.bind(this))
   }
 
   /** Puts a table (back) to the start of its backfill. */
@@ -252,7 +245,7 @@ export class HandOver {
 
   private async reader(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const task = await this.take(signal)
+      const task = await this.ranges.take(signal)
       if (task === null) {
         await this.turns.rest(RETRY_MS, signal)
         continue
@@ -263,7 +256,7 @@ export class HandOver {
         if (signal.aborted) return
         await this.recover(task.record, error, signal)
       } finally {
-        this.taken.delete(task.range)
+        this.ranges.giveBack(task)
         this.turns.wake()
       }
     }
@@ -287,42 +280,10 @@ export class HandOver {
     }
   }
 
-  private async take(signal: AbortSignal): Promise<Task | null> {
-    for (const record of this.tables.values()) {
-      const { backfill } = record
-      if (record.phase !== 'backfilling' || backfill === null) continue
-      if (backfill.ranges === null) await this.cut(record, backfill, signal)
-      const range = backfill.ranges?.find((range) => !range.done && !this.taken.has(range))
-      if (range === undefined) continue
-      this.taken.add(range)
-      return { record, backfill, range }
-    }
-    return null
-  }
-
-  /** Cuts a table into ranges, one a reader; the first reader that comes along does it. */
-  private async cut(record: TableRecord, backfill: Backfill, signal: AbortSignal): Promise<void> {
-    const { schema } = record
-    if (this.cutting.has(schema.table)) return
-    this.cutting.add(schema.table)
-    try {
-      backfill.rowsEstimated = await this.source.estimateRows(schema.table)
-      const pieces = schema.key === null ? 1 : this.options.parallelism
-      const bounds = pieces > 1 ? await this.source.splitKeys(schema, pieces) : []
-      backfill.ranges = [null, ...bounds].map((after, index) => ({
-        after,
-        until: bounds[index] ?? null,
-        done: false,
-      }))
-    } catch (error) {
-      if (signal.aborted) return
-      await this.recover(record, error, signal)
-    } finally {
-      this.cutting.delete(schema.table)
-    }
-  }
-
-  private async readChunk({ record, backfill, range }: Task, signal: AbortSignal): Promise<void> {
+  private async readChunk(
+    { record, backfill, range }: RangeTask,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { schema } = record
     const { table } = schema
     const { after, until } = range
@@ -387,7 +348,7 @@ export class HandOver {
 
   /** @returns false: the chunk is of no use, another one must be opened */
   private async mayEnter(
-    { record, backfill }: Task,
+    { record, backfill }: RangeTask,
     { low, visibility }: ChunkRead,
     signal: AbortSignal,
   ): Promise<boolean> {
@@ -411,16 +372,12 @@ export class HandOver {
     return true
   }
 
-  private async emit(task: Task, read: ChunkRead, signal: AbortSignal): Promise<void> {
+  private async emit(task: RangeTask, read: ChunkRead, signal: AbortSignal): Promise<void> {
     const { record, backfill, range } = task
     backfill.sourceEpoch ??= sourceEpochOf(read.low)
-    // A table without a key comes in one chunk of any size, which cannot wait in memory.
     const waits = this.options.appends === true && record.schema.key !== null
-    const held: ChunkPart[] = []
-    for await (const part of read.parts) {
-      if (waits) held.push(part)
-      else if (!(await this.emitPart(task, part, signal))) return
-    }
+    const held = await this.emitParts(task, read.parts, waits, signal)
+    if (held === null) return
     const noted = this.noteHigh(backfill, read)
     // Another chunk of this range follows, and its HIGH will lie behind this one: a reader that
     // waited here for the server to flush its log would spend most of its time on that.
@@ -441,6 +398,32 @@ export class HandOver {
     }
   }
 
+  /**
+   * @param waits  no row may enter before the log has been read up to a place behind the snapshot
+   * @returns parts that wait for HIGH; `null`: the chunk was given up
+   */
+  private async emitParts(
+    task: RangeTask,
+    parts: AsyncIterable<ChunkPart>,
+    waits: boolean,
+    signal: AbortSignal,
+  ): Promise<readonly ChunkPart[] | null> {
+    const { waitingBytesMax = WAITING_BYTES_MAX } = this.options
+    let bytes = 0
+    let held: ChunkPart[] = []
+    for await (const part of parts) {
+      held.push(part)
+      bytes += batchBytes(part.batch)
+      if (waits && bytes < waitingBytesMax) continue
+      // Rows of any size are in a chunk. The end of the log as of now lies behind its snapshot too.
+      if (waits) await this.reached((await this.source.head()).order, signal)
+      waits = false
+      for (const each of held) if (!(await this.emitPart(task, each, signal))) return null
+      held = []
+    }
+    return held
+  }
+
   private async noteHigh(backfill: Backfill, read: ChunkRead): Promise<Order> {
     const high = await read.high()
     if (high > backfill.high) backfill.high = high
@@ -449,7 +432,7 @@ export class HandOver {
 
   /** @returns false when the table was parked, dropped or begun anew while the chunk was read */
   private async emitPart(
-    { record, backfill, range }: Task,
+    { record, backfill, range }: RangeTask,
     { batch, lastKey }: ChunkPart,
     signal: AbortSignal,
   ): Promise<boolean> {

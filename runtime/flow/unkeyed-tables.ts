@@ -10,8 +10,6 @@ import type { Order } from '../data/position.ts'
 import type { ChunkVisibility } from '../source.ts'
 import { gatherRows } from './exchange.ts'
 
-/** Of all tables together. */
-const WAITING_BYTES_MAX = 16 * 1024 * 1024
 const BATCH_OVERHEAD_BYTES = 2048
 
 interface UnkeyedTable {
@@ -30,7 +28,8 @@ export class UnkeyedTables {
   private readonly bytesMax: number
   private waitingBytes = 0
 
-  constructor(bytesMax = WAITING_BYTES_MAX) {
+  /** @param bytesMax  of rows that wait, of all tables together */
+  constructor(bytesMax: number) {
     this.bytesMax = bytesMax
   }
 

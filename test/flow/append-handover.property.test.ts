@@ -84,12 +84,12 @@ async function attempt(
   const writer = new ListWriter(saved?.keys ?? [], keyed)
   const corridor = new Corridor([writer], { keyed: false, firstFieldId: 1 })
   const parallelism = random.int(1, 3)
-  const unkeyedBytesMax = random.pick([1, 5000, 1e6])
+  const waitingBytesMax = random.pick([1, 5000, 1e6])
   const options = {
     parallelism,
     chunkRows: random.int(1, 7),
     appends: true,
-    unkeyedBytesMax,
+    waitingBytesMax,
     clock,
   }
   const handOver = new HandOver(source, corridor.tables, corridor, options)

@@ -4,15 +4,16 @@
 
 import { expect, test } from 'vitest'
 import type { Clock } from '../../runtime/base/clock.ts'
+import { Op } from '../../runtime/data/batch.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Element } from '../../runtime/data/element.ts'
-import { orderOf } from '../../runtime/data/position.ts'
-import { HandOver } from '../../runtime/flow/handover.ts'
+import { orderOf, type Position } from '../../runtime/data/position.ts'
+import { HandOver, type HandOverOptions } from '../../runtime/flow/handover.ts'
 import { newBackfill, type Backfill, type TableRecord } from '../../runtime/flow/tables.ts'
 import { VersionGuard } from '../../runtime/flow/version-guard.ts'
 import { Corridor } from '../../runtime/job/corridor.ts'
 import type { ChunkPart, ChunkRead } from '../../runtime/source.ts'
-import { position, schema, SimulatedSource } from './simulated-source.ts'
+import { batchOf, position, schema, SimulatedSource } from './simulated-source.ts'
 
 const turn = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -35,12 +36,16 @@ interface Scene {
   sent: Element[]
 }
 
-function scene(backfill: Backfill | null, parts: Partial<SimulatedSource> = {}): Scene {
+function scene(
+  backfill: Backfill | null,
+  parts: Partial<SimulatedSource> = {},
+  more: Partial<HandOverOptions> = {},
+): Scene {
   const sent: Element[] = []
   const output = { send: (element: Element) => sent.push(element), ready: () => undefined }
   const corridor = new Corridor([output], { keyed: true, firstFieldId: 1 })
   const source = Object.assign(new SimulatedSource(new Map([[1, 1]]), turn), parts)
-  const options = { parallelism: 2, chunkRows: 5, clock }
+  const options = { parallelism: 2, chunkRows: 5, clock, ...more }
   const handOver = new HandOver(source, corridor.tables, corridor, options)
   const phase = backfill === null ? 'streaming' : 'backfilling'
   const none = { floor: null, reason: null, shape: null, waitsFor: null }
@@ -190,3 +195,37 @@ test('the last chunk of a backfill does not end the one that has begun in its pl
 })
 
 async function* noParts(): AsyncGenerator<ChunkPart> {}
+
+test('a chunk of large rows waits for the log at the server, not in memory', async () => {
+  const parts = 50
+  let read = 0
+  const openChunk = async (): Promise<ChunkRead> => ({
+    low: 5n,
+    parts: (async function* readParts(): AsyncGenerator<ChunkPart> {
+      for (; read < parts; read++) {
+        const batch = batchOf(5n, [Op.read], [{ key: read, value: 1 }])
+        yield { batch, lastKey: String(read) }
+      }
+    })(),
+    high: async () => 9n,
+    visibility: null,
+    exhausted: () => true,
+  })
+  const options = { parallelism: 1, appends: true, waitingBytesMax: 100 }
+  const head = async (): Promise<Position> => position(9n)
+  const { handOver, corridor, record, sent } = scene(null, { openChunk, head }, options)
+  corridor.begin(position(5n), 0n)
+  handOver.begin(record, false)
+  const ending = new AbortController()
+  const running = handOver.run(ending.signal)
+  for (let turns = 0; turns < 100; turns++) await Promise.race([turn(), running])
+  expect(read).toBeGreaterThan(0)
+  expect(read).toBeLessThan(5)
+  const rows = (): number => sent.filter(({ kind }) => kind === 'changes').length
+  expect(rows()).toBe(0)
+  corridor.advance({ kind: 'progress', position: position(9n), sourceTimeUs: 0n })
+  while (record.phase !== 'catching-up') await Promise.race([turn(), running])
+  expect(rows()).toBe(parts)
+  ending.abort()
+  await running
+})

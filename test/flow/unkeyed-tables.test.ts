@@ -22,7 +22,7 @@ function before(end: bigint): ChunkVisibility {
 }
 
 test('rows that the chunk does not show go on when it is accepted', () => {
-  const tables = new UnkeyedTables()
+  const tables = new UnkeyedTables(1e6)
   tables.begin(table, 0n)
   for (const order of [1n, 2n, 3n]) expect(tables.take(rowsAt(order))).toBeNull()
   const passed = tables.accept(table, 1n, before(3n), version)
@@ -34,7 +34,7 @@ test('rows that the chunk does not show go on when it is accepted', () => {
 })
 
 test('rows of an older structure are left to a chunk that shows them', () => {
-  const tables = new UnkeyedTables()
+  const tables = new UnkeyedTables(1e6)
   tables.begin(table, 0n)
   tables.take(rowsAt(5n))
   expect(tables.accept(table, 1n, before(5n), version + 1)).toBeNull()
@@ -57,7 +57,7 @@ test('what there is no memory for is left to a chunk that shows it, of every tab
 })
 
 test('a backfill that begins anew within a transaction waits for a chunk that shows it', () => {
-  const tables = new UnkeyedTables()
+  const tables = new UnkeyedTables(1e6)
   tables.begin(table, 0n)
   expect(tables.accept(table, 1n, { ...before(9n), shows: () => null }, version)).toEqual([])
   expect(tables.take(rowsAt(5n))).toBe('undecided')
