@@ -10,7 +10,7 @@ import { PipelineError } from '../../runtime/base/errors.ts'
 import type { CatalogTable } from '../../runtime/catalog.ts'
 import type { DataFileRecord } from './committable.ts'
 import type { CommitWork, IcebergIntent } from './commit-work.ts'
-import type { TableMode } from './fields.ts'
+import { CHANGELOG_FIELDS, type TableMode } from './fields.ts'
 import type { HistoryPolicy } from './expiry.ts'
 import type { LakeFiles } from './lake-files.ts'
 import { ownFileId, tablePath } from './layout.ts'
@@ -20,7 +20,7 @@ import { rewriteDeletes, type NewVector } from './manifest-plan.ts'
 import { snapshotWithId, type TableMetadata } from './metadata.ts'
 import { encodePuffin } from './puffin.ts'
 import { ReleaseLog } from './releases.ts'
-import { icebergSchema, schemaWithId, type IcebergSchema } from './schema.ts'
+import { fieldsOf, icebergSchema, schemaWithId, type IcebergSchema } from './schema.ts'
 import { SnapshotDraft, type ManifestEntries, type NewFile } from './snapshot-draft.ts'
 import { finishMetadata, newTableMetadata } from './table-update.ts'
 import { liveFilesOf, noLiveFiles, type LiveFiles, type TableState } from './table-state.ts'
@@ -84,7 +84,7 @@ export async function planCommit(
   const { files, clock } = context
   const location = files.uri(tablePath(target))
   const start = base?.metadata ?? newTableMetadata(location, clock.nowMs())
-  checkWritable(work, start)
+  checkWritable(work, start, context.mode)
   const schemas = mergedSchemas(context.mode, work, base === null ? null : start)
   const folder = `${files.path(start.location)}/metadata`
   const timestampMs = Math.max(clock.nowMs(), start.lastUpdatedMs)
@@ -150,7 +150,7 @@ function metadataName(base: string | null): string {
   return `${String(number).padStart(5, '0')}-${ownFileId()}.metadata.json`
 }
 
-function checkWritable({ table }: CommitWork, metadata: TableMetadata): void {
+function checkWritable({ table }: CommitWork, metadata: TableMetadata, mode: TableMode): void {
   const { formatVersion, partitionSpecs } = metadata
   // A resync alone would adopt this very table, and meet the same again.
   const hint = `Drop or rename the lake table, then run \`millrace resync FILE --table ${table}\`.`
@@ -158,11 +158,24 @@ function checkWritable({ table }: CommitWork, metadata: TableMetadata): void {
     const message = `lake table ${table} has format version ${formatVersion}, not 3`
     throw new PipelineError('TARGET_DIVERGED', message, { hint })
   }
+  if (mode === 'changelog' && metadata.schemas.some(hasOtherColumns)) {
+    const message = `lake table ${table} was not begun in mode changelog`
+    const detail = 'Its own columns have the field ids of _op, _pos, _ts and _tx.'
+    throw new PipelineError('TARGET_DIVERGED', message, { detail, hint })
+  }
   const spec = partitionSpecs.find((candidate) => candidate['spec-id'] === 0)
   const fields = spec?.['fields']
   if (Array.isArray(fields) && fields.length === 0) return
   const detail = 'Its partition spec 0 is not the unpartitioned one.'
   throw new PipelineError('TARGET_DIVERGED', `lake table ${table} is partitioned`, { detail, hint })
+}
+
+/** Readers go by field ids: under one id an old file would show a value of another column. */
+function hasOtherColumns(schema: IcebergSchema): boolean {
+  return fieldsOf(schema).some(({ id, name }) => {
+    const ours = CHANGELOG_FIELDS.find((field) => field.id === id)
+    return ours !== undefined && ours.name !== name
+  })
 }
 
 /** The table's schemas and those of the work behind them (C3: nobody else has used their ids). */

@@ -346,6 +346,16 @@ test('a table of an older format is not adopted, and must go before a resync', a
   })
 })
 
+test('a table whose own columns have the ids of a changelog is not adopted as one', async () => {
+  const lake = await filledLake()
+  const claim = { timeline: 2, epoch: lake.epoch, fence: '1' }
+  await expect(lake.committer({ mode: 'changelog' }).adopt(table, claim)).rejects.toMatchObject({
+    error: 'TARGET_DIVERGED',
+    message: `lake table ${table} was not begun in mode changelog`,
+  })
+  expect(await lake.committer({ mode: 'append' }).adopt(table, claim)).not.toBeNull()
+})
+
 test('adoption survives a lost answer and a commit in between', async () => {
   const lake = await filledLake()
   let swaps = 0
