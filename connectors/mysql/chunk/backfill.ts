@@ -11,11 +11,10 @@ import type { MysqlOptions } from '../options.ts'
 import { textOf, type ServerFacts } from '../server.ts'
 import { ROWS_SQL } from '../structure.ts'
 import { mapType, type MysqlType, type TypeOptions } from '../types.ts'
-import type { WireClient } from '../wire/client.ts'
 import type { ControlConnection } from '../wire/connect.ts'
 import { ChunkConnections } from './connections.ts'
 import type { KeyPart } from './key.ts'
-import { ChunkReader, WHOLE_TABLE, type Snapshot } from './read.ts'
+import { ChunkReader, WHOLE_TABLE } from './read.ts'
 import { RowBuilders } from './row-builders.ts'
 import { chunkSelect, type ChunkTable } from './select.ts'
 import { Snapshots, type LogWitness } from './snapshot.ts'
@@ -59,10 +58,11 @@ export class Backfill {
     const bounds = chunk.after === WHOLE_TABLE ? { ...chunk, after: null } : chunk
     const lease = await this.connections.lease()
     try {
+      const at = { processed, transactional: await this.isTransactional(state) }
       const snapshot =
         table.key === null
-          ? await this.openTold(state, lease.client, processed, signal)
-          : await this.snapshots.open(lease.client, processed, signal)
+          ? await this.snapshots.openTold(lease.client, at, signal)
+          : await this.snapshots.open(lease.client, at, signal)
       const sql = chunkSelect(table, schema, bounds, limit)
       const query = { schema, types, key: table.key, sql, limit }
       return new ChunkReader(lease, snapshot, query, this.builders, signal)
@@ -72,18 +72,12 @@ export class Backfill {
     }
   }
 
-  private async openTold(
-    { database, name }: TableState,
-    client: WireClient,
-    processed: Position,
-    signal: AbortSignal,
-  ): Promise<Snapshot> {
+  private async isTransactional({ database, name }: TableState): Promise<boolean> {
     const rows = await this.server.control.query(
       'SELECT engine AS e FROM information_schema.tables WHERE table_schema = ? AND table_name = ?',
       [database, name],
     )
-    const transactional = rows[0]?.['e'] === 'InnoDB'
-    return this.snapshots.openTold(client, processed, transactional, signal)
+    return rows[0]?.['e'] === 'InnoDB'
   }
 
   async estimateRows(table: string): Promise<number | null> {

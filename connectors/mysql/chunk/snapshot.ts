@@ -18,8 +18,14 @@
 // XA COMMIT of MariaDB is no part of that order: it is written to the log and named as the last
 // commit, and only then the engine is told. Until then XA RECOVER lists the transaction, so the
 // snapshot waits for those that are listed although the log has decided them. One that is not
-// listed yet is decided later, behind LOW. Where a table has no key the last commit is named once
-// more behind LOW, and nothing waits then: those that are listed after it may be missing.
+// listed yet is decided later, behind LOW.
+//
+// An engine without transactions (MyISAM, Aria) shows a row once its statement lets go of the
+// table, and the statement is in the log before that: what the server calls committed is seen a
+// little later, so the SELECT waits.
+//
+// Where a table has no key the last commit is named once more behind LOW, and nothing waits then:
+// XA transactions that are listed after it may be missing.
 
 import { PipelineError } from '../../../runtime/base/errors.ts'
 import { orderOf, type Order, type Position } from '../../../runtime/data/position.ts'
@@ -80,6 +86,14 @@ export interface SnapshotServer {
   readonly witness: (() => LogWitness | null) | null
 }
 
+/** What a snapshot is opened for. */
+export interface SnapshotWish {
+  /** Position of the log reader, or any other of its log: LOW is not before it. */
+  readonly processed: Position
+  /** False: the table's engine keeps to no snapshot. */
+  readonly transactional: boolean
+}
+
 export class Snapshots {
   private readonly server: SnapshotServer
   /** A name for which it is known up to where everything is committed. */
@@ -89,13 +103,11 @@ export class Snapshots {
     this.server = server
   }
 
-  /**
-   * @param processed  position of the log reader, or any other of its log: LOW is not before it
-   * @throws PipelineError CONNECT_FAILED
-   */
-  async open(client: WireClient, processed: Position, signal: AbortSignal): Promise<Snapshot> {
-    const low = await this.committed(client, processed, signal)
+  /** @throws PipelineError CONNECT_FAILED */
+  async open(client: WireClient, wish: SnapshotWish, signal: AbortSignal): Promise<Snapshot> {
+    const low = await this.committed(client, wish.processed, signal)
     await client.query(START_SQL)
+    if (!wish.transactional) await this.quiet(signal)
     return {
       low,
       timeUs: await serverTimeUs(client),
@@ -107,13 +119,10 @@ export class Snapshots {
   /**
    * For a table without a key: it must be told which transactions the snapshot holds, so as little
    * as possible may happen between the questions on both sides of its beginning.
-   *
-   * @param transactional  false: the snapshot does not hold for the table's engine
    */
   async openTold(
     client: WireClient,
-    processed: Position,
-    transactional: boolean,
+    { processed, transactional }: SnapshotWish,
     signal: AbortSignal,
   ): Promise<Snapshot> {
     const { facts, witness } = this.server
@@ -127,6 +136,7 @@ export class Snapshots {
     const executed = facts.mariadb ? null : GtidSet.parse(committed[0]?.[0] ?? '')
     const named = facts.mariadb ? this.placeNamed(new Map(committed.map(nameAndValue))) : low
     const prepared = facts.mariadb ? listed.map(preparedXid) : []
+    if (!transactional) await this.quiet(signal)
     const [file, offset] = log[0] ?? []
     const end = transactional ? this.orderAt(file ?? '', BigInt(offset ?? '0')) : null
     const endsAt = (place: Order): boolean => witness?.()?.endsAt(place) ?? false
@@ -221,7 +231,7 @@ export class Snapshots {
   /** Without a reader of the log: what was committed then is in the engine by now. */
   private async isOld(named: Order, signal: AbortSignal): Promise<boolean> {
     const waiting = await this.waitsForReplicas()
-    await this.server.options.clock.sleep(QUIET_MS, signal).catch(() => undefined)
+    await this.quiet(signal)
     return !waiting && (await this.lastCommit()) >= named && (await this.logEnd()) >= named
   }
 
@@ -269,6 +279,10 @@ export class Snapshots {
     const { control, facts } = this.server
     const { file, offset } = await readLogEnd(control, facts)
     return this.orderAt(file, offset)
+  }
+
+  private async quiet(signal: AbortSignal): Promise<void> {
+    await this.server.options.clock.sleep(QUIET_MS, signal).catch(() => undefined)
   }
 
   private async pause(signal: AbortSignal): Promise<void> {
