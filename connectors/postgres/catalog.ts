@@ -212,6 +212,16 @@ export async function readTables(ask: Ask, oids: readonly number[]): Promise<Cat
   return { tables: rows.map((row) => tableOf(row, snapshot)), snapshot }
 }
 
+const ALTERED_SQL = `
+SELECT FROM pg_locks WHERE locktype = 'relation' AND relation = $1 AND granted
+  AND mode = 'AccessExclusiveLock'
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+
+/** Whether somebody may be altering a table. A commit is visible before it gives up its locks. */
+export async function isBeingAltered(ask: Ask, oid: number): Promise<boolean> {
+  return (await ask(ALTERED_SQL, [oid])).length > 0
+}
+
 interface IndexRow {
   readonly primary: boolean
   readonly identity: boolean

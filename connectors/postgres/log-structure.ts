@@ -6,7 +6,7 @@ import type { Order } from '../../runtime/data/position.ts'
 import { tableKey } from '../../runtime/data/schema.ts'
 import type { SourceContext } from '../../runtime/source.ts'
 import { asOfRelation, goneTable, membershipGap, unclear, withNullable } from './catalog-in-log.ts'
-import { loadTypes, readTables, type CatalogTable } from './catalog.ts'
+import { isBeingAltered, loadTypes, readTables, type CatalogTable } from './catalog.ts'
 import type { LogParser } from './decode/log-parser.ts'
 import { claimsOn, isCounted, laterRows, LeafRows, stillUnwritten } from './leaf-rows.ts'
 import type { LogReaderParts } from './log.ts'
@@ -264,11 +264,13 @@ export class LogStructure {
    */
   async prepare(relation: Relation, xid: number, signal: AbortSignal): Promise<Prepared> {
     const { registry, ask, options } = this.parts
-    const known = registry.withOid(relation.oid)
+    const old = registry.withOid(relation.oid)
     const key = tableKey(relation)
     if (!registry.captured(relation.namespace, relation.name)) return { kind: 'foreign' }
-    const before = known !== null && tableKey(known.shape.source) === key ? known : null
+    const before = old !== null && tableKey(old.shape.source) === key ? old : null
     for (let attempt = 0; ; attempt++) {
+      // Asked before the catalog is read: none of the commits that it lacks altered the table then.
+      const unaltered = attempt > 0 && !(await isBeingAltered(ask, relation.oid))
       this.readAt.set(relation.oid, ++this.serial)
       const reading = await readTables(ask, [relation.oid])
       const table = reading.tables[0] ?? goneTable(relation, before)
@@ -279,7 +281,8 @@ export class LogStructure {
         relation.columns.map(({ type }) => type),
       )
       await loadTypes(registry.types, ask, [table])
-      if (this.shows(reading.snapshot, xid) || this.isKnown(relation, before, table)) {
+      const known = unaltered && this.isKnown(relation, before, table)
+      if (known || this.shows(reading.snapshot, xid)) {
         return this.match(relation, xid, table, before)
       }
       if (attempt % WARN_EVERY === WARN_EVERY - 1) {

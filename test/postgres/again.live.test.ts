@@ -2,6 +2,7 @@
 // table in the place of a parked one, another name of a schema, another text of a label.
 
 import { expect } from 'vitest'
+import { holdCommits } from '../servers/standby.ts'
 import {
   freshDatabase,
   optionsFor,
@@ -15,6 +16,9 @@ import {
 const servers = await startAll()
 
 const all = (): boolean => true
+
+/** A question is there to be seen until the next one. */
+const FAST = { timeout: 20_000, interval: 5 }
 
 interface Again {
   readonly name: string
@@ -94,6 +98,37 @@ for (const { name, change, isAnnounced, rows } of AGAIN) {
     await running.stop()
   })
 }
+
+testOn(
+  servers,
+  'rows of a column of one name again wait until the catalog shows which',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    await queryPostgres(uri, 'CREATE TABLE t (id int PRIMARY KEY, a text)')
+    const running = await run(optionsFor(server, { ...changed, catalogPollMs: 1e9 }))
+    await running.looked()
+    // The log delivers a commit that waits for a standby before anybody sees it.
+    const release = await holdCommits(uri)
+    const sql = `BEGIN; ${ANEW}; INSERT INTO t VALUES (2, 'new'); COMMIT`
+    const hanging = queryPostgres(uri, sql)
+    try {
+      const asked = `SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE '%AccessExclusiveLock%'
+          AND application_name LIKE '%control'`
+      const isAsked = async (): Promise<boolean> => (await queryPostgres(uri, asked)).length > 0
+      await expect
+        .poll(async () => running.changes.length > 0 || (await isAsked()), FAST)
+        .toBe(true)
+    } finally {
+      await release()
+      await hanging
+    }
+    await running.caughtUp()
+    expect(running.changes).toEqual([])
+    expect([...running.runtime.parked.keys()]).toEqual(['public.t'])
+    await running.stop()
+  },
+)
 
 testOn(servers, 'tables of other columns that swap their names go on', async (server) => {
   const { uri, changed } = await freshDatabase(server)
