@@ -273,7 +273,8 @@ export class HandOver {
       case 'VALUE_UNREPRESENTABLE':
       case 'TYPE_UNSUPPORTED':
       case 'PRIVILEGE_MISSING':
-        this.output.park(record.schema.table, error)
+        // A chunk may stumble over a table that has gone meanwhile: it stays gone.
+        if (record.phase !== 'dropped') this.output.park(record.schema.table, error)
         return
       default:
         throw error

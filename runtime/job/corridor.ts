@@ -118,6 +118,9 @@ export class Corridor implements SourceContext, HandOverOutput {
       this.truncated(record, order)
       // Chunks that are still to come are of the new table: none holds rows of the old one.
       record.floor = null
+      // It is there, whether it can be carried or not.
+      record.phase = 'streaming'
+      this.refused.delete(name)
     }
     // Modes that keep every row keep those of the table's former life too.
     const older = this.options.keyed ? 'gone' : 'visible'
@@ -126,10 +129,7 @@ export class Corridor implements SourceContext, HandOverOutput {
     const schema = this.applyEvolution(record, evolution)
     // Parked by this very change: a repair starts from the structure that could not be carried.
     if (schema === null) record.shape = table
-    if (reborn && schema !== null) {
-      record.phase = 'streaming'
-      this.onNewTable(record)
-    }
+    if (reborn && schema !== null) this.onNewTable(record)
     return schema
   }
 
@@ -150,8 +150,11 @@ export class Corridor implements SourceContext, HandOverOutput {
     record.backfill = null
   }
 
+  /** The source says it of a table that is there: never of one that has gone, but of the next. */
   park(table: string, error: PipelineError): void {
-    this.parkRecord(table, recordOf(error))
+    const reason = recordOf(error)
+    if (this.tables.get(table)?.phase === 'dropped') this.refused.set(table, reason)
+    else this.parkRecord(table, reason)
   }
 
   parkRecord(table: string, reason: ErrorRecord): void {

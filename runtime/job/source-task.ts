@@ -233,8 +233,11 @@ export class SourceTask {
   }
 
   private tellProgress(): void {
-    const tables = [...this.corridor.tables.values()].map(
-      ({ schema, phase, reason, waitsFor, backfill }): TableProgress => ({
+    const { tables: records, refused } = this.corridor
+    const tables = [...records.values()]
+      // Another table has its name.
+      .filter(({ schema, phase }) => phase !== 'dropped' || !refused.has(schema.table))
+      .map(({ schema, phase, reason, waitsFor, backfill }): TableProgress => ({
         table: schema.table,
         phase,
         reason,
@@ -242,9 +245,8 @@ export class SourceTask {
         repair: backfill?.repair ?? false,
         rowsDone: backfill?.rowsDone ?? null,
         rowsEstimated: backfill?.rowsEstimated ?? null,
-      }),
-    )
-    for (const [table, reason] of this.corridor.refused) tables.push(refusedTable(table, reason))
+      }))
+    for (const [table, reason] of refused) tables.push(refusedTable(table, reason))
     const log = this.logWatch.look(this.source.link())
     this.output.report({
       kind: 'progress',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { PipelineError } from '../../runtime/base/errors.ts'
+import { PipelineError, recordOf } from '../../runtime/base/errors.ts'
 import { Op } from '../../runtime/data/batch.ts'
 import type { Element } from '../../runtime/data/element.ts'
 import type { SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
@@ -134,9 +134,37 @@ test('a table that is gone is not parked, whoever stumbles over it', () => {
   corridor.tableChanged(table(column('2', 'v')), 1n)
   corridor.tableDropped('shop.orders', 2n)
   sent.length = 0
-  corridor.park('shop.orders', new PipelineError('VALUE_UNREPRESENTABLE', 'a value'))
+  const error = new PipelineError('VALUE_UNREPRESENTABLE', 'a value')
+  corridor.parkRecord('shop.orders', recordOf(error))
   expect(corridor.tables.get('shop.orders')?.phase).toBe('dropped')
+  expect(corridor.refused.size).toBe(0)
   expect(sent).toEqual([])
+})
+
+test('a table that comes back in a form that cannot be carried is parked, not gone', () => {
+  const { corridor } = open()
+  const orders = table(column('2', 'v'))
+  corridor.begin({ split: 'log', order: 1n, token: '' }, 0n)
+  corridor.tableChanged(orders, 1n)
+  corridor.tableDropped('shop.orders', 2n)
+  const keyless = { ...orders, incarnation: '2', key: null }
+  expect(corridor.tableChanged(keyless, 3n)).toBeNull()
+  const record = corridor.tables.get('shop.orders')
+  expect(record).toMatchObject({ phase: 'parked', reason: { error: 'TABLE_WITHOUT_KEY' } })
+  expect(record?.shape).toEqual(keyless)
+})
+
+test('a table that cannot be taken in is told although one of its name has gone', () => {
+  const { corridor } = open()
+  const refused = (): string[] => corridor.barrier(1, '').refused.map(({ table: name }) => name)
+  corridor.begin({ split: 'log', order: 1n, token: '' }, 0n)
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  corridor.tableDropped('shop.orders', 2n)
+  corridor.park('shop.orders', new PipelineError('TABLE_WITHOUT_KEY', 'it has no key'))
+  expect(refused()).toEqual(['shop.orders'])
+  corridor.tableChanged({ ...table(column('2', 'v')), incarnation: '3' }, 3n)
+  expect(refused()).toEqual([])
+  expect(corridor.tables.get('shop.orders')?.phase).toBe('streaming')
 })
 
 test('a row without a key parks its table, whoever would own it', () => {
