@@ -206,10 +206,11 @@ export class TableTracker {
       const key = nameKey(database, name)
       const state = structures.get(key)
       if (state === undefined) continue
-      this.tables.set(key, { state, joinedAt: order, announced: true, refusal: null })
+      // One that cannot be copied stays out alone: the others were copied long ago.
+      const refusal = this.refusalOf(state)
+      this.tables.set(key, { state, joinedAt: order, announced: refusal === null, refusal })
     }
     this.saved = null
-    this.refuseUnsupported(fresh.map(({ database, name }) => nameKey(database, name)))
   }
 
   /**

@@ -34,6 +34,7 @@ onEach('a table that was gone comes back, whether anybody looked or not', async 
 onEach('a new table that cannot be taken in is named, and counts at the end', async (scene) => {
   const { pipeline, run, name } = scene
   await run('CREATE TABLE stays (id int PRIMARY KEY)')
+  await run('CREATE TABLE goes (id int PRIMARY KEY)')
   const child = pipeline.start()
   await pipeline.untilStreaming(child)
   await run('CREATE TABLE keyless (v varchar(20))')
@@ -47,6 +48,13 @@ onEach('a new table that cannot be taken in is named, and counts at the end', as
   await run('DROP TABLE keyless')
   await pipeline.once()
   await expectEqual(scene, 'stays')
+  // Neither does one that has gone answer for another of its name.
+  await run('DROP TABLE goes')
+  await pipeline.once()
+  await run('CREATE TABLE goes (v varchar(20))')
+  const again = await pipeline.command(['run', pipeline.file, '--once'])
+  expect(again.code, again.stdout).toBe(4)
+  expect(again.stderr).toContain(name('goes'))
 })
 
 onEach(
