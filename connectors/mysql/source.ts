@@ -190,6 +190,7 @@ class MysqlSource implements Source {
     }
     const { options } = this
     session.tracker.tellRefused(context)
+    session.tracker.tellSelection(context, session.position.order)
     const output = new LogOutput(options.clock)
     const reader = new LogReader({
       ...session,

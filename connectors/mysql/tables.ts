@@ -65,6 +65,8 @@ export class TableTracker {
   private readonly gone = new Map<string, Order>()
   /** Names that were asked for and are no tables' now: the log may show rows of a sequence. */
   private readonly others = new Set<string>()
+  /** Tables of the checkpoint that the configuration does not select any more. */
+  private readonly deselected: string[] = []
   private saved: SavedTables | null = null
 
   constructor(
@@ -80,7 +82,10 @@ export class TableTracker {
     this.sourceEpoch = sourceEpoch
     this.charsets = new Map(saved.charsets)
     for (const { state, joinedAt, announced } of saved.tables) {
-      if (!isCaptured(options, state.database, state.name)) continue
+      if (!isCaptured(options, state.database, state.name)) {
+        if (announced) this.deselected.push(keyOf(state))
+        continue
+      }
       const order = joinedAt === null ? null : BigInt(joinedAt)
       const tracked = { state, joinedAt: order, announced, refusal: null }
       const refusal = announced ? null : this.refusalOf(state)
@@ -278,6 +283,24 @@ export class TableTracker {
     for (const [key, { refusal }] of this.tables) if (refusal !== null) context.park(key, refusal)
   }
 
+  /**
+   * The configuration may have changed while nobody read. Nothing is read of a table that it leaves
+   * out, so that one is gone until it is read anew; and the log shows no change of structure where
+   * a column begins or ceases to be excluded.
+   */
+  tellSelection(context: SourceContext, order: Order): void {
+    for (const key of this.deselected.splice(0)) context.tableDropped(key, order)
+    for (const [key, { state, announced }] of this.tables) {
+      const schema = announced ? context.schemaOf(key) : null
+      if (schema === null) continue
+      const { table, unsupported } = this.sourceTable(state)
+      const refusal = unsupported.length > 0 ? this.refusalOf(state) : null
+      const carried = new Set(schema.fields.map(({ identity }) => identity))
+      if (refusal !== null) context.park(key, refusal)
+      else if (!carriesAll(table, carried)) context.tableChanged(withUnread(table, carried), order)
+    }
+  }
+
   forget(table: string, order: Order, context: SourceContext): void {
     const tracked = this.tables.get(table)
     if (tracked === undefined) return
@@ -394,6 +417,18 @@ export class TableTracker {
       if (refusal !== null) throw refusal
     }
   }
+}
+
+function carriesAll({ columns }: SourceTable, carried: ReadonlySet<string>): boolean {
+  return columns.length === carried.size && columns.every(({ identity }) => carried.has(identity))
+}
+
+/** What a column held when it was added says nothing of its rows after a while without reading. */
+function withUnread(table: SourceTable, carried: ReadonlySet<string>): SourceTable {
+  const columns = table.columns.map((column) =>
+    carried.has(column.identity) ? column : { ...column, existing: { kind: 'unknown' } as const },
+  )
+  return { ...table, columns }
 }
 
 /** The runtime has heard of it: it was announced, or refused. */
