@@ -12,7 +12,8 @@ const KEEP_ALIVE_MS = 30_000
 
 /**
  * Settings of every session; they go into the startup packet. Most decide how values are printed.
- * With row_security off the server refuses to hide rows instead of leaving them out.
+ * With row_security off the server refuses to hide rows instead of leaving them out. A role that
+ * reads by default makes the publication nevertheless.
  */
 const SESSION = [
   'TimeZone=UTC',
@@ -21,6 +22,7 @@ const SESSION = [
   'extra_float_digits=3',
   'bytea_output=hex',
   'row_security=off',
+  'default_transaction_read_only=off',
   'idle_in_transaction_session_timeout=0',
   'idle_session_timeout=0',
 ]

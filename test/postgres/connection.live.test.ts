@@ -8,6 +8,7 @@ import {
   freshDatabase,
   optionsFor,
   queryPostgres,
+  readTable,
   ready,
   run,
   startAll,
@@ -109,6 +110,16 @@ testOn(servers, 'a slot that somebody else holds for a while is read on', async 
     ['insert', 1],
     ['insert', 2],
   ])
+  await running.stop()
+})
+
+testOn(servers, 'a database whose sessions only read by default is read', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  await queryPostgres(uri, `${TABLE}; INSERT INTO t VALUES (1, 'a')`)
+  const database = String(changed.database)
+  await queryPostgres(uri, `ALTER DATABASE ${database} SET default_transaction_read_only = on`)
+  const running = await run(optionsFor(server, changed))
+  expect((await readTable(running, 'public.t', 10)).rows).toHaveLength(1)
   await running.stop()
 })
 
