@@ -134,9 +134,15 @@ function requireSameServer(
     })
   }
   if (state.slot !== options.slot) {
+    // The old slot is nobody's after a resync, and would keep the log until the disk is full.
     throw new PipelineError(
       'SOURCE_CHANGED',
-      `the checkpoint is of replication slot "${state.slot}"`,
+      `the checkpoint is of replication slot "${state.slot}", not of "${options.slot}"`,
+      {
+        hint:
+          `Set \`source.slot.name: ${state.slot}\` again; or run \`millrace resync FILE --all\`, and ` +
+          `\`SELECT pg_drop_replication_slot('${state.slot}')\` on the server.`,
+      },
     )
   }
   if (parseLsn(identity.end) < lsn) {

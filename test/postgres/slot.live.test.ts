@@ -423,6 +423,11 @@ testOn(servers, 'another server is told from the one of the checkpoint', async (
   } finally {
     await other.stop()
   }
+  const renamed = run({ ...options, slot: 'renamed' }, saved, position)
+  await expect(renamed).rejects.toMatchObject({
+    error: 'SOURCE_CHANGED',
+    hint: expect.stringContaining(`pg_drop_replication_slot('${changed.slot}')`),
+  })
   const { database } = (await freshDatabase(server)).changed
   await expect(
     run({ ...options, ...(database !== undefined && { database }) }, saved, position),
