@@ -3,6 +3,7 @@
 
 import { errorCodes, type ErrorName, PipelineError, recordOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { shellWord } from './query-hints.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface FailureFormat {
@@ -49,7 +50,7 @@ function failureOf(error: unknown, { verbose, file }: FailureFormat): Failure {
   const record = recordOf(error)
   const known = isOurs(error)
   const { code, exit } = errorCodes[record.error]
-  const hint = file == null ? record.hint : record.hint.replace(/\bFILE\b/g, () => file)
+  const hint = file == null ? record.hint : record.hint.replace(/\bFILE\b/g, () => shellWord(file))
   // The stack of an error that is not ours is its detail; it is shown where stacks are.
   const detail = known && record.detail !== null ? withFile(record.detail, file) : null
   const failure = { code, name: record.error, message: record.message, detail, hint, exit }
@@ -60,7 +61,9 @@ function failureOf(error: unknown, { verbose, file }: FailureFormat): Failure {
 /** A detail quotes commands among other words, which may be the user's own. */
 function withFile(detail: string, file: string | null | undefined): string {
   if (file == null) return detail
-  return detail.replace(/`millrace [^`]*`/g, (command) => command.replace(/\bFILE\b/, () => file))
+  return detail.replace(/`millrace [^`]*`/g, (command) =>
+    command.replace(/\bFILE\b/, () => shellWord(file)),
+  )
 }
 
 /** An INTERNAL error of another thread comes as one of ours, with its stack as detail. */

@@ -227,6 +227,7 @@ test('what a table waits for is said once, and again when it is another', async 
 
 test('a run that ends with parked tables names them in the command that repairs', async () => {
   const [fake, terminal] = [new FakeWiring(), new FakeTerminal()]
+  const spaced = writeFile(COMPLETE, 'shop of mine.yaml')
   fake.runner = async ({ onSnapshot }) => {
     const [table] = snapshotOf().tables
     if (table === undefined) throw new Error('there is a table')
@@ -242,11 +243,11 @@ test('a run that ends with parked tables names them in the command that repairs'
     const detail = 'public.orders: FILE. Run `millrace resync FILE --table public.orders`.'
     throw new PipelineError('TABLE_PARKED', 'parked and not up to date', { detail })
   }
-  expect(await runCommandLine(['run', file, '--once'], terminal, fake.wiring)).toBe(4)
-  const command = `millrace resync ${file} --table public.orders --table 'public.o'\\''brien'`
+  expect(await runCommandLine(['run', spaced, '--once'], terminal, fake.wiring)).toBe(4)
+  const command = `millrace resync '${spaced}' --table public.orders --table 'public.o'\\''brien'`
   expect(terminal.stderr).toBe(
     'MR-5013 parked and not up to date\n' +
-      `  public.orders: FILE. Run \`millrace resync ${file} --table public.orders\`.\n` +
+      `  public.orders: FILE. Run \`millrace resync '${spaced}' --table public.orders\`.\n` +
       `  fix    : Run \`${command}\`.\n`,
   )
 })

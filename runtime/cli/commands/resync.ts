@@ -4,6 +4,7 @@ import { PipelineError } from '../../base/errors.ts'
 import { loadPipeline } from '../../job/config/load.ts'
 import { type AddCommand, print } from '../context.ts'
 import { collect, flag } from '../options.ts'
+import { shellWord } from '../query-hints.ts'
 
 export const addResync: AddCommand = (program, context) => {
   const { terminal, wiring } = context
@@ -22,7 +23,7 @@ export const addResync: AddCommand = (program, context) => {
       if ((options.all === true) === options.table.length > 0) {
         const message = 'give either --table, once or several times, or --all'
         throw new PipelineError('CONFIG_VALUE', message, {
-          hint: `\`millrace resync ${file} --table schema.table\``,
+          hint: `\`millrace resync ${shellWord(file)} --table schema.table\``,
         })
       }
       const tables = options.all === true ? null : options.table
@@ -31,8 +32,8 @@ export const addResync: AddCommand = (program, context) => {
       print(context, command, { requested: tables ?? 'all', running }, () => {
         const what = tables === null ? 'all tables' : tables.join(', ')
         return running
-          ? `resync of ${what} begins; \`millrace status ${file}\` shows how far it is`
-          : `resync of ${what} begins with the next \`millrace run ${file}\``
+          ? `resync of ${what} begins; \`millrace status ${shellWord(file)}\` shows how far it is`
+          : `resync of ${what} begins with the next \`millrace run ${shellWord(file)}\``
       })
     })
 }

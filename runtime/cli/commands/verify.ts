@@ -83,7 +83,7 @@ function formatVerdict(verdict: TableVerdict, file: string): string {
   if (reason !== null) {
     const { code } = errorCodes[reason.error]
     const hint = reason.hint
-      .replace(/\bFILE\b/g, () => file)
+      .replace(/\bFILE\b/g, () => shellWord(file))
       .replace(/\bTABLE\b/g, () => shellWord(table))
     return printable(`? ${table}  not compared: ${code} ${reason.message}\n    fix: ${hint}`)
   }
@@ -92,7 +92,8 @@ function formatVerdict(verdict: TableVerdict, file: string): string {
       ? `${formatCount(sourceRows)} rows`
       : `${sourceRows} rows in the source, ${lakeRows} in the lake`
   const { verifiedThrough, undecided, note, repair } = verdict
-  const fixes = repair === null ? [] : [`    fix: ${FIXES[repair](file, shellWord(table))}`]
+  const fixes =
+    repair === null ? [] : [`    fix: ${FIXES[repair](shellWord(file), shellWord(table))}`]
   const through = verifiedThrough === null ? '' : `, verified through ${verifiedThrough}`
   const count = differences > examples.length ? [`    ${differences} differ, among them`] : []
   const busy =
