@@ -121,8 +121,7 @@ class PostgresInspector implements SourceInspector {
     }
     const drop = `SELECT pg_drop_replication_slot('${name.replaceAll("'", "''")}');`
     if (slot.lost !== null) return fail('slot', `"${name}" was invalidated: ${slot.lost}`, drop)
-    const { database } = this.options
-    if (slot.plugin !== 'pgoutput' || slot.database !== database) {
+    if (slot.plugin !== 'pgoutput' || !slot.own) {
       return fail('slot', `"${name}" is of ${slot.plugin} in database ${slot.database}`, drop)
     }
     const state = slot.active ? 'is being read' : 'exists'

@@ -256,8 +256,7 @@ async function openSlot(
     return createSlotAloud(options, ask)
   }
   requireSlotAt(slot, options.slot, slot.confirmed)
-  const [row] = await ask('SELECT current_database() AS name')
-  if (slot.plugin !== 'pgoutput' || slot.database !== row?.['name']) {
+  if (slot.plugin !== 'pgoutput' || !slot.own) {
     throw new PipelineError(
       'SERVER_UNSUITABLE',
       `replication slot "${options.slot}" is of plugin ${slot.plugin} in database ${slot.database}`,

@@ -69,6 +69,8 @@ function unsuitable({ version, walLevel, standby, encoding }: ServerFacts): stri
 export interface Slot {
   readonly plugin: string
   readonly database: string
+  /** Of the database of this session; its name may look different from another one. */
+  readonly own: boolean
   readonly active: boolean
   /** When its reader last gave a sign of life, if that is ours to see. */
   readonly reply: string | null
@@ -81,7 +83,8 @@ export interface Slot {
 /** @returns the slot; `null` when there is none of this name */
 export async function readSlot(ask: Ask, name: string): Promise<Slot | null> {
   const [row] = await ask(
-    `SELECT plugin, database, active, confirmed_flush_lsn::text AS confirmed, wal_status AS status,
+    `SELECT plugin, database, database = current_database() AS own, active,
+       confirmed_flush_lsn::text AS confirmed, wal_status AS status,
        to_jsonb(s) ->> 'invalidation_reason' AS reason,
        (SELECT r.reply_time::text FROM pg_stat_replication r WHERE r.pid = active_pid) AS reply
      FROM pg_replication_slots s WHERE slot_name = $1`,
@@ -93,6 +96,7 @@ export async function readSlot(ask: Ask, name: string): Promise<Slot | null> {
   return {
     plugin: String(row['plugin']),
     database: String(row['database']),
+    own: row['own'] === true,
     active: row['active'] === true,
     reply: typeof row['reply'] === 'string' ? row['reply'] : null,
     confirmed: typeof confirmed === 'string' ? parseLsn(confirmed) : 0,

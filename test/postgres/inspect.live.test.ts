@@ -233,3 +233,21 @@ testOn(
     }
   },
 )
+
+testOn(
+  servers,
+  'a slot is told as ours whatever the name of its database looks like',
+  async (server) => {
+    // Written as UTF-8 into the catalog that all databases share, and read as LATIN1 by this one.
+    const database = 'Läden'
+    await queryPostgres(
+      server.uri(),
+      `CREATE DATABASE "${database}" ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`,
+    )
+    await queryPostgres(server.uri(database), 'CREATE TABLE t (id int PRIMARY KEY)')
+    const options = optionsFor(server, { database, slot: 's_latin' })
+    const running = await run(options)
+    await running.stop()
+    expect(failures(await check(options))).toEqual([])
+  },
+)
