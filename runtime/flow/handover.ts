@@ -174,6 +174,7 @@ export class HandOver {
     const processed = this.output.processed()
     for (const record of this.tables.values()) {
       if (inHandOver(record) && this.isOfAnotherServer(record)) this.begin(record, true)
+      this.followKey(record)
       const { backfill, phase, schema } = record
       if (phase !== 'catching-up' || backfill === null || processed.order < backfill.high) continue
       record.phase = 'streaming'
@@ -185,6 +186,16 @@ export class HandOver {
     }
     this.settleAll()
     this.turns.wake()
+  }
+
+  /**
+   * A key that came or went: chunk and log are told apart in another way now. Between transactions,
+   * since the rows of one that have been sent are taken back.
+   */
+  private followKey(record: TableRecord): void {
+    const { backfill, schema } = record
+    if (backfill === null || !inHandOver(record)) return
+    if (this.unkeyed.has(schema.table) !== (schema.key === null)) this.restart(record, backfill)
   }
 
   /**

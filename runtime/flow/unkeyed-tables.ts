@@ -53,6 +53,11 @@ export class UnkeyedTables {
     this.tables.delete(table)
   }
 
+  /** True between `begin` and `end`. */
+  has(table: string): boolean {
+    return this.tables.has(table)
+  }
+
   isAccepted(table: string): boolean {
     return (this.tables.get(table)?.visibility ?? null) !== null
   }

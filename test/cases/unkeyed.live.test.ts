@@ -100,6 +100,49 @@ onEach(
   { servers: ['postgres18', 'mariadb'], pipeline: { mode: 'changelog' } },
 )
 
+onEach(
+  'a table that gets a key, or loses it, while it waits for its copy loses no row',
+  async (scene) => {
+    const { pipeline, server, run, open, name } = scene
+    await run('CREATE TABLE other (id int PRIMARY KEY)')
+    const child = pipeline.start()
+    await pipeline.untilStreaming(child)
+    // Tables that join now wait for it.
+    const long = await open()
+    await long.execute('BEGIN')
+    await long.execute('INSERT INTO other VALUES (1)')
+    await run(`CREATE TABLE gets (id int NOT NULL); ALTER TABLE gets REPLICA IDENTITY FULL;
+      CREATE TABLE loses (id int PRIMARY KEY); ALTER TABLE loses REPLICA IDENTITY FULL`)
+    const both = async (id: number): Promise<unknown> =>
+      run(`INSERT INTO gets VALUES (${id}); INSERT INTO loses VALUES (${id})`)
+    const known = async (count: number): Promise<boolean> =>
+      ((await pipeline.checkpoint())?.source.tables ?? []).length === count
+    await pipeline.until('the tables are known', async () => known(3), { child })
+    let id = 0
+    while (id < 20) await both(id++)
+    await run('ALTER TABLE gets ADD PRIMARY KEY (id); ALTER TABLE loses DROP CONSTRAINT loses_pkey')
+    while (id < 40) await both(id++)
+    await long.execute('COMMIT')
+    await long.close()
+    const handedOver = async (): Promise<boolean> => {
+      await both(id++)
+      const tables = (await pipeline.checkpoint())?.source.tables ?? []
+      return tables.every(({ phase }) => phase === 'streaming')
+    }
+    await pipeline.until('the tables are handed over', handedOver, { child })
+    await child.stop()
+    await pipeline.once()
+    for (const table of ['gets', 'loses']) {
+      const [source] = await readSource(server, [name(table)])
+      const [lake] = await readLake(pipeline, [name(table)], 'duckdb')
+      const at = lake?.columns.indexOf('id') ?? -1
+      const ids = (lake?.rows ?? []).map((text) => JSON.stringify([(JSON.parse(text) as [])[at]]))
+      expect([...new Set(ids)].sort()).toEqual([...(source?.rows ?? [])].sort())
+    }
+  },
+  { servers: ['postgres18'], pipeline: { mode: 'changelog' } },
+)
+
 /** @returns what a reader has who adds the rows that came and takes away those that went, sorted */
 function remaining(columns: readonly string[], rows: readonly string[]): string[] {
   const [op, page, note] = ['_op', 'page', 'note'].map((name) => columns.indexOf(name))
