@@ -19,7 +19,12 @@ function changelogField(id: number, name: string, kind: PrimitiveType['kind'], d
 /** Columns of `changelog` tables, behind the table's own. */
 export const CHANGELOG_FIELDS: readonly Field[] = [
   changelogField(1, '_op', 'string', 'c insert, u update, d delete, r first copy'),
-  changelogField(2, '_pos', 'string', 'Order of the change: sorts as text, unique in the table.'),
+  changelogField(
+    2,
+    '_pos',
+    'string',
+    'Order of the change: sorts as text, unique but for rows with _op r.',
+  ),
   changelogField(3, '_ts', 'timestamptz', 'Commit time at the source.'),
   changelogField(4, '_tx', 'string', 'Transaction at the source.'),
 ]
