@@ -32,7 +32,7 @@ export function chaosOptions(seed: number, mayPark: readonly string[]): ChaosOpt
   const kills = Number(process.env['SOAK_KILLS'] ?? 20)
   const base = { seed, connections: 8, parallelism: 2, mayPark }
   return seconds === undefined
-    ? { ...base, kills: 6, seconds: 30 }
+    ? { ...base, kills: 6, seconds: 24 }
     : { ...base, kills, seconds: Number(seconds) }
 }
 
