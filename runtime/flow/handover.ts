@@ -100,14 +100,10 @@ export class HandOver {
 
   /** Puts a table (back) to the start of its backfill. */
   begin(record: TableRecord, repair: boolean): void {
-    record.backfill = newBackfill(repair)
-    record.phase = 'waiting'
     record.reason = null
-    this.announce(record)
     // Rows that stay would stand there twice after the repair.
     const adds = this.options.appends === true || record.schema.key === null
-    if (repair && adds) this.empty(record)
-    this.turns.wake()
+    this.copyFromStart(record, repair, repair && adds)
   }
 
   /** After a restart: a table without a key, or of a sink that keeps every row, begins anew. */
@@ -125,10 +121,15 @@ export class HandOver {
 
   /** Takes back what the lake has of a table and copies it from the start. */
   private restart(record: TableRecord, { repair }: Backfill): void {
+    this.copyFromStart(record, repair, true)
+  }
+
+  /** @param empties  takes back what the lake has of the table */
+  private copyFromStart(record: TableRecord, repair: boolean, empties: boolean): void {
     record.backfill = newBackfill(repair)
     record.phase = 'waiting'
     this.announce(record)
-    this.empty(record)
+    if (empties) this.empty(record)
     this.turns.wake()
   }
 

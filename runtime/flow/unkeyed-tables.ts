@@ -49,7 +49,7 @@ export class UnkeyedTables {
   end(table: string): void {
     const known = this.tables.get(table)
     if (known === undefined) return
-    for (const batch of known.waiting) this.waitingBytes -= bytesOf(batch)
+    this.release(known)
     this.tables.delete(table)
   }
 
@@ -106,8 +106,7 @@ export class UnkeyedTables {
       }
       passed.push(left)
     }
-    for (const batch of known.waiting) this.waitingBytes -= bytesOf(batch)
-    known.waiting = []
+    this.release(known)
     known.visibility = visibility
     return passed
   }
@@ -117,9 +116,14 @@ export class UnkeyedTables {
   }
 
   private forget(known: UnkeyedTable): void {
+    this.release(known)
+    if (known.seen >= known.from) known.from = known.seen + 1n
+  }
+
+  /** Gives up the batches that wait, and their share of the memory. */
+  private release(known: UnkeyedTable): void {
     for (const batch of known.waiting) this.waitingBytes -= bytesOf(batch)
     known.waiting = []
-    if (known.seen >= known.from) known.from = known.seen + 1n
   }
 }
 

@@ -94,18 +94,12 @@ export class PreparedTransactions {
   private note(xid: string, order: Order): void {
     this.decided.add(xid)
     this.decisions.set(order, xid)
-    if (this.decided.size > DECIDED_KEPT_MAX) {
-      for (const oldest of this.decided) {
-        this.decided.delete(oldest)
-        break
-      }
-    }
-    if (this.decisions.size <= DECIDED_KEPT_MAX) return
-    for (const oldest of this.decisions.keys()) {
-      this.decisions.delete(oldest)
-      this.forgottenTo = oldest
-      break
-    }
+    const [oldest] = this.decided
+    if (this.decided.size > DECIDED_KEPT_MAX && oldest !== undefined) this.decided.delete(oldest)
+    const [first] = this.decisions.keys()
+    if (this.decisions.size <= DECIDED_KEPT_MAX || first === undefined) return
+    this.decisions.delete(first)
+    this.forgottenTo = first
   }
 
   private retire(events: SealedEvents | undefined): void {
