@@ -119,6 +119,8 @@ for (const kind of ['mysql', 'mariadb'] as const) {
       const running = await RunningSource.start(optionsFor(server, d))
       const { lake } = running
       for (const table of ['t', 'u']) await running.backfill(`${d}.${table}`)
+      const begun: string[] = []
+      lake.onNewTable = (table) => begun.push(table)
       await queryMysql(
         server.uri(d),
         `CREATE TABLE ${aside}.fresh LIKE t; INSERT INTO ${aside}.fresh VALUES (2, 20), (3, 30);
@@ -126,8 +128,6 @@ for (const kind of ['mysql', 'mariadb'] as const) {
          ${kind === 'mariadb' ? `CREATE OR REPLACE TABLE u LIKE ${aside}.old; ` : ''}
          UPDATE t SET v = 31 WHERE id = 3; INSERT INTO u VALUES (5, 50)`,
       )
-      const begun: string[] = []
-      lake.onNewTable = (table) => begun.push(table)
       await running.catchUp()
       for (const table of begun) await running.backfill(table)
       for (const name of [`${d}.t`, `${d}.u`]) {
