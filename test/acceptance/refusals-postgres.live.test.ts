@@ -88,7 +88,7 @@ function refuses(
   )
 }
 
-/** Starts that wait half a minute for somebody to go: they wait together. */
+/** They wait half a minute each: for somebody to go, or for the server to come to itself. */
 const WAITS = { concurrent: true }
 
 async function expectEqual(
@@ -206,6 +206,30 @@ refuses(
   WAITS,
 )
 
+test.skipIf(missing)(
+  'a log that the server itself cannot decode is tried again, named, and repaired by resync --all',
+  { timeout: TIMEOUT_MS, ...WAITS },
+  async () => {
+    const server = await newServer({ allow_system_table_mods: 'on' })
+    await scene(server, async (at) => {
+      const { pipeline, sql } = at
+      await pipeline.once()
+      // The catalog names the default tablespace as no server does, so the decoder finds no table.
+      const tablespace = (oid: number): string =>
+        `UPDATE pg_class SET reltablespace = ${oid} WHERE oid = 'orders'::regclass`
+      await sql(tablespace(1663))
+      await sql("UPDATE orders SET v = 'undecodable' WHERE id < 5")
+      await sql(tablespace(0))
+      const words = ['could not map filenumber', 'resync', 'the server']
+      await expectRefused(pipeline, 'LOG_UNDECODABLE', words, ['--once'])
+      await repairAll(pipeline)
+      await sql("UPDATE orders SET v = 'later' WHERE id = 7")
+      await pipeline.once()
+      await expectEqual(at)
+    })
+  },
+)
+
 refuses('a slot that is gone stops the pipeline, and resync --all repairs', async (at) => {
   const { pipeline, slot, sql } = at
   await pipeline.once()
@@ -268,30 +292,6 @@ test.skipIf(missing)(
       await expect.poll(status, { timeout: 20_000, interval: 500 }).toEqual(lost)
       await expectRefused(pipeline, 'SLOT_MISSING', [slot, 'idle_replication_slot_timeout'])
       await repairAll(pipeline)
-      await expectEqual(at)
-    })
-  },
-)
-
-test.skipIf(missing)(
-  'a log that the server itself cannot decode is tried again, named, and repaired by resync --all',
-  { timeout: TIMEOUT_MS },
-  async () => {
-    const server = await newServer({ allow_system_table_mods: 'on' })
-    await scene(server, async (at) => {
-      const { pipeline, sql } = at
-      await pipeline.once()
-      // The catalog names the default tablespace as no server does, so the decoder finds no table.
-      const tablespace = (oid: number): string =>
-        `UPDATE pg_class SET reltablespace = ${oid} WHERE oid = 'orders'::regclass`
-      await sql(tablespace(1663))
-      await sql("UPDATE orders SET v = 'undecodable' WHERE id < 5")
-      await sql(tablespace(0))
-      const words = ['could not map filenumber', 'resync', 'the server']
-      await expectRefused(pipeline, 'LOG_UNDECODABLE', words, ['--once'])
-      await repairAll(pipeline)
-      await sql("UPDATE orders SET v = 'later' WHERE id = 7")
-      await pipeline.once()
       await expectEqual(at)
     })
   },

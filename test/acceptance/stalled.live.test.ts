@@ -1,5 +1,5 @@
-// A connection that dies without an end is not shown as RUNNING, is given up and made anew, and
-// what was written meanwhile arrives.
+// A quiet source that answers heartbeats is RUNNING. A connection that dies without an end is not,
+// is given up and made anew, and what was written meanwhile arrives.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { available } from '../servers/available.ts'
@@ -121,20 +121,33 @@ async function stateOf(url: string): Promise<string> {
   return health.state
 }
 
+async function staysRunning(url: string): Promise<void> {
+  const untilMs = performance.now() + 6 * HEARTBEAT_MS
+  while (performance.now() < untilMs) {
+    expect(await stateOf(url)).toBe('RUNNING')
+    await sleep(100)
+  }
+}
+
+/** They wait for most of their time: the three sources do so together. */
+const OPTIONS = { timeout: 240_000, concurrent: true }
+
 for (const source of SOURCES) {
   const missing = !(await available(source.facility)) || !(await available('duckdb'))
 
   test.skipIf(missing)(
-    `${source.name}: a black hole is not RUNNING, and nothing is lost in it`,
-    { timeout: 240_000 },
+    `${source.name}: a quiet source is RUNNING all the time, a black hole is not, and loses nothing`,
+    OPTIONS,
     async () => {
       await withPipeline(source, async ({ server, table, hole, pipeline, child, url }) => {
         const isRunning = async (): Promise<boolean> => (await stateOf(url)) === 'RUNNING'
+        await pipeline.until('it runs', isRunning, { child })
+        await staysRunning(url)
+        expect(child.output()).not.toMatch(/silent|lost|read again/)
+
         const writer = new Writer(server, table)
         writer.start()
-        await pipeline.until('it runs', isRunning, { child })
         await sleep(1000)
-
         hole.open()
         const openedMs = performance.now()
         await pipeline.until('it says that it stands', async () => !(await isRunning()), { child })
@@ -160,24 +173,6 @@ for (const source of SOURCES) {
         await child.stop()
         await pipeline.once()
         await expectLakeEqualsSource(pipeline, server, [table], ['duckdb'])
-      })
-    },
-  )
-
-  test.skipIf(missing)(
-    `${source.name}: a quiet source that answers heartbeats is RUNNING all the time`,
-    { timeout: 240_000 },
-    async () => {
-      await withPipeline(source, async ({ pipeline, child, url }) => {
-        const isRunning = async (): Promise<boolean> => (await stateOf(url)) === 'RUNNING'
-        await pipeline.until('it runs', isRunning, { child })
-        const untilMs = performance.now() + 6 * HEARTBEAT_MS
-        while (performance.now() < untilMs) {
-          expect(await stateOf(url)).toBe('RUNNING')
-          await sleep(100)
-        }
-        expect(child.output()).not.toMatch(/silent|lost|read again/)
-        await child.stop()
       })
     },
   )

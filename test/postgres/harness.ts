@@ -327,10 +327,11 @@ export function testOn(
   servers: ReadonlyMap<PostgresMajor, PostgresServer>,
   claim: string,
   body: (server: PostgresServer) => Promise<void>,
+  options: { readonly concurrent?: boolean } = {},
 ): void {
   for (const major of majors) {
     const server = servers.get(major)
-    test.skipIf(server === undefined)(`PostgreSQL ${major}: ${claim}`, async () => {
+    test.skipIf(server === undefined)(`PostgreSQL ${major}: ${claim}`, options, async () => {
       if (server !== undefined) await body(server)
     })
   }

@@ -3,6 +3,7 @@
 import { createServer, connect as dial, type Socket } from 'node:net'
 import { expect } from 'vitest'
 import { createPostgresSource } from '../../connectors/postgres/source.ts'
+import type { PostgresServer } from '../servers/postgres.ts'
 import { NO_PASSWORD_HINT, type PipelineError } from '../../runtime/base/errors.ts'
 import { parseLsn, placeOf, positionAt } from '../../connectors/postgres/lsn.ts'
 import {
@@ -22,6 +23,9 @@ import {
 const servers = await startAll({ wal_sender_timeout: '3s' })
 
 const TABLE = 'CREATE TABLE t (id int PRIMARY KEY, v text)'
+
+/** Tests that wait for most of their time do so on all servers together. */
+const WAITS = { concurrent: true }
 
 async function confirmed(uri: string, slot: string): Promise<number> {
   const [row] = await queryPostgres(
@@ -341,7 +345,7 @@ testOn(
   },
 )
 
-testOn(servers, 'a silent connection is noticed and opened anew', async (server) => {
+async function isHeardAgain(server: PostgresServer): Promise<void> {
   const { uri, changed } = await freshDatabase(server)
   await queryPostgres(uri, TABLE)
   const sockets: Socket[] = []
@@ -375,7 +379,9 @@ testOn(servers, 'a silent connection is noticed and opened anew', async (server)
   for (const socket of sockets) socket.destroy()
   proxy.close()
   await running.stop()
-})
+}
+
+testOn(servers, 'a silent connection is noticed and opened anew', isHeardAgain, WAITS)
 
 testOn(servers, 'what goes wrong at the connection has its own name', async (server) => {
   const { uri, changed } = await freshDatabase(server)

@@ -20,9 +20,9 @@ export interface ServerPlan {
   launch: () => { command: string; args: string[]; env?: Record<string, string> }
   /** Unprivileged id to run as; only where we are root and the server refuses root. */
   uid?: number
-  /** Sent when the test process ends first, by its exit hook or by the kernel. */
+  /** Ends it at once: nobody needs its folder any more, or the test process ends first. */
   deathSignal: NodeJS.Signals
-  /** Sent one after the other by stop(), until one works. */
+  /** Sent one after the other to end it cleanly, until one works. */
   stopSignals: readonly NodeJS.Signals[]
   /** Resolves once the server answers SQL. */
   probe: () => Promise<void>
@@ -37,7 +37,7 @@ export interface ServerProcess {
   halt: () => Promise<void>
   /** SIGKILL to the process and all its children: what a crash looks like. */
   kill: () => Promise<void>
-  /** Ends it and removes the folder; harmless when called again. */
+  /** Ends it at once and removes the folder; harmless when called again. */
   stop: () => Promise<void>
 }
 
@@ -60,7 +60,8 @@ export function serverProcess(plan: ServerPlan): ServerProcess {
     own.child = undefined
   }
   const stop = async (): Promise<void> => {
-    await halt(plan.stopSignals)
+    // A clean end writes what is removed next; MySQL takes ten seconds for that behind a dump.
+    await halt([plan.deathSignal, ...plan.stopSignals])
     await rm(plan.folder, { recursive: true, force: true })
     live.delete(own)
   }
