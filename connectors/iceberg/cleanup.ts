@@ -78,18 +78,27 @@ export class LakeCleanup {
   async sweep(table: CatalogTable, keep: ReadonlySet<string>): Promise<number> {
     const { catalog, warehouse, log } = this.#options
     await warehouse.removeUnfinished(tablePath(table))
-    const orphans = await findOrphans({ catalog, warehouse }, table, keep)
+    const orphans = await this.#readable(table, () =>
+      findOrphans({ catalog, warehouse }, table, keep),
+    )
     if (orphans.length > 0) log.info('files of a crash', { table, files: orphans.length })
     if (this.#garbage === null) this.#taken.push(...orphans)
     else await this.#garbage.addFound(table, orphans)
     return orphans.length
   }
 
-  async #unreachable(table: CatalogTable, paths: readonly string[]): Promise<readonly string[]> {
+  #unreachable(table: CatalogTable, paths: readonly string[]): Promise<readonly string[]> {
+    return this.#readable(table, () => unreachable(this.#options, table, paths))
+  }
+
+  /** Metadata that cannot be read says nothing about its files: they stay, and all else goes on. */
+  async #readable(
+    table: CatalogTable,
+    find: () => Promise<readonly string[]>,
+  ): Promise<readonly string[]> {
     try {
-      return await unreachable(this.#options, table, paths)
+      return await find()
     } catch (error) {
-      // Metadata that cannot be read says nothing about its files: they stay.
       if (!(error instanceof PipelineError) || error.error !== 'LAKE_FORMAT') throw error
       this.#options.log.warn('files of a crash stay, their table cannot be read', { table, error })
       return []

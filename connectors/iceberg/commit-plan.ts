@@ -83,7 +83,7 @@ export async function planCommit(
 ): Promise<CommitPlan> {
   const { files, clock } = context
   const location = files.uri(tablePath(target))
-  const start = base?.metadata ?? newTableMetadata(location, clock.nowMs())
+  const start = base?.metadata ?? newTableMetadata(location, work.snapshotId, clock.nowMs())
   checkWritable(work, start, context.mode)
   const schemas = mergedSchemas(context.mode, work, base === null ? null : start)
   const folder = `${files.path(start.location)}/metadata`

@@ -5,29 +5,31 @@
 // Other engines write whenever they like, and nothing refers to what they have written until they
 // commit. So only names that Millrace alone makes count; the files go much later, and only if still
 // nothing refers to them then (`unreachable`).
+//
+// A folder may hold the files of several tables: a catalog renames a table without moving it, and
+// its old name may be given to a new one, or two catalogs may share a warehouse. So a file that
+// another table's metadata in the folder refers to is no orphan either.
 
+import { PipelineError } from '../../runtime/base/errors.ts'
 import type { CatalogTable } from '../../runtime/catalog.ts'
+import type { ObjectStore } from '../../runtime/object-store.ts'
 import { LakeFiles } from './lake-files.ts'
 import { isOwnFile, tablePath } from './layout.ts'
-import { parseTableMetadata } from './metadata.ts'
+import { metadataVersion, parseTableMetadata, type TableMetadata } from './metadata.ts'
 import type { ScanSource } from './scan.ts'
 import { filesOfSnapshots } from './snapshot-files.ts'
 
 /**
  * Every file that a reader of any retained snapshot may open, as paths below the warehouse.
  *
- * @returns `null` when there is no such table
  * @throws PipelineError LAKE_FORMAT
  * Cost: reads all manifests of all retained snapshots once.
  */
-export async function reachableFiles(
-  { catalog, warehouse }: ScanSource,
-  table: CatalogTable,
-): Promise<Set<string> | null> {
-  const location = await catalog.load(table)
-  if (location === null) return null
-  const files = new LakeFiles(warehouse)
-  const metadata = parseTableMetadata(await files.read(location), location)
+export async function filesOfTable(
+  files: LakeFiles,
+  metadata: TableMetadata,
+  location: string,
+): Promise<Set<string>> {
   const uris = await filesOfSnapshots(files, metadata.snapshots)
   uris.add(location)
   for (const { metadataFile } of metadata.metadataLog) uris.add(metadataFile)
@@ -38,6 +40,47 @@ export async function reachableFiles(
     }
   }
   return new Set([...uris].flatMap((uri) => files.pathBelow(uri) ?? []))
+}
+
+const METADATA_FILE = /\.metadata\.json(?:\.gz)?$/
+
+/**
+ * The files of every other table whose metadata lies among `paths`, whatever the catalog says of it.
+ *
+ * @param uuid  of the table that is not another one
+ * @throws PipelineError LAKE_FORMAT when a file is missing that another table refers to
+ */
+export async function filesOfOtherTables(
+  warehouse: ObjectStore,
+  paths: readonly string[],
+  uuid: string,
+): Promise<Set<string>> {
+  const files = new LakeFiles(warehouse)
+  const newest = new Map<string, { location: string; metadata: TableMetadata }>()
+  for (const path of paths) {
+    if (!METADATA_FILE.test(path)) continue
+    const location = files.uri(path)
+    const metadata = await metadataAt(files, location)
+    if (metadata === null || metadata.tableUuid === uuid) continue
+    const known = newest.get(metadata.tableUuid)
+    if (known !== undefined && metadataVersion(known.location) > metadataVersion(location)) continue
+    newest.set(metadata.tableUuid, { location, metadata })
+  }
+  const used = new Set<string>()
+  for (const { location, metadata } of newest.values()) {
+    for (const path of await filesOfTable(files, metadata, location)) used.add(path)
+  }
+  return used
+}
+
+/** @returns `null` where it is no metadata after all: half written, or of another format */
+async function metadataAt(files: LakeFiles, location: string): Promise<TableMetadata | null> {
+  try {
+    return parseTableMetadata(await files.read(location), location)
+  } catch (error) {
+    if (!(error instanceof PipelineError) || error.error !== 'LAKE_FORMAT') throw error
+    return null
+  }
 }
 
 /**
@@ -66,6 +109,15 @@ export async function unreachable(
   table: CatalogTable,
   paths: readonly string[],
 ): Promise<readonly string[]> {
-  const reachable = await reachableFiles(source, table)
-  return reachable === null ? [] : paths.filter((path) => !reachable.has(path))
+  const { catalog, warehouse } = source
+  const location = await catalog.load(table)
+  if (location === null) return []
+  const files = new LakeFiles(warehouse)
+  const metadata = parseTableMetadata(await files.read(location), location)
+  const own = await filesOfTable(files, metadata, location)
+  const free = paths.filter((path) => !own.has(path))
+  if (free.length === 0) return []
+  const rest = (await warehouse.list(tablePath(table))).filter((path) => !own.has(path))
+  const others = await filesOfOtherTables(warehouse, rest, metadata.tableUuid)
+  return free.filter((path) => !others.has(path))
 }

@@ -2,7 +2,6 @@
 // the marker, the refs, and what has become too old taken out.
 
 import { present } from '../../runtime/base/assert.ts'
-import { randomUuid } from '../../runtime/base/clock.ts'
 import type { PlanContext } from './commit-plan.ts'
 import type { CommitWork } from './commit-work.ts'
 import { expireSnapshots } from './expiry.ts'
@@ -27,10 +26,11 @@ const TABLE_PROPERTIES: Readonly<Record<string, string>> = {
   'commit.manifest.min-count-to-merge': '20',
 }
 
-export function newTableMetadata(location: string, nowMs: number): TableMetadata {
+/** @param intent  that creates the table: all attempts to commit it make one and the same table */
+export function newTableMetadata(location: string, intent: bigint, nowMs: number): TableMetadata {
   return {
     formatVersion: 3,
-    tableUuid: randomUuid(),
+    tableUuid: uuidOf(intent),
     location,
     lastSequenceNumber: 0n,
     lastUpdatedMs: nowMs,
@@ -51,6 +51,13 @@ export function newTableMetadata(location: string, nowMs: number): TableMetadata
     nextRowId: 0n,
     rest: {},
   }
+}
+
+/** A UUID of version 8, whose bits are its maker's choice; the intent's 63 are random. */
+function uuidOf(intent: bigint): string {
+  const hex = intent.toString(16).padStart(16, '0')
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(12, 15)}`, `8${hex.slice(15)}00`]
+  return [...parts, '6d696c6c7261'].join('-')
 }
 
 export interface TableUpdate {

@@ -6,6 +6,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LakeFiles } from '../../connectors/iceberg/lake-files.ts'
 import { tablePath } from '../../connectors/iceberg/layout.ts'
+import { filesOfOtherTables, filesOfTable } from '../../connectors/iceberg/orphans.ts'
 import { markerName, markerOf } from '../../connectors/iceberg/marker.ts'
 import { parseTableMetadata, type TableMetadata } from '../../connectors/iceberg/metadata.ts'
 import { targetOf } from '../../connectors/iceberg/writer/options.ts'
@@ -23,7 +24,14 @@ export interface LakeDecision {
   readonly location: string
   /** Why it stays; `null`: it is ours. */
   readonly kept: string | null
+  /**
+   * Its files, relative to the warehouse, where others share its folder: a table that was renamed
+   * in the catalog stays where it is. `null`: the folder is its own.
+   */
+  readonly files: readonly string[] | null
 }
+
+type Verdict = Pick<LakeDecision, 'kept' | 'files'>
 
 /** Reads only. @returns a decision for each table that is there */
 export async function decideLake(
@@ -36,8 +44,7 @@ export async function decideLake(
     const target = targetOf(table)
     const location = await catalog.load(target)
     if (location === null) continue
-    const kept = await reasonToKeep(config, location, uuid)
-    decisions.push({ table, target, location, kept })
+    decisions.push({ table, target, location, ...(await judge(config, target, location, uuid)) })
   }
   return decisions
 }
@@ -50,14 +57,16 @@ export async function decideLake(
 export async function removeTable(
   { sink }: PipelineConfig,
   catalog: Catalog,
-  { table, target, location }: LakeDecision,
+  { table, target, location, files }: LakeDecision,
 ): Promise<Removal> {
   if (!(await catalog.drop(target, location))) {
     throw new PipelineError('CATALOG_CONFLICT', `somebody else writes to lake table ${table}`, {
       hint: 'Stop the other writer, then run `millrace drop FILE` again.',
     })
   }
-  await rm(join(sink.warehouse.path, tablePath(target)), { recursive: true, force: true })
+  for (const path of files ?? [tablePath(target)]) {
+    await rm(join(sink.warehouse.path, path), { recursive: true, force: true })
+  }
   return { what: `lake table ${table}`, kept: null }
 }
 
@@ -71,28 +80,40 @@ function knownTables(checkpoint: CheckpointRecord | null): Map<string, string | 
   return known
 }
 
-async function reasonToKeep(
+async function judge(
   { name, sink }: PipelineConfig,
+  target: CatalogTable,
   location: string,
   uuid: string | null,
-): Promise<string | null> {
+): Promise<Verdict> {
   const store = localStore(sink.warehouse.path)
   const files = new LakeFiles(store)
   // Others write a path with percent signs where we write it plain.
   const path = files.pathBelow(location) ?? files.pathBelow(decoded(location))
-  if (path === null) return `its files are not below ${sink.warehouse.path}`
+  if (path === null) return kept(`its files are not below ${sink.warehouse.path}`)
   try {
     const metadata = parseTableMetadata(await store.get(path), location)
-    if (markerOf(metadata, name) === null) return `pipeline "${name}" has never committed to it`
+    if (markerOf(metadata, name) === null)
+      return kept(`pipeline "${name}" has never committed to it`)
     if (uuid !== null && uuid !== metadata.tableUuid) {
-      return `it is not the table that pipeline "${name}" wrote to`
+      return kept(`it is not the table that pipeline "${name}" wrote to`)
     }
-    const others = otherPipelines(metadata, name)
-    return others.length === 0 ? null : `others commit to it as well: ${others.join(', ')}`
+    const pipelines = otherPipelines(metadata, name)
+    if (pipelines.length > 0) return kept(`others commit to it as well: ${pipelines.join(', ')}`)
+    const inFolder = await store.list(tablePath(target))
+    const others = await filesOfOtherTables(store, inFolder, metadata.tableUuid)
+    if (others.size === 0) return { kept: null, files: null }
+    const own = await filesOfTable(files, metadata, location)
+    return { kept: null, files: [...own].filter((file) => !others.has(file)) }
   } catch (error) {
     // Damaged metadata names nobody: rather a table too many than one of somebody else's too few.
-    return `whose it is cannot be told: ${error instanceof Error ? error.message : String(error)}`
+    const why = error instanceof Error ? error.message : String(error)
+    return kept(`whose it is cannot be told: ${why}`)
   }
+}
+
+function kept(reason: string): Verdict {
+  return { kept: reason, files: null }
 }
 
 function otherPipelines({ properties }: TableMetadata, name: string): string[] {

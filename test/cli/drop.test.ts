@@ -13,7 +13,7 @@ import { dropPipeline } from '../../runtime/cli/removal.ts'
 import { loadPipeline } from '../../runtime/job/config/load.ts'
 import type { PipelineConfig } from '../../runtime/job/config/pipeline-config.ts'
 import type { Removal, SourceInspector } from '../../runtime/source.ts'
-import { Lake, schemaOf, targetOf } from '../iceberg/lake.ts'
+import { Lake, renameInCatalog, schemaOf, targetOf } from '../iceberg/lake.ts'
 
 const lakes: Lake[] = []
 
@@ -172,6 +172,22 @@ test('drop finds its tables in a warehouse with spaces and accents', async () =>
   expect(removals.map(({ what, kept }) => kept ?? what)[1]).toBe('lake table public.orders')
   expect(await lake.catalog.load(targetOf('public.orders'))).toBeNull()
   expect(existsSync(join(lake.folder, 'warehouse/public/orders'))).toBe(false)
+})
+
+test('drop leaves a table of the same folder that was renamed in the catalog', async () => {
+  const lake = newLake()
+  await addTable(lake, 'public.orders', ['shop'])
+  renameInCatalog(lake, 'public.orders', 'public.orders_2025')
+  lake.known.clear()
+  await addTable(lake, 'public.orders', ['shop'])
+  const config = await pipelineOf(lake, ['public.orders'])
+  const before = await lake.warehouse.list('public/orders')
+  const removals = await dropPipeline(config, false, new Server())
+  expect(removals[1]).toEqual({ what: 'lake table public.orders', kept: null })
+  expect(await lake.catalog.load(targetOf('public.orders'))).toBeNull()
+  // Data file, manifest, list and metadata: one of each was the dropped table's.
+  expect(await lake.warehouse.list('public/orders')).toHaveLength(before.length / 2)
+  expect(await lake.liveRows('public.orders_2025')).toHaveLength(1)
 })
 
 test('drop with --keep-lake looks at no table', async () => {

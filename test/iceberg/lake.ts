@@ -4,6 +4,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { randomId63, systemClock, type Clock } from '../../runtime/base/clock.ts'
 import type { Catalog, CatalogTable } from '../../runtime/catalog.ts'
 import {
@@ -301,6 +302,15 @@ function appendText(builder: BytesBuilder, row: number, text: string): void {
   builder.bytes.set(bytes, builder.bytesLength)
   builder.bytesLength += bytes.length
   builder.offsets[row + 1] = builder.bytesLength
+}
+
+/** As `rename_table` of pyiceberg and Java do: the name moves, the files stay. */
+export function renameInCatalog(lake: Lake, from: string, to: string): void {
+  const database = new DatabaseSync(lake.catalogPath)
+  database
+    .prepare('UPDATE iceberg_tables SET table_name = ? WHERE table_name = ?')
+    .run(targetOf(to).name, targetOf(from).name)
+  database.close()
 }
 
 /** A clock that stands still until a test moves it; sleeping moves it. */

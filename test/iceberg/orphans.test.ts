@@ -6,7 +6,7 @@ import { findOrphans } from '../../connectors/iceberg/orphans.ts'
 import { filledLake, lost, table, target, withSwap } from './committer-fixture.ts'
 import { foreignAppend } from './foreign.ts'
 import { checkInvariants } from './invariants.ts'
-import { handClock, targetOf, type Lake } from './lake.ts'
+import { handClock, ORDERS, renameInCatalog, schemaOf, targetOf, type Lake } from './lake.ts'
 
 const GRACE_MS = 3_600_000
 
@@ -134,4 +134,39 @@ test('a file that was found as an orphan stays when a late swap has made it a pa
   lake.learn([commit!])
   await deleteDue(lake, committer, clock)
   await checkInvariants(lake, table)
+})
+
+test('a table that was renamed in the catalog keeps its files where a new one has its name', async () => {
+  const lake = await filledLake()
+  const clock = handClock()
+  const options = { clock, garbageGraceMs: GRACE_MS }
+  await lake.commit(lake.committer(options), { table, deletes: [new Map([[1, [3]]])] })
+  const kept = 'public.orders_2025'
+  renameInCatalog(lake, table, kept)
+  const rows = await lake.liveRows(kept)
+  lake.known.delete(table)
+  const files = [await lake.hollowFile(table, 0, 5)]
+  const committer = lake.committer(options)
+  await lake.commit(committer, { table, schemas: [ORDERS], files })
+  const orphan = await lake.hollowFile(table, 0, 1)
+  expect(await committer.sweep([table], new Set())).toBe(1)
+  await deleteDue(lake, committer, clock)
+  expect(await lake.warehouse.exists(orphan.path)).toBe(false)
+  expect(await lake.liveRows(kept)).toEqual(rows)
+  await checkInvariants(lake, kept)
+  await checkInvariants(lake, table)
+})
+
+test('a table whose metadata cannot be read keeps its files, and others are still swept', async () => {
+  const lake = await filledLake()
+  const other = 'public.other'
+  const schema = schemaOf(other, [['id!', { kind: 'long' }]])
+  const files = [await lake.hollowFile(other, 0, 5)]
+  await lake.commit(lake.committer(), { table: other, schemas: [schema], files })
+  const orphans = [await lake.hollowFile(table, 0, 1), await lake.hollowFile(other, 0, 1)]
+  const { metadataLocation } = await lake.scan(table)
+  await lake.warehouse.delete(metadataLocation.slice(lake.warehouse.uri('x').length - 1))
+  const committer = lake.committer()
+  expect(await committer.sweep([table, other], new Set())).toBe(1)
+  expect(committer.takeGarbage()).toEqual([orphans[1]!.path])
 })
