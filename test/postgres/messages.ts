@@ -103,12 +103,13 @@ export function truncate(...oids: readonly number[]): Buffer {
   return data(Buffer.concat([letter('T'), int(oids.length, 4), int(0, 1), ...list]))
 }
 
-/** Messages that carry no rows: Origin, Type, Message. */
+/** Messages that carry no rows: Origin, Type, Message, Stream Abort. */
 export function noise(): Buffer {
   return Buffer.concat([
     data(Buffer.concat([letter('O'), long(1), text('elsewhere')])),
     data(Buffer.concat([letter('Y'), int(90_000, 4), text('public'), text('mood')])),
     data(Buffer.concat([letter('M'), int(0, 1), long(5), text('prefix'), int(2, 4), text('x')])),
+    data(Buffer.concat([letter('A'), int(700, 4), int(701, 4)])),
     frame('S', Buffer.concat([text('TimeZone'), text('UTC')])),
   ])
 }

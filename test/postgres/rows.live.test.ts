@@ -307,3 +307,33 @@ testOn(
     await running.stop()
   },
 )
+
+testOn(
+  servers,
+  'a large transaction with savepoints that is rolled back leaves the log readable',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    const { database } = changed
+    // 18 looks at transactions that exceed this, and tells of their savepoints by Stream Abort.
+    await queryPostgres(
+      uri,
+      `ALTER DATABASE ${database} SET logical_decoding_work_mem = '64kB';
+       CREATE TABLE t (id int PRIMARY KEY, v text)`,
+    )
+    const options = optionsFor(server, changed)
+    const first = await run(options)
+    const saved = first.source.save()
+    const { position, runtime } = first
+    await first.stop()
+    await queryPostgres(
+      uri,
+      `BEGIN; SAVEPOINT a; INSERT INTO t VALUES (0, 'never'); RELEASE a;
+       INSERT INTO t SELECT id, repeat('x', 100) FROM generate_series(1, 2000) id; ROLLBACK;
+       INSERT INTO t VALUES (1, 'kept')`,
+    )
+    const again = await run(options, saved, position, runtime)
+    await again.caughtUp()
+    expect(brief(again.changes, 'id', 'v')).toEqual([['insert', 1, 'kept']])
+    await again.stop()
+  },
+)

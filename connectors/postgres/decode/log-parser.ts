@@ -232,6 +232,7 @@ export class LogParser {
       case 0x4f: // Origin: which server the transaction came from.
       case 0x59: // Type: a name for a type that the next Relation uses; the catalog has it too.
       case 0x4d: // Message of pg_logical_emit_message.
+      case 0x41: // Stream Abort: unasked, 18 tells of savepoints that end with their transaction.
         return Stop.bytes
       default:
         throw unknown(`pgoutput message of type ${bytes[at]}`)
