@@ -70,7 +70,7 @@ async function helpOf(verb: string): Promise<string> {
 
 /** Options as the help lists them; the program's own are understood by every verb. */
 function optionsOf(help: string): string[] {
-  return [...help.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, option = '']) => option)
+  return [...help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, option = '']) => option)
 }
 
 test('the documents have blocks of the kinds that are checked here', () => {

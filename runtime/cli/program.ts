@@ -109,8 +109,8 @@ function buildProgram(context: CommandContext, json: boolean): Command {
   const program = new Command('millrace')
   program
     .description('Streams MySQL, MariaDB and PostgreSQL changes into Iceberg tables, exactly once.')
-    .version(packageVersion(), '--version', 'print the version')
-    .helpOption('--help', 'print help')
+    .version(packageVersion(), '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
     .helpCommand(false)
     .addOption(flag('--json', 'print JSON for programs'))
     .addOption(flag('--verbose', 'print stacks of errors, and more of the log'))

@@ -361,7 +361,7 @@ test('a wrong command line exits 2, help and version exit 0', async () => {
   for (const args of [['bogus'], ['run'], ['run', file, '--nope'], ['init', '--from', 'x'], []]) {
     expect((await millrace(args)).code, args.join(' ')).toBe(2)
   }
-  for (const args of [['--help'], ['run', '--help'], ['--version']]) {
+  for (const args of [['--help'], ['-h'], ['run', '-h'], ['--version'], ['-v']]) {
     expect((await millrace(args)).code, args.join(' ')).toBe(0)
   }
 })

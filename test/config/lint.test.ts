@@ -302,6 +302,16 @@ function placed(warehouse: string, catalog: string, store: string): string[] {
   return lint(text).map((line) => line.replace(/; what removes .*$/, ''))
 }
 
+test('a home folder is not written as a shell reads it', () => {
+  const why = '"~" is no folder here; write ${HOME} or the whole path'
+  expect(placed('~/lake', '~/catalog.db', 'file://~/state')).toEqual([
+    `9:30 MR-1003 sink.catalog.uri: ${why}`,
+    `10:14 MR-1003 sink.warehouse: ${why}`,
+    `12:24 MR-1003 pipeline.checkpoint.store: ${why}`,
+  ])
+  expect(placed('./~lake', '/a/~catalog.db', '/a/~state')).toEqual([])
+})
+
 test('warehouse, catalog and state may not lie in each other', () => {
   expect(lint(changed(['file:///lake/state', 'file:///lake/warehouse/']))).toEqual([
     '12:24 MR-1003 pipeline.checkpoint.store and sink.warehouse must be two places' +

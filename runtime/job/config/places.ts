@@ -31,6 +31,7 @@ export function resolvePlaces(
   folder: string,
   document: ConfigDocument,
 ): Places | null {
+  if (namesHome(written, document)) return null
   const warehouse = resolveFolder(written.warehouse, WAREHOUSE, folder, document)
   const catalog = resolveSqlite(written.catalog, folder, document)
   const store = resolveFolder(written.store, STORE, folder, document)
@@ -78,6 +79,24 @@ function resolveSqlite(written: string, folder: string, document: ConfigDocument
     return null
   }
   return isAbsolute(location) ? resolvePath(location) : resolvePath(folder, location)
+}
+
+/** A shell would put a home folder in its place; here it would make a folder of that name. */
+function namesHome(
+  { warehouse, catalog, store }: Record<'warehouse' | 'catalog' | 'store', string>,
+  document: ConfigDocument,
+): boolean {
+  const places = [
+    [WAREHOUSE, warehouse],
+    [CATALOG, catalog],
+    [STORE, store],
+  ] as const
+  const found = places.filter(([, written]) => /^(?:(?:file|sqlite):\/*)?~/.test(written))
+  for (const [path] of found) {
+    const message = `${formatPath(path)}: "~" is no folder here; write \${HOME} or the whole path`
+    document.report(path, { error: 'CONFIG_VALUE', message })
+  }
+  return found.length > 0
 }
 
 /** DuckDB, pyiceberg and Spark take these for parts of a URL, each at places of its own. */
