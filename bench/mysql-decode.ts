@@ -81,7 +81,7 @@ class Ours {
   private rows = 0
 
   pass(log: Uint8Array): number {
-    const reader = new EventReader()
+    const reader = new EventReader(false)
     const id = new TextEncoder().encode('3e11fa47-71ca-11e1-9e33-c80aa9429562:1')
     let order = 0n
     this.rows = 0

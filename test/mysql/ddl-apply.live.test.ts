@@ -201,7 +201,7 @@ function statementsOf(server: MysqlServer): { text: string; strict: boolean }[] 
     .filter((name) => /^binlog\.\d+$/.test(name))
     .sort()
   const bytes = new Uint8Array(readFileSync(join(server.dataFolder, files.at(-1)!)))
-  const reader = new EventReader()
+  const reader = new EventReader(server.kind === 'mariadb')
   const statements = []
   for (const { start, end } of eventsOf(bytes)) {
     const event = reader.read(bytes, start, end)

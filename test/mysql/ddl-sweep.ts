@@ -122,7 +122,7 @@ async function selectRows(connection: Connection, table: string): Promise<readon
 /** CREATE TABLE and what follows it, by table. */
 function statementsOf(log: string): ReadonlyMap<string, readonly QueryEvent[]> {
   const bytes = new Uint8Array(readFileSync(log))
-  const reader = new EventReader()
+  const reader = new EventReader(false)
   const statements = new Map<string, QueryEvent[]>()
   for (const { start, end } of eventsOf(bytes)) {
     const event = reader.read(bytes, start, end)

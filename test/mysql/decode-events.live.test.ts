@@ -53,7 +53,7 @@ async function eventsIn(
   const log = await logOf(kind, async (connection) => {
     for (const statement of statements) await connection.query(statement)
   })
-  const reader = new EventReader()
+  const reader = new EventReader(kind === 'mariadb')
   return [...eventsOf(log)].map(({ start, end }) => reader.read(log, start, end))
 }
 
@@ -226,6 +226,27 @@ test.each(['mysql', 'mariadb'] as const)(
       ['insert', ['st']],
       ['load', ['st']],
     ])
+  },
+)
+
+test.each(['mysql', 'mariadb'] as const)(
+  '%s: texts beside columns of other kinds have their own charsets',
+  async (kind) => {
+    const more = kind === 'mysql' ? ', w vector(3)' : ', w varchar(9) compressed, u inet6'
+    const odd = `g geometry, p point NOT NULL${more}, e enum('a'), y year`
+    const texts = 'l varchar(9) character set latin1, b blob, t text, c char(3)'
+    const few = `m varchar(9) character set latin1, n text character set latin1`
+    const events = await eventsIn(kind, [
+      `CREATE TABLE g1 (id int PRIMARY KEY, ${odd}, ${texts})`,
+      `CREATE TABLE g2 (id int PRIMARY KEY, ${few}, ${odd}, ${texts}, g3 polygon, z text)`,
+      `INSERT INTO g1 (id, p) VALUES (1, ST_GeomFromText('POINT(1 2)'))`,
+      `INSERT INTO g2 (id, p) VALUES (1, ST_GeomFromText('POINT(1 2)'))`,
+    ])
+    const shown = only(events, 'table-map').map(({ table }) =>
+      Object.fromEntries(table.columns.map(({ name, charset }) => [name, charset])),
+    )
+    const own = { l: 'latin1', b: 'binary', t: 'utf8mb4', c: 'utf8mb4', e: 'utf8mb4' }
+    expect(shown).toMatchObject([own, { ...own, m: 'latin1', n: 'latin1', z: 'utf8mb4' }])
   },
 )
 

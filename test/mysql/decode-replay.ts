@@ -55,12 +55,13 @@ export class LogReplay {
   /** Rows events whose images leave columns out. */
   partialImages = 0
   private readonly options: ReplayOptions
-  private readonly reader = new EventReader()
+  private readonly reader: EventReader
   private readonly decoders = new WeakMap<object, { decoder: TableDecoder; live: LiveTable }>()
   private transaction = 0n
 
   constructor(options: ReplayOptions) {
     this.options = options
+    this.reader = new EventReader(options.mariadb)
   }
 
   async play(bytes: Uint8Array): Promise<void> {

@@ -23,11 +23,16 @@ const IN_USE = 0x01
 const FLAGS_OFFSET = 17
 
 export class EventReader {
-  private readonly tables = new TableCache()
+  private readonly tables: TableCache
   /** `null`: no FORMAT_DESCRIPTION yet, so the first bytes must tell. */
   private checksum: FormatDescription['checksum'] | null = null
   private bytes = new Uint8Array(0)
   private view = viewOf(this.bytes)
+
+  /** @param mariadb  who wrote the log: table maps of the two servers differ */
+  constructor(mariadb: boolean) {
+    this.tables = new TableCache(mariadb)
+  }
 
   /**
    * @param bytes  the complete event at [start, end), header and checksum included. Events of kind

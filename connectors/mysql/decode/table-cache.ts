@@ -28,6 +28,11 @@ interface CachedPresence {
 
 export class TableCache {
   private readonly entries = new Map<number, Entry>()
+  private readonly mariadb: boolean
+
+  constructor(mariadb: boolean) {
+    this.mariadb = mariadb
+  }
 
   /** Forgets all: a new file begins, and its server may have been restarted. */
   clear(): void {
@@ -42,7 +47,7 @@ export class TableCache {
       return known.table
     }
     const body = copyOf(cursor.bytes, cursor.at, cursor.end)
-    const table = readTableMap(id, cursor)
+    const table = readTableMap(id, cursor, this.mariadb)
     this.entries.set(id, { table, body, presences: [] })
     return table
   }

@@ -47,8 +47,14 @@ export const ColumnCode = {
 
 /** Columns that the signedness bitmap counts; YEAR is one of them. */
 const NUMERIC = new Set<number>([1, 2, 3, 4, 5, 8, 9, 13, 246])
-/** Columns that the charset lists count; binary ones are in there with the collation `binary`. */
-const CHARACTER = new Set<number>([15, 140, 141, 249, 250, 251, 252, 253, 254])
+/**
+ * Columns that the charset lists count; binary ones are in there with the collation `binary`. So is
+ * what has no text at all and is a kind of blob to the server that writes: vectors in MySQL,
+ * geometries in MariaDB. Passed over, each would shift the charsets of the texts behind it.
+ */
+const CHARACTER = [15, 140, 141, 249, 250, 251, 252, 253, 254] as const
+const CHARACTER_MYSQL = new Set<number>([...CHARACTER, ColumnCode.vector])
+const CHARACTER_MARIADB = new Set<number>([...CHARACTER, ColumnCode.geometry])
 
 /** Kinds of the optional metadata. */
 const Metadata = {
@@ -68,7 +74,7 @@ const Metadata = {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** Reads the body behind the table id and the flags. */
-export function readTableMap(id: number, cursor: Cursor): TableMap {
+export function readTableMap(id: number, cursor: Cursor, mariadb: boolean): TableMap {
   const database = cursor.text(cursor.lenenc())
   cursor.skip(1)
   const name = cursor.text(cursor.lenenc())
@@ -86,7 +92,7 @@ export function readTableMap(id: number, cursor: Cursor): TableMap {
   for (let index = 0; index < count; index++) {
     columns[index]!.nullable = ((cursor.bytes[nulls + (index >> 3)]! >> (index & 7)) & 1) === 1
   }
-  const { primaryKey, full } = readOptional(columns, cursor)
+  const { primaryKey, full } = readOptional(columns, cursor, mariadb)
   return { id, database, name, columns, primaryKey, full }
 }
 
@@ -153,10 +159,15 @@ interface OptionalParts {
   readonly full: boolean
 }
 
-function readOptional(columns: Mutable<MapColumn>[], cursor: Cursor): OptionalParts {
+function readOptional(
+  columns: Mutable<MapColumn>[],
+  cursor: Cursor,
+  mariadb: boolean,
+): OptionalParts {
   const of = (types: (type: number) => boolean): Mutable<MapColumn>[] =>
     columns.filter(({ type }) => types(type))
-  const texts = of((type) => CHARACTER.has(type))
+  const counted = mariadb ? CHARACTER_MARIADB : CHARACTER_MYSQL
+  const texts = of((type) => counted.has(type))
   const choices = of((type) => type === ColumnCode.enum || type === ColumnCode.set)
   const labels: {
     readonly columns: Mutable<MapColumn>[]

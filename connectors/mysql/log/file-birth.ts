@@ -50,7 +50,7 @@ function request(serverId: number, file: string): Buffer {
 }
 
 async function firstFormat({ reader }: WireClient): Promise<number | null> {
-  const events = new EventReader()
+  const events = new EventReader(false)
   for (let count = 0; count < EVENTS_MAX; count++) {
     while (!reader.next()) await reader.fill()
     const error = eventError(reader.bytes, reader.start, reader.end)

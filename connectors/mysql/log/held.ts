@@ -9,11 +9,12 @@ import type { RowWriter, Work } from './rows.ts'
 
 export class HeldEvents {
   /** Their table maps are not those of the log's end. */
-  private readonly events = new EventReader()
+  private readonly events: EventReader
   private readonly rows: RowWriter
 
-  constructor(rows: RowWriter) {
+  constructor(rows: RowWriter, mariadb: boolean) {
     this.rows = rows
+    this.events = new EventReader(mariadb)
   }
 
   /**
@@ -72,7 +73,7 @@ export class HeldEvents {
   async preparationIn(
     payload: TransactionPayload,
   ): Promise<{ readonly xid: string; readonly onePhase: boolean } | null> {
-    for await (const event of new EventReader().payload(payload)) {
+    for await (const event of new EventReader(false).payload(payload)) {
       if (event.kind === 'xa-prepare') return event
     }
     return null
@@ -83,7 +84,7 @@ export class HeldEvents {
     const undone = new Set<number>()
     const savepoints: { readonly name: string; readonly index: number }[] = []
     let index = 0
-    for await (const event of new EventReader().payload(payload)) {
+    for await (const event of new EventReader(false).payload(payload)) {
       const control = event.kind === 'query' ? parseControl(event.text) : null
       if (control?.verb === 'savepoint') savepoints.push({ name: control.name, index })
       if (control?.verb === 'rollback-to') {

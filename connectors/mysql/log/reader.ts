@@ -78,7 +78,7 @@ const END_OFFSET = 13
 
 export class LogReader implements LogWitness {
   private readonly parts: LogReaderParts
-  private readonly events = new EventReader()
+  private readonly events: EventReader
   private readonly rows: RowWriter
   private readonly held: HeldEvents
   private readonly rolledBack: RolledBack
@@ -94,7 +94,8 @@ export class LogReader implements LogWitness {
   constructor(parts: LogReaderParts) {
     this.parts = parts
     this.rows = new RowWriter(parts)
-    this.held = new HeldEvents(this.rows)
+    this.events = new EventReader(parts.mariadb)
+    this.held = new HeldEvents(this.rows, parts.mariadb)
     this.rolledBack = new RolledBack(parts.options.spillFolder)
     this.maxTimeUs = parts.timeUs
     this.processed = parts.after
