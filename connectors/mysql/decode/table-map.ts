@@ -72,6 +72,8 @@ const Metadata = {
 } as const
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+type Columns = Mutable<MapColumn>[]
+type Counted = ReadonlySet<number>
 
 /** Reads the body behind the table id and the flags. */
 export function readTableMap(id: number, cursor: Cursor, mariadb: boolean): TableMap {
@@ -92,7 +94,8 @@ export function readTableMap(id: number, cursor: Cursor, mariadb: boolean): Tabl
   for (let index = 0; index < count; index++) {
     columns[index]!.nullable = ((cursor.bytes[nulls + (index >> 3)]! >> (index & 7)) & 1) === 1
   }
-  const { primaryKey, full } = readOptional(columns, cursor, mariadb)
+  const counted = mariadb ? CHARACTER_MARIADB : CHARACTER_MYSQL
+  const { primaryKey, full } = readOptional(columns, cursor, counted)
   return { id, database, name, columns, primaryKey, full }
 }
 
@@ -159,14 +162,9 @@ interface OptionalParts {
   readonly full: boolean
 }
 
-function readOptional(
-  columns: Mutable<MapColumn>[],
-  cursor: Cursor,
-  mariadb: boolean,
-): OptionalParts {
+function readOptional(columns: Columns, cursor: Cursor, counted: Counted): OptionalParts {
   const of = (types: (type: number) => boolean): Mutable<MapColumn>[] =>
     columns.filter(({ type }) => types(type))
-  const counted = mariadb ? CHARACTER_MARIADB : CHARACTER_MYSQL
   const texts = of((type) => counted.has(type))
   const choices = of((type) => type === ColumnCode.enum || type === ColumnCode.set)
   const labels: {
