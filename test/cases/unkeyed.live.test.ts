@@ -75,6 +75,14 @@ onEach(
   { servers: ALL_SERVERS, pipeline: { mode: 'append' } },
 )
 
+function changeOne({ postgres }: Scene): string {
+  return postgres
+    ? `UPDATE visits SET note = 'changed' WHERE ctid = (SELECT max(ctid) FROM visits
+        WHERE page = 300)`
+    : `SET SESSION binlog_row_image = 'MINIMAL';
+       UPDATE visits SET note = 'changed' WHERE page = 300 LIMIT 1`
+}
+
 onEach(
   'a changelog of a table without a key tells of each row once',
   async (scene) => {
@@ -85,9 +93,12 @@ onEach(
     await pipeline.untilUp(child)
     for (let page = 0; page < 60; page++) {
       await run(`DELETE FROM visits WHERE page = ${page}`)
+      await run(`UPDATE visits SET page = page + 100 WHERE page = ${page + 60}`)
       await sleep(10)
     }
     await pipeline.untilStreaming(child)
+    // One of several rows that are the same.
+    await run(changeOne(scene))
     await writers.end()
     await child.stop()
     await pipeline.once()

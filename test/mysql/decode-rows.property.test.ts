@@ -75,7 +75,7 @@ function decoderOf(columns: readonly MapColumn[], key: readonly number[] = [0]):
     table: 'd.orders',
     version: 0,
     fields,
-    key,
+    key: key.length === 0 ? null : key,
     comment: null,
     lastFieldId: 99,
   }
@@ -262,7 +262,7 @@ test('inserted rows are decoded as they were encoded, however batches are cut', 
 })
 
 test('an update is one row, and a changed key a delete and an insert in its place', () => {
-  const decoder = decoderOf(orders)
+  const [keyed, keyless] = [decoderOf(orders), decoderOf(orders, [])]
   const pair = fc.tuple(orderRow, orderRow, fc.boolean())
   fc.assert(
     fc.property(
@@ -281,8 +281,14 @@ test('an update is one row, and a changed key a delete and an insert in its plac
                 ['i', ...cellsOf(after)],
               ],
         )
-        const event = eventOf(decoder, RowsOp.update, bytes)
-        expect(decodeAll(decoder, event, rowsMax, bytesMax)).toEqual(expected)
+        const event = eventOf(keyed, RowsOp.update, bytes)
+        expect(decodeAll(keyed, event, rowsMax, bytesMax)).toEqual(expected)
+        // Without a key each row is told from the others by its old values alone.
+        const pairsOfRows = images.flatMap(([before, after]) => [
+          ['d', ...cellsOf(before)],
+          ['u', ...cellsOf(after)],
+        ])
+        expect(decodeAll(keyless, event, rowsMax, bytesMax)).toEqual(pairsOfRows)
       },
     ),
     limits,

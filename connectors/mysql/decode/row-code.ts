@@ -9,7 +9,7 @@ import type { ColumnTarget } from './column-code.ts'
 export interface RowShape {
   /** One a column of the table map, in its order. */
   readonly targets: readonly ColumnTarget[]
-  /** Indexes of the key's columns in the table map; []: updates never change a key. */
+  /** Indexes of the key's columns in the table map; []: nothing tells that two rows are one. */
   readonly key: readonly number[]
 }
 
@@ -134,9 +134,9 @@ function skipAll(shape: RowShape, count: number, name: string, mark: string): st
 }
 
 function keyTest({ key }: RowShape, parts: (part: number) => string): string {
-  if (key.length === 0) return ''
   const tests = key.map((_, part) => parts(part))
-  return `if (!anyKey && (${tests.join(' || ')})) { status = ${Status.keyChanged}; break rows }`
+  const differs = tests.length === 0 ? 'true' : tests.join(' || ')
+  return `if (!anyKey && (${differs})) { status = ${Status.keyChanged}; break rows }`
 }
 
 function keyPartDiffers(part: number): string {
@@ -148,7 +148,7 @@ function fullUpdates(shape: RowShape): string {
   const behindKey = Math.max(-1, ...key) + 1
   const keyScan =
     key.length === 0
-      ? ''
+      ? keyTest(shape, keyPartDiffers)
       : `${nullBytes(targets.length, 'x')}
 ${skipAll(shape, behindKey, 'x', 'l')}
 if (p > end) ${CORRUPT}
@@ -220,7 +220,7 @@ function partialUpdates(shape: RowShape): string {
   }
   const scan =
     key.length === 0
-      ? ''
+      ? keyTest(shape, keyPartDiffers)
       : `let ${declared.join(', ')}
 { ${eachPresent(shape, 'present', 'z', marked('k'))} }
 { ${eachPresent(shape, 'after', 'z', marked('l'), Math.max(...key) + 1)} }

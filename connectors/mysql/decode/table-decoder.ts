@@ -140,7 +140,7 @@ export class TableDecoder {
     const { status, column } = this.out
     if (status === Status.keyChanged) {
       const start = sequence + (this.out.row - this.firstRow)
-      return this.changedKey(event, next, into, start)
+      return this.replacedRow(event, next, into, start)
     }
     if (status === Status.corrupt) throw corrupt(`rows of table ${this.table.name}`)
     if (status === Status.unrepresentable) this.failure = this.unrepresentable(column)
@@ -202,8 +202,11 @@ export class TableDecoder {
     into.addRows(row - into.rows, sequence, bytes)
   }
 
-  /** An update that changes the key: a delete of the old row and an insert of the new one. */
-  private changedKey(event: RowsEvent, at: number, into: ChangeBuilder, sequence: number): number {
+  /**
+   * An update that changes the key: a delete of the old row and an insert of the new one. Without a
+   * key only the old row says which one it was: it comes as a delete before the update.
+   */
+  private replacedRow(event: RowsEvent, at: number, into: ChangeBuilder, sequence: number): number {
     const { presence } = event
     const missing = this.absent.missingAfter(presence)
     if (missing !== null) {
@@ -222,7 +225,8 @@ export class TableDecoder {
     this.finish(Op.delete, before, into, sequence, 0)
     const next = this.call(code.updates, event, at, into, into.rows + 1, true)
     if (this.out.status !== Status.done) return this.rowFailed(at)
-    this.finish(Op.insert, presence, into, sequence + 1, next - at)
+    const op = this.schema.key === null ? Op.update : Op.insert
+    this.finish(op, presence, into, sequence + 1, next - at)
     return next
   }
 

@@ -344,16 +344,18 @@ export class LogParser {
     fillUnchanged(row, old)
     const { keyColumns } = table
     if (hasUnchangedKey(row, keyColumns)) return this.unreadable(table, 'toasted key')
-    if (keyColumns.length === 0 || sameValues(bytes, old, row, keyColumns)) {
+    const isKeyed = keyColumns.length > 0
+    if (isKeyed && sameValues(bytes, old, row, keyColumns)) {
       return this.put(table, bytes, row, Op.update, end - at)
     }
     if (hasNullKey(old, keyColumns)) return this.unreadable(table, 'no key')
-    // The row leaves its key: what it was ends, what it is begins, in one transaction.
+    // The row leaves its key: what it was ends, what it is begins, in one transaction. Without a
+    // key only the old row says which one it was.
     const stop = this.check(table, row)
     if (stop !== Stop.bytes) return stop
     const removed = this.put(table, bytes, old, Op.delete, next - at)
     if (removed !== Stop.bytes && removed !== Stop.batch) return removed
-    const added = this.put(table, bytes, row, Op.insert, end - next)
+    const added = this.put(table, bytes, row, isKeyed ? Op.insert : Op.update, end - next)
     // The delete cannot be taken back, but a table whose row is unreadable takes no more rows.
     return added === Stop.bytes ? removed : added
   }
