@@ -4,6 +4,7 @@
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { BATCH_AGE_MS_MAX } from '../../runtime/data/batch.ts'
 import type { SourceElement } from '../../runtime/data/element.ts'
+import { tableKey } from '../../runtime/data/schema.ts'
 import type { LogLink, SourceContext } from '../../runtime/source.ts'
 import type { Ask } from './catalog.ts'
 import { LogParser, Stop } from './decode/log-parser.ts'
@@ -118,6 +119,7 @@ export class LogReader {
     const wake = (): void => this.stream?.wire.wake()
     signal.addEventListener('abort', wake)
     try {
+      this.forgetDeselected()
       this.structure.pollNow()
       while (!signal.aborted) {
         try {
@@ -133,6 +135,22 @@ export class LogReader {
       signal.removeEventListener('abort', wake)
       this.closeStream()
       await this.visibility
+    }
+  }
+
+  /**
+   * Rows of a table that the configuration has ceased to select are skipped from here on, so it is
+   * gone before the first of them. Told by a look at the catalog, it would be taken for read by
+   * whoever selects it again, where a checkpoint and the end of the process came before the look.
+   */
+  private forgetDeselected(): void {
+    const { registry, sourceEpoch } = this.parts
+    for (const known of registry.all()) {
+      const { namespace, name } = known.shape.source
+      if (registry.captured(namespace, name)) continue
+      registry.forget(known)
+      const order = orderOfLsn(sourceEpoch, this.parser.end)
+      this.context.tableDropped(tableKey(known.shape.source), order)
     }
   }
 
