@@ -185,6 +185,21 @@ export class TableTracker {
     })
   }
 
+  /**
+   * The fields whose change an update may leave out: MariaDB computes a virtual column when it is
+   * read, so images that hold changed columns only lack it, whatever it is computed from.
+   */
+  unloggedOf(state: TableState, schema: TableSchema): ReadonlySet<number> {
+    const { mariadb } = this.facts
+    const virtual = new Set(
+      state.columns
+        .filter(({ generated }) => generated === 'virtual')
+        .map(({ identity }) => identity),
+    )
+    const fields = [...schema.fields.keys()]
+    return new Set(fields.filter((at) => mariadb && virtual.has(schema.fields[at]?.identity ?? '')))
+  }
+
   /** Takes the structures that hold at the very first position. */
   adopt(structures: ReadonlyMap<string, TableState>, charsets: ReadonlyMap<string, string>): void {
     for (const [database, charset] of charsets) this.charsets.set(database, charset)

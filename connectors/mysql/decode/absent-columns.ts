@@ -15,11 +15,18 @@ export class AbsentColumns {
   private readonly schema: TableSchema
   private readonly binding: Binding
   private readonly defaults: readonly ExistingValue[]
+  private readonly unlogged: ReadonlySet<number>
 
-  constructor(schema: TableSchema, binding: Binding, defaults: readonly ExistingValue[]) {
+  constructor(
+    schema: TableSchema,
+    binding: Binding,
+    defaults: readonly ExistingValue[],
+    unlogged: ReadonlySet<number>,
+  ) {
     this.schema = schema
     this.binding = binding
     this.defaults = defaults
+    this.unlogged = unlogged
   }
 
   /** @returns why inserts that leave these columns out cannot be decoded; `null` when they can */
@@ -45,6 +52,17 @@ export class AbsentColumns {
     const missing = this.schema.key?.find((field) => image[this.binding[field]!] === 0)
     if (missing === undefined) return null
     return this.problem(missing, 'a change left out key', 'It names the row by another unique key.')
+  }
+
+  /** @returns why an update that leaves these columns out may have changed one of them */
+  updateProblem({ after, full }: Presence): PipelineError | null {
+    if (full) return null
+    for (const field of this.unlogged) {
+      if (after[this.binding[field]!] !== 0) continue
+      const detail = 'MariaDB does not log what a virtual column is computed to.'
+      return this.problem(field, 'an update left out', detail)
+    }
+    return null
   }
 
   /** @returns why the new row of a key change is incomplete; `null` when both images make it up */

@@ -76,6 +76,7 @@ export class TableDecoder {
    * @param binding   by field of `schema`, the index of its column in `table` (`bindColumns`)
    * @param defaults  by field: what an INSERT that does not mention the column stores. Only looked
    *                  at with binlog_row_image=MINIMAL (`defaultOf`)
+   * @param unlogged  fields that may change where an update leaves them out
    * @throws PipelineError TYPE_UNSUPPORTED when the size of a column's values is unknown
    */
   constructor(
@@ -83,6 +84,7 @@ export class TableDecoder {
     schema: TableSchema,
     binding: Binding,
     defaults: readonly ExistingValue[],
+    unlogged: ReadonlySet<number> = new Set(),
   ) {
     this.table = table
     this.schema = schema
@@ -93,7 +95,7 @@ export class TableDecoder {
     })
     const key = (schema.key ?? []).map((field) => binding[field] ?? -1)
     this.shape = { targets, key }
-    this.absent = new AbsentColumns(schema, binding, defaults)
+    this.absent = new AbsentColumns(schema, binding, defaults, unlogged)
   }
 
   /**
@@ -115,8 +117,7 @@ export class TableDecoder {
       this.view = viewOf(event.bytes)
     }
     const { presence, op, end } = event
-    this.failure =
-      op === RowsOp.insert ? this.absent.insertProblem(presence) : this.absent.keyProblem(presence)
+    this.failure = this.problemOf(op, presence)
     let place = at
     let number = sequence
     while (place < end && !into.full && this.failure === null) {
@@ -125,6 +126,13 @@ export class TableDecoder {
       number += into.rows - first
     }
     return place
+  }
+
+  private problemOf(op: RowsOp, presence: Presence): PipelineError | null {
+    const { absent } = this
+    if (op === RowsOp.insert) return absent.insertProblem(presence)
+    const problem = absent.keyProblem(presence)
+    return op === RowsOp.update ? (problem ?? absent.updateProblem(presence)) : problem
   }
 
   /** One call of generated code, and what it could not do itself. */

@@ -98,7 +98,8 @@ export class RowRoutes {
       return { kind: 'parked', table, counter: new RowCounter(map) }
     }
     const defaults = this.tracker.defaultsOf(tracked.state, schema)
-    const decoder = new TableDecoder(map, schema, binding, defaults)
+    const unlogged = this.tracker.unloggedOf(tracked.state, schema)
+    const decoder = new TableDecoder(map, schema, binding, defaults, unlogged)
     return { kind: 'decoded', table, schema, decoder, buffer: this.output.bufferOf(schema) }
   }
 
