@@ -29,6 +29,22 @@ export const CHANGELOG_FIELDS: readonly Field[] = [
   changelogField(4, '_tx', 'string', 'Transaction at the source.'),
 ]
 
+/**
+ * @returns the names that no column of the source may have. A reader of deletion vectors adds
+ *          Iceberg's `_pos` to the columns: Java's library, and so Spark, Trino and Flink, refuses
+ *          an `upsert` table that has one of its own, as soon as a row has been replaced
+ */
+export function reservedNames(mode: TableMode): readonly string[] {
+  switch (mode) {
+    case 'append':
+      return []
+    case 'upsert':
+      return ['_pos']
+    case 'changelog':
+      return CHANGELOG_FIELDS.map(({ name }) => name)
+  }
+}
+
 /** @returns the lowest field id that a column of the source may have */
 export function firstFieldId(mode: TableMode): number {
   return mode === 'changelog' ? CHANGELOG_FIELDS.length + 1 : 1

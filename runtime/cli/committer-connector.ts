@@ -2,7 +2,7 @@
 
 import { createIcebergCommitter } from '../../connectors/iceberg/committer.ts'
 import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts'
-import { firstFieldId } from '../../connectors/iceberg/fields.ts'
+import { firstFieldId, reservedNames } from '../../connectors/iceberg/fields.ts'
 import { targetOf } from '../../connectors/iceberg/writer/options.ts'
 import { heldDataFiles } from '../../connectors/iceberg/writer/writer-state.ts'
 import { localStore } from '../../connectors/storage/local.ts'
@@ -55,6 +55,10 @@ export async function heldFiles(state: ObjectStore, checkpoint: Checkpoint): Pro
   return held
 }
 
-export function firstFieldIdOf(config: PipelineConfig): number {
-  return firstFieldId(config.sink.mode)
+/** What the sink's own columns leave to those of the source. */
+export function lakeColumnsOf({ sink: { mode } }: PipelineConfig): {
+  firstFieldId: number
+  reservedNames: readonly string[]
+} {
+  return { firstFieldId: firstFieldId(mode), reservedNames: reservedNames(mode) }
 }

@@ -14,7 +14,7 @@ import { moveDamagedAside } from '../job/requests.ts'
 import { runPipeline, type PipelineParts } from '../job/run.ts'
 import { spawnWorker } from '../job/worker-port.ts'
 import type { SourceInspector } from '../source.ts'
-import { firstFieldIdOf, heldFiles, openCommitter } from './committer-connector.ts'
+import { heldFiles, lakeColumnsOf, openCommitter } from './committer-connector.ts'
 import { requireWarehouse } from './folders.ts'
 import { openInspector } from './inspectors.ts'
 import { LakeCounter } from './lake-counter.ts'
@@ -101,7 +101,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
       chunkRows: config.source.backfill.chunkRows,
       keyed: config.sink.mode === 'upsert',
       appends: config.sink.mode === 'append',
-      firstFieldId: firstFieldIdOf(config),
+      ...lakeColumnsOf(config),
     },
     clock: systemClock,
     createCommitter: async () => lake.watch(await openCommitter(config, state, log)),

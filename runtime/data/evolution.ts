@@ -11,13 +11,24 @@ import type { TableSchema } from './schema.ts'
 export type Evolution =
   | { readonly kind: 'same' }
   | { readonly kind: 'evolved'; readonly schema: TableSchema; readonly changes: readonly string[] }
-  | { readonly kind: 'unmappable'; readonly error: ErrorName; readonly reason: string }
+  | Unmappable
+
+export interface Unmappable {
+  readonly kind: 'unmappable'
+  readonly error: ErrorName
+  /** Stands behind the table's name. */
+  readonly reason: string
+  /** What to do where the error's own hint is not it. */
+  readonly hint?: string
+}
 
 export interface EvolutionOptions {
   /** Field ids below it belong to the sink (`changelog` has four columns of its own). */
   readonly firstFieldId: number
   /** Rows are told apart by the key, so it must exist and may not change. */
   readonly keyed: boolean
+  /** Names that no column may have, since the lake has columns of its own under them. */
+  readonly reservedNames?: readonly string[]
 }
 
 /**
@@ -31,10 +42,12 @@ export type OlderRows = 'carried' | 'gone' | 'visible'
 
 /** @returns version 0 of a table that the pipeline sees for the first time */
 export function firstSchema(table: SourceTable, options: EvolutionOptions): Evolution {
+  const reserved = nameReserved(table, options)
+  if (reserved !== null) return reserved
   const ids = new FieldIds(options.firstFieldId - 1)
   const fields = table.columns.map((column) => newField(column, ids))
   const key = keyIndexes(table, fields)
-  if (options.keyed && key === null) return withoutKey(table)
+  if (options.keyed && key === null) return WITHOUT_KEY
   const schema: TableSchema = {
     table: tableKey(table),
     version: 0,
@@ -63,6 +76,8 @@ export function evolve(
   if (twice !== null) {
     return { kind: 'unmappable', error: 'DDL_UNMAPPABLE', reason: `two columns are "${twice}"` }
   }
+  const reserved = nameReserved(table, options)
+  if (reserved !== null) return reserved
   const carried = older === 'carried'
   const ids = new FieldIds(schema.lastFieldId)
   const changes: string[] = []
@@ -83,7 +98,7 @@ export function evolve(
     if (!fields.some(({ id }) => id === field.id)) changes.push(`drop column ${field.name}`)
   }
   const key = keyIndexes(table, fields)
-  if (options.keyed && key === null) return withoutKey(table)
+  if (options.keyed && key === null) return WITHOUT_KEY
   if (!sameKey(schema, fields, key)) {
     const reason = 'the key columns changed'
     if (options.keyed && carried) return { kind: 'unmappable', error: 'KEY_CHANGED', reason }
@@ -104,6 +119,19 @@ export function evolve(
 function nameTwice({ columns }: SourceTable): string | null {
   const names = columns.map(({ name }) => name)
   return names.find((name, index) => names.indexOf(name) !== index) ?? null
+}
+
+function nameReserved(
+  { columns }: SourceTable,
+  { reservedNames = [] }: EvolutionOptions,
+): Unmappable | null {
+  const column = columns.find(({ name }) => reservedNames.includes(name))
+  if (column === undefined) return null
+  const reason = `column "${column.name}" has the name of a column that the lake has of its own`
+  const hint =
+    'Rename the column or leave it out by `source.columns_exclude`; then, if the table is parked, ' +
+    'run `millrace resync FILE --table TABLE`.'
+  return { kind: 'unmappable', error: 'DDL_UNMAPPABLE', reason, hint }
 }
 
 class FieldIds {
@@ -214,7 +242,8 @@ function sameIdentities(schema: TableSchema, fields: readonly Field[]): boolean 
   return schema.fields.every(({ identity }, at) => identity === fields[at]?.identity)
 }
 
-function withoutKey(table: SourceTable): Evolution {
-  const reason = `table "${tableKey(table)}" has no key that the log carries`
-  return { kind: 'unmappable', error: 'TABLE_WITHOUT_KEY', reason }
+const WITHOUT_KEY: Unmappable = {
+  kind: 'unmappable',
+  error: 'TABLE_WITHOUT_KEY',
+  reason: 'it has no key that the log carries',
 }

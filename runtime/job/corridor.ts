@@ -7,7 +7,8 @@ import type { Adoption } from '../checkpoint/commit.ts'
 import type { SourceCounts } from '../checkpoint/trace.ts'
 import type { ChangeBatch } from '../data/batch.ts'
 import type { Control, Progress } from '../data/element.ts'
-import { evolve, firstSchema, type Evolution, type EvolutionOptions } from '../data/evolution.ts'
+import { evolve, firstSchema } from '../data/evolution.ts'
+import type { Evolution, EvolutionOptions, Unmappable } from '../data/evolution.ts'
 import type { Order, Position } from '../data/position.ts'
 import { tableKey, type Field, type SourceTable, type TableSchema } from '../data/schema.ts'
 import { Exchange, type ExchangeOutput } from '../flow/exchange.ts'
@@ -182,6 +183,8 @@ export class Corridor implements SourceContext, HandOverOutput {
     if (shape !== null) record.incarnation = shape.incarnation
     const evolution: Evolution =
       shape === null ? { kind: 'same' } : evolve(record.schema, shape, 'visible', this.options)
+    // It may still be one that cannot be carried: the next repair starts from it again.
+    if (evolution.kind === 'unmappable') record.shape = shape
     if (evolution.kind !== 'same') this.applyEvolution(record, evolution)
     else if (adoption !== null) this.announce(record.schema)
     else this.control({ kind: 'schema', schema: record.schema })
@@ -211,16 +214,20 @@ export class Corridor implements SourceContext, HandOverOutput {
 
   private tableAppeared(table: SourceTable): TableSchema | null {
     const evolution = firstSchema(table, this.options)
+    if (evolution.kind === 'same') throw new PipelineError('INTERNAL', 'a first schema is new')
     if (evolution.kind === 'evolved') {
       const record = this.register(table, evolution.schema)
       this.onNewTable(record)
       return record.schema
     }
-    const error = refusal(evolution)
+    const error = refusal(tableKey(table), evolution)
     if (this.newTables === 'refuse') throw error
-    const unkeyed = firstSchema(table, { ...this.options, keyed: false })
-    if (unkeyed.kind !== 'evolved') throw error
-    const record = this.register(table, unkeyed.schema)
+    const carried = firstSchema(withoutReserved(table, this.options), {
+      ...this.options,
+      keyed: false,
+    })
+    if (carried.kind !== 'evolved') throw error
+    const record = this.register(table, carried.schema)
     record.shape = table
     this.park(record.schema.table, error)
     return null
@@ -251,11 +258,9 @@ export class Corridor implements SourceContext, HandOverOutput {
         record.schema = evolution.schema
         this.announce(evolution.schema)
         return evolution.schema
-      case 'unmappable': {
-        const message = `table "${record.schema.table}": ${evolution.reason}`
-        this.park(record.schema.table, new PipelineError(evolution.error, message))
+      case 'unmappable':
+        this.park(record.schema.table, refusal(record.schema.table, evolution))
         return null
-      }
     }
   }
 
@@ -292,7 +297,16 @@ function takesRows({ phase }: TableRecord): boolean {
   return phase !== 'parked' && phase !== 'dropped'
 }
 
-function refusal(evolution: Evolution): PipelineError {
-  if (evolution.kind === 'unmappable') return new PipelineError(evolution.error, evolution.reason)
-  return new PipelineError('INTERNAL', 'a first schema is either made or refused')
+function refusal(table: string, { error, reason, hint }: Unmappable): PipelineError {
+  return new PipelineError(error, `table "${table}": ${reason}`, {
+    ...(hint !== undefined && { hint }),
+  })
+}
+
+/** The lake's table of one that is parked: it has no column that it could never take. */
+function withoutReserved(
+  table: SourceTable,
+  { reservedNames = [] }: EvolutionOptions,
+): SourceTable {
+  return { ...table, columns: table.columns.filter(({ name }) => !reservedNames.includes(name)) }
 }

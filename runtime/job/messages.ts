@@ -46,6 +46,8 @@ export interface SourceTaskOptions {
   /** The sink keeps every row that it is given, so none may come twice. */
   readonly appends: boolean
   readonly firstFieldId: number
+  /** Names that no column of the source may have. */
+  readonly reservedNames: readonly string[]
 }
 
 /** To the source thread. */

@@ -58,8 +58,8 @@ export class SourceTask {
     this.output = output
     this.clock = clock
     this.logWatch = new LogWatch(clock)
-    const { keyed, appends, firstFieldId, backfillParallelism, chunkRows } = start.options
-    this.corridor = new Corridor(channels, { keyed, firstFieldId })
+    const { appends, backfillParallelism, chunkRows } = start.options
+    this.corridor = new Corridor(channels, start.options)
     this.handOver = new HandOver(source, this.corridor.tables, this.corridor, {
       parallelism: backfillParallelism,
       chunkRows,

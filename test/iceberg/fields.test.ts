@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest'
 import type { Field, TableSchema } from '../../runtime/data/schema.ts'
-import { firstFieldId, identifierFieldIds, lakeFields } from '../../connectors/iceberg/fields.ts'
+import {
+  firstFieldId,
+  identifierFieldIds,
+  lakeFields,
+  reservedNames,
+} from '../../connectors/iceberg/fields.ts'
 import { formatJson } from '../../connectors/iceberg/json.ts'
 import { fieldsOf, icebergSchema } from '../../connectors/iceberg/schema.ts'
 import { ORDERS, schemaOf } from './lake.ts'
@@ -22,6 +27,13 @@ test('a column with the name of a changelog column is refused in that mode only'
   const schema = schemaOf('public.t', [['_op', { kind: 'string' }]], 0, 5)
   expect(() => lakeFields(schema, 'changelog')).toThrow(/"_op" of public.t/)
   expect(lakeFields(schema, 'upsert')).toBe(schema.fields)
+})
+
+test('every column that a mode has of its own, and what readers add, is reserved', () => {
+  expect(reservedNames('append')).toEqual([])
+  expect(reservedNames('upsert')).toEqual(['_pos'])
+  const own = lakeFields(schemaOf('t.t', [], 0, 5), 'changelog').map(({ name }) => name)
+  expect(reservedNames('changelog')).toEqual(own)
 })
 
 test('key columns are identifier fields where Iceberg accepts all of them', () => {

@@ -179,3 +179,38 @@ test('a row without a key parks its table, whoever would own it', () => {
   const counts = [{ table: 'shop.orders', sent: 0, skipped: 1 }]
   expect(corridor.barrier(1, '').counts).toEqual(counts)
 })
+
+test('a table with a column of the lake’s own name is parked until the column has another one', () => {
+  const output = { send: () => undefined, ready: () => undefined }
+  const options = { keyed: true, firstFieldId: 1, reservedNames: ['_pos'] }
+  const corridor = new Corridor([output], options)
+  const orders = table(column('2', 'v'))
+  corridor.tableChanged(orders, 1n)
+  expect(corridor.tableChanged(table(column('2', '_pos')), 2n)).toBeNull()
+  const record = corridor.tables.get('shop.orders')
+  if (record === undefined) throw new Error('the table is known')
+  const parked = { phase: 'parked', reason: { error: 'DDL_UNMAPPABLE' } }
+  expect(record).toMatchObject(parked)
+  expect(record.reason?.hint).toContain('columns_exclude')
+  for (let attempt = 0; attempt < 2; attempt++) {
+    corridor.rebuild(record, null)
+    expect(record).toMatchObject(parked)
+  }
+  corridor.tableChanged(table(column('2', 'position')), 3n)
+  corridor.rebuild(record, null)
+  expect(record).toMatchObject({ phase: 'streaming', reason: null })
+  expect(record.schema.fields.map(({ name }) => name)).toEqual(['id', 'position'])
+})
+
+test('a new table with a column of the lake’s own name parks alone, and its lake table lacks it', () => {
+  const output = { send: () => undefined, ready: () => undefined }
+  const options = { keyed: true, firstFieldId: 1, reservedNames: ['_pos'] }
+  const corridor = new Corridor([output], options)
+  const orders = table(column('2', '_pos'), column('3', 'v'))
+  expect(() => corridor.tableChanged(orders, 1n)).toThrow('table "shop.orders": column "_pos" has')
+  corridor.newTables = 'park'
+  expect(corridor.tableChanged(orders, 1n)).toBeNull()
+  const record = corridor.tables.get('shop.orders')
+  expect(record).toMatchObject({ phase: 'parked', shape: orders })
+  expect(record?.schema.fields.map(({ name }) => name)).toEqual(['id', 'v'])
+})

@@ -12,6 +12,7 @@ export const PLAYED_TASK: PipelineParts['task'] = {
   keyed: true,
   appends: false,
   firstFieldId: 1,
+  reservedNames: [],
 }
 
 export const idleCommitter: Committer<unknown> = {

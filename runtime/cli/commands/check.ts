@@ -5,10 +5,12 @@ import type { PipelineConfig } from '../../job/config/pipeline-config.ts'
 import { formatLintMessage } from '../../job/config/problems.ts'
 import { formatSize } from '../../job/config/quantity.ts'
 import { loadPipeline } from '../../job/config/load.ts'
+import { tableKey } from '../../data/schema.ts'
 import { tableSelector } from '../../job/config/selector.ts'
 import type { DiscoveredTable, Finding } from '../../source.ts'
 import { type AddCommand, print } from '../context.ts'
 import { printable } from '../failure.ts'
+import { lakeColumnsOf } from '../committer-connector.ts'
 import { checkFolders } from '../folders.ts'
 import { formatTable } from '../mapping.ts'
 import { selectionFaults, selectionFindings } from '../selection.ts'
@@ -37,6 +39,7 @@ export const addCheck: AddCommand = (program, context) => {
       } finally {
         await inspector.close()
       }
+      findings.push(...checkColumns(config, tables))
       findings.push(...(await checkSelection(config, wiring)), ...(await checkHere(config)))
       print(context, command, { ready: isReady(findings), findings, tables }, () =>
         [
@@ -52,6 +55,23 @@ export const addCheck: AddCommand = (program, context) => {
 
 function isReady(findings: readonly Finding[]): boolean {
   return findings.every(({ ok, warning }) => ok || warning)
+}
+
+function checkColumns(config: PipelineConfig, tables: readonly DiscoveredTable[]): Finding[] {
+  const { reservedNames } = lakeColumnsOf(config)
+  return tables.flatMap((table) =>
+    table.columns
+      .filter(({ name, lakeType }) => lakeType !== null && reservedNames.includes(name))
+      .map(({ name }) => ({
+        name: tableKey(table),
+        ok: false,
+        warning: false,
+        message:
+          `column "${name}" has the name of a column that the lake has of its own: rename it, or ` +
+          'leave it out by `source.columns_exclude`',
+        fix: null,
+      })),
+  )
 }
 
 async function checkSelection(config: PipelineConfig, wiring: Wiring): Promise<Finding[]> {
