@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { createLog } from '../../runtime/base/log.ts'
 import { Op } from '../../runtime/data/batch.ts'
 import { batchOf, field, schemaOf, UNCHANGED, type TestRow } from './batches.ts'
 import { TestSink } from './test-sink.ts'
@@ -103,6 +104,19 @@ test('append carries new rows and counts the rest as absorbed', async () => {
     { id: 1, name: 'c' },
   ])
   expect(sink.prepared[0]!.counts[0]).toMatchObject({ read: 4, written: 2, absorbed: 2 })
+})
+
+test('append keeps the rows of before a TRUNCATE, and says so once', async () => {
+  const lines: string[] = []
+  const write = (line: string): void => void lines.push(line)
+  const sink = new TestSink({ mode: 'append', log: createLog({ level: 'warn', write }) })
+  await sink.open(2)
+  await sink.control({ kind: 'schema', schema })
+  await sink.write(batchOf(schema, [row(Op.insert, 1, 'a')], 1n))
+  await sink.control({ kind: 'truncate', table: TABLE, order: 2n })
+  await sink.prepare()
+  expect(await sink.read(TABLE)).toEqual([{ id: 1, name: 'a' }])
+  expect(lines).toEqual([expect.stringContaining('this mode keeps the rows of before')])
 })
 
 test('changelog has every change with what, where, when and in which transaction', async () => {

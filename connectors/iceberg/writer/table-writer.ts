@@ -222,8 +222,13 @@ export class TableWriter {
   /** All rows so far are gone. The floor has been looked at before. */
   truncate(): Promise<void> | undefined {
     if (this.parked !== null) return undefined
-    // Deletes are not carried either. The partial copy of a backfill that begins again is undone.
-    if (this.mode !== 'upsert' && !this.backfilling) return undefined
+    // These modes only add rows. The partial copy of a backfill that begins again is undone.
+    if (this.mode !== 'upsert' && !this.backfilling) {
+      if (this.parts.options.index === 0) {
+        this.log.warn('emptied or made anew at the source: this mode keeps the rows of before')
+      }
+      return undefined
+    }
     // A repair replaces everything at its end in any case.
     if (this.repair === null) this.truncated = true
     else this.repair = []
