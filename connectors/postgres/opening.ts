@@ -3,7 +3,6 @@
 
 import type { Client } from 'pg'
 import { PipelineError } from '../../runtime/base/errors.ts'
-import { tableKey } from '../../runtime/data/schema.ts'
 import { listTables, loadTypes, readTables, TypeCatalog, type Ask } from './catalog.ts'
 import type { CatalogTable } from './catalog.ts'
 import { LOCK_TIMEOUT, sqlStateOf } from './connect.ts'
@@ -79,7 +78,7 @@ export async function openSource(
       : await resumeSlot(options, ask, facts, checkpoint.lsn)
   const xid = await nextXid(ask)
   if (checkpoint !== null) await restore(registry, ask, checkpoint.state, joined)
-  admit(registry, captured, xid, checkpoint === null)
+  if (checkpoint === null) admit(registry, captured, xid)
   // Another server may be at an earlier place of its log than the one before.
   const next = epochBefore === null ? 0 : epochBefore + 1
   const sourceEpoch = checkpoint?.sourceEpoch ?? next
@@ -293,27 +292,17 @@ async function restore(
 }
 
 /**
- * Takes in the tables that the checkpoint does not know. At the very first start a table that
- * cannot be read stops the pipeline; later it only stays out, and the first poll says why.
+ * Takes in all tables, at the very first start. Later the log stands before the catalog: a table
+ * that the checkpoint does not know is taken in when the log, or a look at the catalog that it has
+ * reached, shows it. What the log shows of it before would be its structure of earlier.
  */
-function admit(
-  registry: TableRegistry,
-  captured: readonly CatalogTable[],
-  xid: number,
-  first: boolean,
-): void {
+function admit(registry: TableRegistry, captured: readonly CatalogTable[], xid: number): void {
   for (const table of captured) {
     if (!registry.publication.members.has(table.oid)) continue
-    // A table of that name is known: what became of it is told when the log has been read that far.
-    if (registry.withOid(table.oid) !== null || registry.named(tableKey(table)) !== null) continue
     const reason =
       unpublishable(table, registry.options.keyed) ??
       unusableMembership(registry.publication, table)
-    try {
-      if (reason !== null) throw reason
-      registry.set(registry.knownOf(table, registry.shapeNow(table, null), null, xid))
-    } catch (error) {
-      if (first || !(error instanceof PipelineError)) throw error
-    }
+    if (reason !== null) throw reason
+    registry.set(registry.knownOf(table, registry.shapeNow(table, null), null, xid))
   }
 }

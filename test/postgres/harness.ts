@@ -276,7 +276,11 @@ export async function run(
   const source = createPostgresSource(options)
   try {
     const opening = await source.open(saved, after, false)
-    if (saved === null) runtime.meet(opening.tables)
+    for (const table of opening.tables) {
+      if (runtime.schemas.has(tableKey(table))) continue
+      if (saved === null) runtime.meet([table])
+      else runtime.tableChanged(table, opening.position.order)
+    }
     return new RunningSource(source, runtime, opening.position)
   } catch (error) {
     await source.close()

@@ -209,3 +209,30 @@ for (const [number, absence] of ABSENCES.entries()) {
     await second.stop()
   })
 }
+
+testOn(
+  servers,
+  'a table that was made and altered meanwhile is taken in as the log has it',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    await queryPostgres(
+      uri,
+      `CREATE TABLE kept (id int PRIMARY KEY);
+    CREATE PUBLICATION millrace FOR ALL TABLES`,
+    )
+    const options = optionsFor(server, changed)
+    const first = await run(options)
+    await first.looked()
+    const saved = first.source.save()
+    await first.stop()
+    await queryPostgres(
+      uri,
+      `CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1);
+     ALTER TABLE t ALTER v TYPE bigint; INSERT INTO t VALUES (2, 5000000000)`,
+    )
+    const second = await run(options, saved, first.position, first.runtime)
+    await second.looked()
+    expect(second.runtime.parked).toEqual(new Map())
+    await second.stop()
+  },
+)
