@@ -31,7 +31,7 @@ export function retainedSnapshots(
     let index = 0
     for (const { snapshotId, timestampMs } of ancestorsOf(metadata, ref.snapshotId)) {
       referenced.add(snapshotId)
-      if (index < keep || timestampMs > nowMs - keepMs) retained.add(snapshotId)
+      if (index < keep || isYoung(timestampMs, nowMs, keepMs)) retained.add(snapshotId)
       index++
     }
   }
@@ -40,6 +40,14 @@ export function retainedSnapshots(
     if (staged && timestampMs > nowMs - STAGED_KEEP_MS) retained.add(snapshotId)
   }
   return retained
+}
+
+/**
+ * A snapshot from the future is not young: timestamps never go back, so after a clock that was ahead
+ * all snapshots have its last time until the clock has caught up, and none would ever be old.
+ */
+function isYoung(timestampMs: number, nowMs: number, keepMs: number): boolean {
+  return Math.abs(nowMs - timestampMs) < keepMs
 }
 
 /**

@@ -114,7 +114,7 @@ export function finishMetadata(
     },
     nextRowId: update.nextRowId,
   }
-  const { metadata, expired } = expireSnapshots(grown, timestampMs, context.history)
+  const { metadata, expired } = expireSnapshots(grown, context.clock.nowMs(), context.history)
   const expiredLists = expired.flatMap(({ manifestList }) => manifestList ?? [])
   const text = formatTableMetadata(metadata)
   return { metadata, text, superseded: log.dropped, expiredLists }

@@ -48,6 +48,27 @@ test.for([
   },
 )
 
+test('history stays short after the clock was a day ahead for a while', async () => {
+  const lake = await filledLake()
+  const clock = handClock()
+  const committer = lake.committer({ clock, historyKeep: 3, historyKeepMs: 60_000 })
+  const commit = async (row: number): Promise<readonly { timestampMs: number }[]> => {
+    clock.nowMsValue += 10_000
+    await lake.commit(committer, { table, deletes: [new Map([[1, [row]]])] })
+    return (await checkInvariants(lake, table)).snapshots
+  }
+  await commit(0)
+  clock.nowMsValue += 86_400_000
+  const last = (await commit(1)).at(-1)
+  clock.nowMsValue -= 86_400_000
+  for (let row = 2; row < 9; row++) {
+    const snapshots = await commit(row)
+    // Readers travel in time by them, so they never go back.
+    expect(snapshots.at(-1)?.timestampMs).toBe(last?.timestampMs)
+    expect(snapshots.length).toBeLessThanOrEqual(4)
+  }
+})
+
 test('files that a truncate removed go when the last snapshot with them has expired', async () => {
   for (const restart of [false, true]) {
     const lake = await filledLake()
