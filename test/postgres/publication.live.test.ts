@@ -158,7 +158,9 @@ testOn(servers, 'rows that are older than their key park the table alone', async
     `CREATE TABLE o (id int PRIMARY KEY);
      CREATE PUBLICATION ${publication} FOR ALL TABLES WITH (publish_via_partition_root = true)`,
   )
-  const running = await run(optionsFor(server, { ...changed, publication }))
+  // A look of before the log comes there would leave the rows to the backfill.
+  const options = optionsFor(server, { ...changed, publication, catalogPollMs: 1e9 })
+  const running = await run(options)
   await running.caughtUp()
   await queryPostgres(
     uri,
