@@ -43,8 +43,8 @@ export function retainedSnapshots(
 }
 
 /**
- * A snapshot from the future is not young: timestamps never go back, so after a clock that was ahead
- * all snapshots have its last time until the clock has caught up, and none would ever be old.
+ * A snapshot from the future is not young: timestamps never go back, so after a clock that was
+ * ahead all snapshots have its last time until the clock has caught up, and none would ever be old.
  */
 function isYoung(timestampMs: number, nowMs: number, keepMs: number): boolean {
   return Math.abs(nowMs - timestampMs) < keepMs
