@@ -197,22 +197,25 @@ function mergedSchemas(
   return schemas
 }
 
-/** Rows that were written before the epoch's first DDL have the version that the table has now. */
+/**
+ * Rows that were written before the epoch's first DDL have the version that the table has now. What
+ * a repair has held back may be older: the table took the structures of those epochs at once. Such
+ * files go with the first snapshot whose structure is theirs or newer; readers match columns by id.
+ */
 function planSteps(
   work: CommitWork,
   schemas: readonly IcebergSchema[],
   current: number | null,
   prepared: PreparedFiles,
 ): Step[] {
+  const added = work.schemas.map(({ version }) => version)
+  const hasOlder = work.files.some(({ schemaVersion }) => schemaVersion <= (current ?? -1))
+  const versions = current !== null && hasOlder ? [current, ...added] : added
   const byVersion = new Map<number, DataFileRecord[]>()
   for (const file of work.files) {
-    byVersion.set(file.schemaVersion, [...(byVersion.get(file.schemaVersion) ?? []), file])
-  }
-  const added = work.schemas.map(({ version }) => version)
-  const before = current !== null && byVersion.has(current) ? [current] : []
-  const versions = [...before, ...added]
-  for (const version of byVersion.keys()) {
-    assert(versions.includes(version), 'a data file has a schema of the table or of the intent')
+    const version = versions.find((candidate) => candidate >= file.schemaVersion)
+    assert(version !== undefined, 'a data file has a schema of the table or of the intent')
+    byVersion.set(version, [...(byVersion.get(version) ?? []), file])
   }
   const kinds: { kind: Step['kind']; version: number }[] = versions.map((version) => ({
     kind: 'files',

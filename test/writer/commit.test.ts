@@ -160,3 +160,37 @@ test('two writers and the committer make a table that reads as the model', async
   await sink.commit(5, [])
   expect(await readRows(lake)).toEqual(new Map([[8, 'acht']]))
 })
+
+test('files that a repair holds back come into the table through changes of structure', async () => {
+  const sink = await Sink.open()
+  onTestFinished(() => sink.close())
+  const { lake } = sink
+  await sink.control({ kind: 'schema', schema: first })
+  await sink.send(first, [row(Op.insert, 1, 'one'), row(Op.insert, 2, 'gone')])
+  await sink.commit(1, [first])
+  await sink.control({ kind: 'backfill', table: TABLE, repair: true, floor: null })
+  await sink.send(first, [row(Op.read, 1, 'uno'), row(Op.read, 3, 'drei')])
+  expect(await sink.prepare(2)).toEqual([])
+  // The structure is the lake's at once, while the rows of before wait for the end.
+  await sink.control({ kind: 'schema', schema: second })
+  await sink.send(second, [row(Op.insert, 4, 'vier'), row(Op.update, 3, 'trois')])
+  await sink.commit(3, [second])
+  const before = new Map([
+    [1, 'one'],
+    [2, 'gone'],
+  ])
+  expect(await readRows(lake)).toEqual(before)
+  const third = schemaOf(TABLE, 2, [...second.fields, field(4, 'note', { kind: 'string' })])
+  await sink.control({ kind: 'schema', schema: third })
+  await sink.send(third, [row(Op.insert, 5, 'fünf')])
+  await sink.control({ kind: 'settled', table: TABLE, order: 10n, done: true })
+  await sink.commit(4, [third])
+  const rows = new Map([
+    [1, 'uno'],
+    [3, 'trois'],
+    [4, 'vier'],
+    [5, 'fünf'],
+  ])
+  expect(await readRows(lake)).toEqual(rows)
+  expect((await lake.scan(TABLE)).files.length).toBeGreaterThan(2)
+})
