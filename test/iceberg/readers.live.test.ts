@@ -3,12 +3,12 @@
 // cut.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { readIcebergWithDuckdb } from '../readers/duckdb.ts'
+import { readIcebergWithDuckdb, withDuckdb } from '../readers/duckdb.ts'
 import type { LakeDump } from '../readers/dump-file.ts'
 import { readIcebergWithJava } from '../readers/java.ts'
 import { readIcebergWithPyiceberg } from '../readers/pyiceberg.ts'
 import { buildReaderLake, type Expectation } from './reader-lake.ts'
-import { Lake, targetOf } from './lake.ts'
+import { Lake, schemaOf, targetOf } from './lake.ts'
 
 let lake: Lake
 let expected: readonly Expectation[]
@@ -54,4 +54,26 @@ test('DuckDB reads every snapshot as the model has it', async () => {
     dumps.push({ ...dump, snapshot: String(snapshotId) })
   }
   compare(dumps)
+})
+
+test('DuckDB, whose NaN is larger than every number, finds rows with it by predicates', async () => {
+  const table = 'public.measures'
+  const double = { kind: 'double' } as const
+  const schema = schemaOf(table, [
+    ['id!', { kind: 'long' }],
+    ['value', double],
+  ])
+  const rows = [1.5, Number.NaN, -2].map((value, id) => ({ id, value }))
+  const files = [await lake.file(schema, rows)]
+  await lake.commit(lake.committer(), { table, schemas: [schema], files })
+  const path = (await lake.catalog.load(targetOf(table)))!.replace('file://', '')
+  const found = await withDuckdb(async (connection) => {
+    const count = async (where: string): Promise<unknown> => {
+      const sql = `SELECT count(*)::INT FROM iceberg_scan('${path}') WHERE ${where}`
+      return (await connection.runAndReadAll(sql)).getRows()[0]?.[0]
+    }
+    const wheres = ["value = 'NaN'", "value >= 'NaN'", 'value > 1000', 'value < -1.5']
+    return Promise.all(wheres.map(count))
+  })
+  expect(found).toEqual([1, 1, 1, 1])
 })

@@ -69,7 +69,9 @@ test('metrics count and bound what is in the file', { timeout }, () => {
         isFloat ? present.length - numbers.length : undefined,
       )
       expectBounds(field.type, numbers, metrics.lowerBounds.get(field.id), 'lower')
-      expectBounds(field.type, numbers, metrics.upperBounds.get(field.id), 'upper')
+      // Readers that order NaN above everything would skip a file that has one.
+      const upper = numbers.length < present.length ? [] : numbers
+      expectBounds(field.type, upper, metrics.upperBounds.get(field.id), 'upper')
     }
   })
   fc.assert(property, runs)

@@ -18,7 +18,10 @@ export interface FileMetrics {
   readonly nullCounts: ReadonlyMap<number, number>
   /** Float and double fields only. */
   readonly nanCounts: ReadonlyMap<number, number>
-  /** Iceberg single values, shortened to 16 code points or bytes; none for list elements. */
+  /**
+   * Iceberg single values, shortened to 16 code points or bytes; none for list elements, and no
+   * upper one beside NaN.
+   */
   readonly lowerBounds: ReadonlyMap<number, Uint8Array>
   readonly upperBounds: ReadonlyMap<number, Uint8Array>
   /** Offsets of the row groups. */
@@ -78,7 +81,7 @@ export function fileMetrics(
     }
     if (known.min === null || known.max === null || !isOrdered(leaf, known.min, known.max)) continue
     const lower = lowerBound(leaf.type, signZero(leaf, known.min, 'min'), BOUND_LENGTH)
-    const upper = upperBound(leaf.type, signZero(leaf, known.max, 'max'), BOUND_LENGTH)
+    const upper = greatest(leaf, known)
     lowerBounds.set(leaf.id, singleValue(leaf, lower))
     if (upper !== null) upperBounds.set(leaf.id, singleValue(leaf, upper))
   }
@@ -91,6 +94,15 @@ export function fileMetrics(
     lowerBounds,
     upperBounds,
   }
+}
+
+/**
+ * @returns the upper bound; `null`: there is none. Iceberg's bounds do not count NaN, but DuckDB and
+ *          Spark order it above every number: they would skip a file for `> 1` that has one
+ */
+function greatest(leaf: Leaf, { max, nans }: LeafMetrics): Uint8Array | null {
+  if (max === null || nans > 0) return null
+  return upperBound(leaf.type, signZero(leaf, max, 'max'), BOUND_LENGTH)
 }
 
 /**
