@@ -104,6 +104,11 @@ export class RunState {
     else this.events.addRetry('pipeline', error)
   }
 
+  /** The source could be reached, in this process. */
+  get hasMetSource(): boolean {
+    return this.source !== null
+  }
+
   /** An attempt after a failure runs from the log's first sign of life on, not before. */
   addProgress(progress: SourceProgress): void {
     const { condition, error } = progress.log

@@ -213,8 +213,11 @@ class PipelineRun {
       // An error that ends by itself after some tries says nothing of the configuration.
       if (retriesMax !== undefined) return failures <= retriesMax
     }
-    // Nobody waits for a server whose address is wrong: before the first epoch it is an error.
-    if (this.state.snapshot([], 0).checkpoints === 0 && this.state.attempt <= 1) return false
+    // Nobody waits for a server whose address is wrong: before the first epoch it is an error. One
+    // that has been there goes away for a while, and epochs may be an hour apart.
+    const isGone = isConnectionLost(error) && this.state.hasMetSource
+    const isFirst = this.state.snapshot([], 0).checkpoints === 0 && this.state.attempt <= 1
+    if (isFirst && !isGone) return false
     return !this.parts.task.once || failures <= ONCE_ATTEMPTS_MAX
   }
 
@@ -444,6 +447,10 @@ class PipelineRun {
     const pending = commits?.pending().length ?? 0
     this.parts.onSnapshot(this.state.snapshot(commits?.lake() ?? [], pending))
   }
+}
+
+function isConnectionLost(error: unknown): boolean {
+  return error instanceof PipelineError && error.error === 'CONNECT_FAILED'
 }
 
 function isCatalogDown(error: unknown): boolean {

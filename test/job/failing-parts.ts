@@ -31,11 +31,13 @@ function quiet<Command, Report>(
   }
 }
 
-/** @param before  happens each time before the source fails */
+type Report = (report: SourceReport) => void
+
+/** @param before  happens each time before the source fails, and may say something for it */
 export function failingParts(
   folder: string,
   error: ErrorName,
-  before: () => Promise<void>,
+  before: (report: Report) => Promise<void>,
 ): PipelineParts {
   return {
     name: 'shop',
@@ -52,7 +54,7 @@ export function failingParts(
       quiet<SourceCommand, SourceReport>((command, report) => {
         if (command.kind !== 'start') return
         const failed = { kind: 'failed', error: recordOf(new PipelineError(error, 'it fails')) }
-        void before().then(() => report(failed as SourceReport))
+        void before(report).then(() => report(failed as SourceReport))
       }),
     spawnWriter: () => quiet<unknown, WriterReport>(() => undefined, { kind: 'ready' }),
     heldFiles: async () => [],

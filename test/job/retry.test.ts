@@ -32,6 +32,24 @@ test('a server that cannot be reached at the first start is an error at once', a
   expect(await startsWith('CONNECT_FAILED')).toEqual({ starts: 1, end: 'CONNECT_FAILED' })
 })
 
+test('a server that has been there is waited for, also before the first epoch', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-retry-'))
+  folders.push(folder)
+  let starts = 0
+  let stop = (): void => undefined
+  const parts = failingParts(folder, 'CONNECT_FAILED', async (report) => {
+    starts++
+    const log = { condition: 'opening', heardAtMs: 0, error: null } as const
+    const place = { headOrder: null, processedOrder: 0n, sourceTimeUs: 0n }
+    report({ kind: 'progress', rowsSent: 0, queueFill: 0, ...place, log, tables: [] })
+    if (starts === 3) stop()
+  })
+  const end = await runPipeline(parts, (control) => {
+    stop = () => control.stop()
+  })
+  expect({ starts, end }).toEqual({ starts: 3, end: 'stopped' })
+})
+
 test('a log that the server fails to decode is tried again from the first attempt on', async () => {
   const { retriesMax } = errorCodes.LOG_UNDECODABLE
   const end = 'LOG_UNDECODABLE'
