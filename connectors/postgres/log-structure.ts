@@ -371,9 +371,13 @@ export class LogStructure {
     }
   }
 
-  /** True when nothing has to be told, and the decoder may stay. */
+  /**
+   * True when nothing has to be told, and the decoder may stay. A table that has got its name back
+   * from another one looks as before, and the name's rows are the other's.
+   */
   isSame(current: LogTable, prepared: Prepared): boolean {
     if (prepared.kind !== 'known' || prepared.silent !== null) return false
+    if (prepared.before === null) return false
     const { shape } = prepared.table
     const columns = JSON.stringify(current.shape.columns) === JSON.stringify(shape.columns)
     return columns && signatureOf(current.shape) === signatureOf(shape)

@@ -4,6 +4,7 @@
 import { expect } from 'vitest'
 import { holdCommits } from '../servers/standby.ts'
 import {
+  brief,
   freshDatabase,
   optionsFor,
   queryPostgres,
@@ -257,3 +258,36 @@ testOn(servers, 'a table that is left out is gone before the log goes on', async
   expect(dropped).toEqual(['public.t at the start'])
   await second.stop()
 })
+
+testOn(
+  servers,
+  'a table that gets its name back is another one than who had it',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    await queryPostgres(
+      uri,
+      `CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (LIKE a INCLUDING ALL);
+     INSERT INTO b VALUES (9, 'of b')`,
+    )
+    const running = await run(optionsFor(server, { ...changed, catalogPollMs: 3_600_000 }))
+    await running.looked()
+    const { events } = running.runtime
+    events.length = 0
+    const swap = 'ALTER TABLE a RENAME TO t; ALTER TABLE b RENAME TO a; ALTER TABLE t RENAME TO b'
+    await queryPostgres(
+      uri,
+      `BEGIN; INSERT INTO a VALUES (1, 'of a'); ${swap}; UPDATE a SET v = 'of b under a'; ${swap};
+     INSERT INTO a VALUES (2, 'of a again'); COMMIT`,
+    )
+    await running.caughtUp()
+    const named = events.filter((event) => event.endsWith(' public.a'))
+    expect(named).toEqual([
+      'dropped public.a',
+      'changed public.a',
+      'dropped public.a',
+      'changed public.a',
+    ])
+    expect(brief(running.changes, 'id', 'v').at(-1)).toEqual(['insert', 2, 'of a again'])
+    await running.stop()
+  },
+)
