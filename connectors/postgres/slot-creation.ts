@@ -9,7 +9,7 @@ import type { Lsn } from './lsn.ts'
 import { readOpenTransactions } from './open-transactions.ts'
 import type { PostgresOptions } from './options.ts'
 import { createSlot } from './server.ts'
-import { mayBeStale, settleSlot } from './slot-settling.ts'
+import { advanceSlot, mayBeStale, settleSlot } from './slot-settling.ts'
 
 const FIRST_WORD_MS = 3_000
 const NEXT_WORD_MS = 30_000
@@ -27,7 +27,9 @@ export async function createSlotAloud(options: PostgresOptions, ask: Ask): Promi
 
 /**
  * Takes over a slot that nobody has read from, maybe one of ours whose process died before its
- * first checkpoint. Without a backfill its changes are all there is, so they are kept.
+ * first checkpoint. A backfill brings all that has been committed by now: the slot is moved on to
+ * here, since the log of before may have structures that the tables have no longer. Without a
+ * backfill its changes are all there is, so they are kept.
  *
  * @returns where its log begins
  */
@@ -36,11 +38,17 @@ export async function adoptSlotAloud(
   ask: Ask,
   beginning: Lsn,
 ): Promise<Lsn> {
-  const { slot, log } = options
-  if (!(await mayBeStale(ask, slot))) return beginning
-  if (options.backfills) return aloud(options, async () => settleSlot(options, ask, beginning))
-  const message = 'the server may not know of structure that changed while the slot was created'
-  log.warn(message, { slot })
+  const { slot, log, backfills } = options
+  const isStale = await mayBeStale(ask, slot)
+  if (backfills) {
+    return aloud(options, async () =>
+      isStale ? settleSlot(options, ask, beginning) : advanceSlot(ask, slot),
+    )
+  }
+  if (isStale) {
+    const message = 'the server may not know of structure that changed while the slot was created'
+    log.warn(message, { slot })
+  }
   return beginning
 }
 

@@ -11,6 +11,7 @@ import {
   freshDatabase,
   optionsFor,
   queryPostgres,
+  readTable,
   ready,
   run,
   startAll,
@@ -461,3 +462,25 @@ testOn(servers, 'a server that is killed and comes back is read on', async () =>
     await server.stop()
   }
 })
+
+testOn(
+  servers,
+  'a slot that nobody has read from begins with the structure of now',
+  async (server) => {
+    const { uri, changed } = await freshDatabase(server)
+    await queryPostgres(uri, 'CREATE TABLE t (id int PRIMARY KEY, v int)')
+    const options = optionsFor(server, changed)
+    // Its process died before the first checkpoint.
+    const first = await run(options)
+    await first.stop()
+    await queryPostgres(
+      uri,
+      `INSERT INTO t VALUES (1, 1); ALTER TABLE t ALTER v TYPE bigint; INSERT INTO t VALUES (2, 2)`,
+    )
+    const second = await run(options)
+    await second.looked()
+    expect(second.runtime.parked).toEqual(new Map())
+    expect((await readTable(second, 'public.t', 10)).rows).toHaveLength(2)
+    await second.stop()
+  },
+)
