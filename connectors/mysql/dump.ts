@@ -19,9 +19,6 @@ const USE_HEARTBEAT_V2 = 0x02
 /** A new file begins behind its magic number. */
 const FIRST_EVENT = 4
 
-/** The server gives up on a reader that takes nothing for so long; back-pressure may last hours. */
-const WRITE_TIMEOUT_S = 86_400
-
 /** Signs of life that may be missing before the connection counts as dead. */
 const SILENT_HEARTBEATS_MAX = 3
 /** So that silence is noticed soon after the third, and not a heartbeat later. */
@@ -55,7 +52,7 @@ export async function openDump(
   const doing = `cannot read the log of ${options.host}:${options.port}`
   const client = new WireClient(connection, doing, options.clock)
   try {
-    for (const sql of sessionSql(options, start)) await client.query(sql)
+    await client.query(sessionSql(options, start))
     await register(client, serverId)
     request(client, serverId, start)
   } catch (error) {
@@ -92,7 +89,7 @@ export function silentMsMax({ heartbeatMs }: MysqlOptions): number {
   return SILENT_HEARTBEATS_MAX * heartbeatMs
 }
 
-function sessionSql(options: MysqlOptions, start: DumpStart): readonly string[] {
+function sessionSql(options: MysqlOptions, start: DumpStart): string {
   const periodNs = options.heartbeatMs * 1_000_000
   const shared = [
     `@master_heartbeat_period = ${periodNs}`,
@@ -112,10 +109,7 @@ function sessionSql(options: MysqlOptions, start: DumpStart): readonly string[] 
           '@slave_gtid_strict_mode = 0',
           '@slave_gtid_ignore_duplicates = 0',
         ]
-  return [
-    `SET ${[...shared, ...own].join(', ')}`,
-    `SET SESSION net_write_timeout = ${WRITE_TIMEOUT_S}`,
-  ]
+  return `SET ${[...shared, ...own].join(', ')}`
 }
 
 /** Makes the reader visible in SHOW REPLICAS, and its server id known to be taken. */

@@ -90,7 +90,6 @@ class MysqlSource implements Source {
     after: Position | null,
   ): Promise<Session> {
     const { options } = this
-    await control.query("SET SESSION time_zone = '+00:00'")
     const facts = await identify(control)
     if (!facts.mariadb) await control.query('SET SESSION information_schema_stats_expiry = 0')
     refuseUnsuitable(await logFindings(control, facts))

@@ -215,4 +215,39 @@ for (const kind of ['mysql', 'mariadb'] as const) {
       await running.stop()
     },
   )
+
+  test.skipIf(missing)(
+    `${kind}: defaults of the server's sessions neither hide tables nor cut them off`,
+    async () => {
+      const server = await serverOf(kind)
+      const d = await database(
+        server,
+        `CREATE TABLE \`tä'b\` (\`ключ\` int PRIMARY KEY, a char(5), b enum('é'), c int, e int);
+         INSERT INTO \`tä'b\` VALUES (1, 'x', 'é', 1, 1), (2, 'y', 'é', 2, 2), (3, 'z', 'é', 3, 3);
+         CREATE USER plain IDENTIFIED BY '${server.password}'; GRANT SELECT ON *.* TO plain;
+         GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO plain;
+         SET GLOBAL sql_select_limit = 2; SET GLOBAL autocommit = 0;
+         SET GLOBAL sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH';
+         SET GLOBAL max_join_size = 2;
+         SET GLOBAL init_connect = 'SET NAMES latin1, time_zone = ''+05:00'''`,
+      )
+      const running = await RunningSource.start(optionsFor(server, d, { user: 'plain' }))
+      const reset = ['sql_select_limit', 'autocommit', 'sql_mode', 'max_join_size']
+        .map((name) => `SET GLOBAL ${name} = DEFAULT, SESSION ${name} = DEFAULT;`)
+        .join(' ')
+      await queryMysql(
+        server.uri(d),
+        `${reset} SET GLOBAL init_connect = ''; INSERT INTO \`tä'b\` VALUES (4, 'v', 'é', 4, 4)`,
+      )
+      await running.backfill(`${d}.tä'b`, 2)
+      await running.catchUp()
+      expect(
+        differenceOf(
+          await readMysqlSource(server.uri(), `${d}.tä'b`),
+          running.lake.dump(`${d}.tä'b`),
+        ),
+      ).toEqual(SAME)
+      await running.stop()
+    },
+  )
 }

@@ -6,22 +6,7 @@ import { WireClient } from '../wire/client.ts'
 import { openRaw } from '../wire/connect.ts'
 import type { Lease } from './read.ts'
 
-/** The longest silence in a chunk: a writer that is behind stops reading for so long. */
-const WRITE_TIMEOUT_S = 86_400
-
-/**
- * Values arrive as the log has them: times in UTC, text in utf8mb4, CHAR without its padding
- * (`sql_mode` is empty), and a long SELECT is not cut off.
- */
-function sessionSql(mariadb: boolean): readonly string[] {
-  const limit = mariadb ? 'max_statement_time = 0' : 'max_execution_time = 0'
-  return [
-    'SET NAMES utf8mb4',
-    `SET SESSION time_zone = '+00:00', sql_mode = '', ${limit},
-       net_write_timeout = ${WRITE_TIMEOUT_S}`,
-    'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
-  ]
-}
+const ISOLATION_SQL = 'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ'
 
 export class ChunkConnections {
   private readonly options: MysqlOptions
@@ -67,7 +52,7 @@ export class ChunkConnections {
       const { host, port, clock } = this.options
       const connection = await openRaw(this.options)
       const client = new WireClient(connection, `cannot read tables of ${host}:${port}`, clock)
-      for (const sql of sessionSql(client.mariadb)) await client.query(sql)
+      await client.query(ISOLATION_SQL)
       return client
     } finally {
       this.opening--

@@ -7,6 +7,7 @@ import { NO_PASSWORD_HINT, PipelineError } from '../../../runtime/base/errors.ts
 import { SharedReadSocket } from '../../../runtime/base/shared-read-socket.ts'
 import type { MysqlOptions, TlsMode } from '../options.ts'
 import { failureOf } from './failure.ts'
+import { sessionSql } from './session.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 
@@ -113,9 +114,13 @@ async function attempt(
     }
     connection.once('error', fail)
     connection.once('connect', (handshake: { serverVersion: string }) => {
-      connection.off('error', fail)
       const version = handshake.serverVersion
-      resolve({ connection, greeting: { version, mariadb: /mariadb/i.test(version) } })
+      const greeting = { version, mariadb: /mariadb/i.test(version) }
+      connection.query(sessionSql(greeting.mariadb), (error) => {
+        if (error !== null) return fail(error)
+        connection.off('error', fail)
+        resolve({ connection, greeting })
+      })
     })
   })
 }
