@@ -343,7 +343,7 @@ export class HandOver {
    * A commit that the log has delivered but that readers do not see yet (it waits for a standby)
    * pulls LOW back. Behind the start of the guard the writers remember nothing, so a chunk that
    * reaches there would bring the row from before that commit back for good. This can only happen
-   * shortly after a start; the table waits until the commit is visible.
+   * shortly after a start; the table waits until the commit is known to be visible.
    */
   private async withinGuard(
     record: TableRecord,
@@ -351,7 +351,7 @@ export class HandOver {
     signal: AbortSignal,
   ): Promise<boolean> {
     const within = low >= (this.guardedFrom.get(record.schema.table) ?? 0n)
-    record.waitsFor = within ? null : 'a commit that waits for a standby'
+    record.waitsFor = within ? null : 'a commit of the log to become visible'
     if (!within) {
       this.source.requestProgress()
       await this.turns.pause(RETRY_MS, signal)

@@ -226,7 +226,7 @@ test('readers that may not go on leave the thread to others', async () => {
   for (let turn = 0; turn < 200; turn++) await pause()
   expect(record).toMatchObject({
     phase: 'backfilling',
-    waitsFor: 'a commit that waits for a standby',
+    waitsFor: 'a commit of the log to become visible',
   })
   expect(writer.table.size).toBe(0)
   source.invisible.clear()
