@@ -61,8 +61,9 @@ export class TableDecoder {
   readonly table: TableMap
   readonly schema: TableSchema
   /**
-   * Set when `decode` stopped before a row that cannot be carried on: VALUE_UNREPRESENTABLE or
-   * UNCHANGED_VALUE_MISSING. Rows before it are in the batch; take it, reset it, park the table.
+   * Set when `decode` stopped before a row that cannot be carried on: VALUE_UNREPRESENTABLE,
+   * UNCHANGED_VALUE_MISSING or LOG_UNKNOWN_EVENT (differences of JSON). Rows before it are in the
+   * batch; take it, reset it, park the table.
    */
   failure: PipelineError | null = null
   private readonly shape: RowShape
@@ -106,10 +107,13 @@ export class TableDecoder {
    * @param sequence  number in its transaction of the next row
    * @returns where to go on: `event.end` when all is decoded. Before that, either `into.full` or
    *          `failure` is set. Rows appended are the difference of `into.rows`
-   * @throws PipelineError LOG_CORRUPT, LOG_UNKNOWN_EVENT (partial JSON)
+   * @throws PipelineError LOG_CORRUPT
    */
   decode(event: RowsEvent, at: number, into: ChangeBuilder, sequence: number): number {
-    if (event.partial) throw partialJson(this.table)
+    if (event.partial) {
+      this.failure = partialJson(this.table)
+      return at
+    }
     if (
       event.bytes.buffer !== this.view.buffer ||
       event.bytes.byteOffset !== this.view.byteOffset
@@ -320,7 +324,11 @@ function partialJson({ database, name }: TableMap): PipelineError {
   return new PipelineError(
     'LOG_UNKNOWN_EVENT',
     `updates of table "${database}.${name}" are in the log as differences of JSON documents`,
-    { hint: 'Run `SET PERSIST binlog_row_value_options=""`, and end the sessions that set it.' },
+    {
+      hint:
+        'Run `SET PERSIST binlog_row_value_options=""`, end the sessions that set it, then run ' +
+        '`millrace resync FILE --table TABLE`.',
+    },
   )
 }
 

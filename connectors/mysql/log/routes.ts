@@ -146,6 +146,8 @@ class RowCounter {
 
   count(event: RowsEvent, from: number): number {
     const { decoder, builder } = this
+    // Differences of JSON cannot be walked over: how many rows they are is not known.
+    if (event.partial) return 0
     let rows = 0
     for (let at = from; at < event.end;) {
       builder.reset()
