@@ -60,8 +60,8 @@ export async function filesOfOtherTables(
   for (const path of paths) {
     if (!METADATA_FILE.test(path)) continue
     const location = files.uri(path)
-    const metadata = await metadataAt(files, location)
-    if (metadata === null || metadata.tableUuid === uuid) continue
+    const metadata = await metadataOfOther(files, location, uuid)
+    if (metadata === null) continue
     const known = newest.get(metadata.tableUuid)
     if (known !== undefined && metadataVersion(known.location) > metadataVersion(location)) continue
     newest.set(metadata.tableUuid, { location, metadata })
@@ -73,10 +73,25 @@ export async function filesOfOtherTables(
   return used
 }
 
-/** @returns `null` where it is no metadata after all: half written, or of another format */
-async function metadataAt(files: LakeFiles, location: string): Promise<TableMetadata | null> {
+/** Every writer states the uuid before the lists that make a metadata file large. */
+const UUID_WITHIN_BYTES = 4096
+
+/**
+ * @returns `null` where it is the table's own, which is seen at its beginning: a crash leaves
+ *          hundreds of these, of some megabytes each, at ten commits a second. And where it is no
+ *          metadata after all: half written, or of another format
+ */
+async function metadataOfOther(
+  files: LakeFiles,
+  location: string,
+  uuid: string,
+): Promise<TableMetadata | null> {
   try {
-    return parseTableMetadata(await files.read(location), location)
+    const bytes = await files.read(location)
+    const beginning = Buffer.from(bytes.subarray(0, UUID_WITHIN_BYTES)).toString('latin1')
+    if (/"table-uuid"\s*:\s*"([^"]*)"/.exec(beginning)?.[1] === uuid) return null
+    const metadata = parseTableMetadata(bytes, location)
+    return metadata.tableUuid === uuid ? null : metadata
   } catch (error) {
     if (!(error instanceof PipelineError) || error.error !== 'LAKE_FORMAT') throw error
     return null
