@@ -207,8 +207,15 @@ export async function glanceAt(ask: Ask, oid: number): Promise<Glance> {
 /** Reads the tables with these oids, those that exist, in one snapshot. */
 export async function readTables(ask: Ask, oids: readonly number[]): Promise<CatalogReading> {
   const rows = await ask(TABLE_SQL, [oids])
-  const [first] = rows.length > 0 ? rows : await ask(SNAPSHOT_SQL)
-  const snapshot = parseSnapshot(String(first?.['snapshot']))
+  if (rows.length > 0) return readingOf(rows, rows[0])
+  // No row brings a snapshot along, and one that is taken later may show what was not seen.
+  const [before] = await ask(SNAPSHOT_SQL)
+  const again = await ask(TABLE_SQL, [oids])
+  return readingOf(again, again[0] ?? before)
+}
+
+function readingOf(rows: readonly Row[], taken: Row | undefined): CatalogReading {
+  const snapshot = parseSnapshot(String(taken?.['snapshot']))
   return { tables: rows.map((row) => tableOf(row, snapshot)), snapshot }
 }
 

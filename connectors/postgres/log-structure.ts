@@ -275,21 +275,26 @@ export class LogStructure {
       const reading = await readTables(ask, [relation.oid])
       const table = reading.tables[0] ?? goneTable(relation, before)
       // The server announces a partition too, although its rows come under the root's name.
-      if (table === null || table.isPartition) return { kind: 'foreign' }
-      await registry.types.load(
-        ask,
-        relation.columns.map(({ type }) => type),
-      )
-      await loadTypes(registry.types, ask, [table])
-      const known = unaltered && this.isKnown(relation, before, table)
+      if (table?.isPartition === true) return { kind: 'foreign' }
+      if (table !== null) await this.loadTypes(relation, table)
+      const known = unaltered && table !== null && this.isKnown(relation, before, table)
       if (known || this.shows(reading.snapshot, xid)) {
-        return this.match(relation, xid, table, before)
+        return table === null ? { kind: 'foreign' } : this.match(relation, xid, table, before)
       }
       if (attempt % WARN_EVERY === WARN_EVERY - 1) {
         options.log.warn('waiting for a commit that the log has shown to become visible', { key })
       }
       await options.clock.sleep(CATALOG_RETRY_MS, signal)
     }
+  }
+
+  private async loadTypes(relation: Relation, table: CatalogTable): Promise<void> {
+    const { registry, ask } = this.parts
+    await registry.types.load(
+      ask,
+      relation.columns.map(({ type }) => type),
+    )
+    await loadTypes(registry.types, ask, [table])
   }
 
   private shows(snapshot: Snapshot, xid: number): boolean {

@@ -2,6 +2,8 @@
 // nobody looked and everything is as before again.
 
 import { expect } from 'vitest'
+import { parseLsn } from '../../connectors/postgres/lsn.ts'
+import { hangingCommits, holdCommits } from '../servers/standby.ts'
 import {
   brief,
   freshDatabase,
@@ -150,6 +152,42 @@ testOn(servers, 'a publication that publishes less from now on ends the read', a
   await second.stop()
 })
 
+testOn(servers, 'rows of a table whose creation nobody sees yet are read', async (server) => {
+  const { uri, changed } = await freshDatabase(server)
+  const publication = `own_${changed.database}`
+  await queryPostgres(
+    uri,
+    `CREATE PUBLICATION ${publication} FOR ALL TABLES WITH (publish_via_partition_root = true);
+     CREATE TABLE o (id int PRIMARY KEY)`,
+  )
+  const running = await run(optionsFor(server, { ...changed, publication, catalogPollMs: 1e9 }))
+  await running.looked()
+  // The log delivers a commit that waits for a standby before anybody sees it.
+  const release = await holdCommits(uri)
+  const sql = 'BEGIN; CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); COMMIT'
+  const hanging = queryPostgres(uri, sql)
+  try {
+    while ((await hangingCommits(uri)) === 0);
+    const [row] = await queryPostgres(uri, 'SELECT pg_current_wal_flush_lsn()::text AS lsn')
+    const end = BigInt(parseLsn(String(row?.['lsn'])))
+    const asked = `SELECT FROM pg_stat_activity WHERE datname = current_database()
+      AND query LIKE '%AccessExclusiveLock%' AND application_name LIKE '%control'`
+    const isRead = async (): Promise<boolean> =>
+      running.position.order >= end || (await queryPostgres(uri, asked)).length > 0
+    await expect.poll(isRead, { timeout: 20_000, interval: 20 }).toBe(true)
+  } finally {
+    await release()
+    await hanging
+  }
+  await queryPostgres(uri, 'INSERT INTO t VALUES (2)')
+  await running.caughtUp()
+  expect(brief(running.changes, 'id')).toEqual([
+    ['insert', 1],
+    ['insert', 2],
+  ])
+  await running.stop()
+})
+
 testOn(servers, 'rows that are older than their key park the table alone', async (server) => {
   const { uri, changed } = await freshDatabase(server)
   const publication = `own_${changed.database}`
@@ -161,7 +199,7 @@ testOn(servers, 'rows that are older than their key park the table alone', async
   // A look of before the log comes there would leave the rows to the backfill.
   const options = optionsFor(server, { ...changed, publication, catalogPollMs: 1e9 })
   const running = await run(options)
-  await running.caughtUp()
+  await running.looked()
   await queryPostgres(
     uri,
     `BEGIN; CREATE TABLE t (id int, v text); ALTER TABLE t REPLICA IDENTITY FULL;
