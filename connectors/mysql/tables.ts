@@ -190,14 +190,13 @@ export class TableTracker {
    * read, so images that hold changed columns only lack it, whatever it is computed from.
    */
   unloggedOf(state: TableState, schema: TableSchema): ReadonlySet<number> {
-    const { mariadb } = this.facts
-    const virtual = new Set(
-      state.columns
-        .filter(({ generated }) => generated === 'virtual')
-        .map(({ identity }) => identity),
-    )
-    const fields = [...schema.fields.keys()]
-    return new Set(fields.filter((at) => mariadb && virtual.has(schema.fields[at]?.identity ?? '')))
+    const unlogged = new Set<number>()
+    if (!this.facts.mariadb) return unlogged
+    for (const { identity, generated } of state.columns) {
+      const field = schema.fields.findIndex((candidate) => candidate.identity === identity)
+      if (generated === 'virtual' && field !== -1) unlogged.add(field)
+    }
+    return unlogged
   }
 
   /** Takes the structures that hold at the very first position. */

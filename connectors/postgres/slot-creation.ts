@@ -42,7 +42,7 @@ export async function adoptSlotAloud(
   const isStale = await mayBeStale(ask, slot)
   if (backfills) {
     return aloud(options, async () =>
-      isStale ? settleSlot(options, ask, beginning) : advanceSlot(ask, slot),
+      isStale ? settleSlot(options, ask, beginning) : (await advanceSlot(ask, slot)).confirmed,
     )
   }
   if (isStale) {

@@ -42,8 +42,7 @@ export async function settleSlot(options: PostgresOptions, ask: Ask, beginning: 
   const { slot } = options
   for (;;) {
     await listRunningTransactions(options, ask)
-    const confirmed = await advanceSlot(ask, slot)
-    const { restart } = await readPlaces(ask, slot)
+    const { restart, confirmed } = await advanceSlot(ask, slot)
     if (restart >= beginning) return confirmed
   }
 }
@@ -52,13 +51,13 @@ export async function settleSlot(options: PostgresOptions, ask: Ask, beginning: 
  * Moves a slot on to the end of the log; its log has what is committed from there on. Nobody may
  * read from it meanwhile.
  *
- * @returns where its log begins from now on
+ * @returns where it stands from now on: its log begins at `confirmed`
  */
-export async function advanceSlot(ask: Ask, slot: string): Promise<Lsn> {
+export async function advanceSlot(ask: Ask, slot: string): Promise<Places> {
   // Servers before 15.13, 16.9 and 17.5 may let go of old catalog rows too early here; they do
   // so when a vacuum of the catalog falls into the moment before the log is read.
   await ask('SELECT pg_replication_slot_advance($1, pg_current_wal_flush_lsn())', [slot], true)
-  return (await readPlaces(ask, slot)).confirmed
+  return readPlaces(ask, slot)
 }
 
 async function readPlaces(ask: Ask, slot: string): Promise<Places> {

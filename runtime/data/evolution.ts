@@ -121,13 +121,18 @@ function nameTwice({ columns }: SourceTable): string | null {
   return names.find((name, index) => names.indexOf(name) !== index) ?? null
 }
 
+/** What is said of a column whose name is among `reservedNames`. */
+export function reservedReason(column: string): string {
+  return `column "${column}" has the name of a column that the lake has of its own`
+}
+
 function nameReserved(
   { columns }: SourceTable,
   { reservedNames = [] }: EvolutionOptions,
 ): Unmappable | null {
   const column = columns.find(({ name }) => reservedNames.includes(name))
   if (column === undefined) return null
-  const reason = `column "${column.name}" has the name of a column that the lake has of its own`
+  const reason = reservedReason(column.name)
   const hint =
     'Rename the column or leave it out by `source.columns_exclude`; then, if the table is parked, ' +
     'run `millrace resync FILE --table TABLE`.'

@@ -135,9 +135,11 @@ function skipAll(shape: RowShape, count: number, name: string, mark: string): st
 
 function keyTest({ key }: RowShape, parts: (part: number) => string): string {
   const tests = key.map((_, part) => parts(part))
-  const differs = tests.length === 0 ? 'true' : tests.join(' || ')
-  return `if (!anyKey && (${differs})) { status = ${Status.keyChanged}; break rows }`
+  return `if (!anyKey && (${tests.join(' || ')})) { status = ${Status.keyChanged}; break rows }`
 }
+
+/** Without a key every update is taken apart: only its old row tells which one it was. */
+const NO_KEY_TEST = `if (!anyKey) { status = ${Status.keyChanged}; break rows }`
 
 function keyPartDiffers(part: number): string {
   return `runtime.differ(bytes, ks${part}, ke${part}, ls${part}, le${part})`
@@ -148,7 +150,7 @@ function fullUpdates(shape: RowShape): string {
   const behindKey = Math.max(-1, ...key) + 1
   const keyScan =
     key.length === 0
-      ? keyTest(shape, keyPartDiffers)
+      ? NO_KEY_TEST
       : `${nullBytes(targets.length, 'x')}
 ${skipAll(shape, behindKey, 'x', 'l')}
 if (p > end) ${CORRUPT}
@@ -220,7 +222,7 @@ function partialUpdates(shape: RowShape): string {
   }
   const scan =
     key.length === 0
-      ? keyTest(shape, keyPartDiffers)
+      ? NO_KEY_TEST
       : `let ${declared.join(', ')}
 { ${eachPresent(shape, 'present', 'z', marked('k'))} }
 { ${eachPresent(shape, 'after', 'z', marked('l'), Math.max(...key) + 1)} }

@@ -81,8 +81,11 @@ export function fileMetrics(
     }
     if (known.min === null || known.max === null || !isOrdered(leaf, known.min, known.max)) continue
     const lower = lowerBound(leaf.type, signZero(leaf, known.min, 'min'), BOUND_LENGTH)
-    const upper = greatest(leaf, known)
     lowerBounds.set(leaf.id, singleValue(leaf, lower))
+    // Iceberg's bounds do not count NaN, but DuckDB and Spark order it above every number: they
+    // would skip a file for `> 1` that has one.
+    if (known.nans > 0) continue
+    const upper = upperBound(leaf.type, signZero(leaf, known.max, 'max'), BOUND_LENGTH)
     if (upper !== null) upperBounds.set(leaf.id, singleValue(leaf, upper))
   }
   return {
@@ -94,15 +97,6 @@ export function fileMetrics(
     lowerBounds,
     upperBounds,
   }
-}
-
-/**
- * @returns the upper bound; `null`: there is none. Iceberg's bounds do not count NaN, but DuckDB and
- *          Spark order it above every number: they would skip a file for `> 1` that has one
- */
-function greatest(leaf: Leaf, { max, nans }: LeafMetrics): Uint8Array | null {
-  if (max === null || nans > 0) return null
-  return upperBound(leaf.type, signZero(leaf, max, 'max'), BOUND_LENGTH)
 }
 
 /**

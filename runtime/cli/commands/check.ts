@@ -5,6 +5,7 @@ import type { PipelineConfig } from '../../job/config/pipeline-config.ts'
 import { formatLintMessage } from '../../job/config/problems.ts'
 import { formatSize } from '../../job/config/quantity.ts'
 import { loadPipeline } from '../../job/config/load.ts'
+import { reservedReason } from '../../data/evolution.ts'
 import { tableKey } from '../../data/schema.ts'
 import { tableSelector } from '../../job/config/selector.ts'
 import type { DiscoveredTable, Finding } from '../../source.ts'
@@ -66,9 +67,7 @@ function checkColumns(config: PipelineConfig, tables: readonly DiscoveredTable[]
         name: tableKey(table),
         ok: false,
         warning: false,
-        message:
-          `column "${name}" has the name of a column that the lake has of its own: rename it, or ` +
-          'leave it out by `source.columns_exclude`',
+        message: `${reservedReason(name)}: rename it, or leave it out by \`source.columns_exclude\``,
         fix: null,
       })),
   )
