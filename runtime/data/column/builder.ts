@@ -78,6 +78,12 @@ abstract class BuilderBase<T extends ColumnType> {
     this.unchangedCount = 0
   }
 
+  /** Forgets the marks of `rows` and what follows it; the counts stay, which costs a bitmap. */
+  protected truncateBitmaps(rows: number): void {
+    if (this.nullCount > 0) clearFrom(this.nulls, rows)
+    if (this.unchangedCount > 0) clearFrom(this.unchanged, rows)
+  }
+
   protected validityOf(rows: number): Bitmap | null {
     if (this.nullCount === 0) return null
     const validity = new Uint8Array(bitmapBytes(rows))
@@ -131,6 +137,11 @@ export class FixedBuilder extends BuilderBase<PrimitiveType> {
 
   reset(): void {
     this.resetBitmaps()
+  }
+
+  /** Takes back every row from `rows` on, also one that is half written. */
+  truncate(rows: number): void {
+    this.truncateBitmaps(rows)
   }
 
   /** The first `rows` rows, over the builder's own memory: valid until the next reset or growth. */
@@ -197,6 +208,12 @@ export class BytesBuilder extends BuilderBase<PrimitiveType> {
     this.bytesLength = 0
   }
 
+  /** Takes back every row from `rows` on, also one that is half written. */
+  truncate(rows: number): void {
+    this.truncateBitmaps(rows)
+    this.bytesLength = this.offsets[rows]!
+  }
+
   /** The first `rows` rows, over the builder's own memory: valid until the next reset or growth. */
   view(rows: number): Column {
     return {
@@ -247,6 +264,13 @@ export class ListBuilder extends BuilderBase<ListType> {
     this.child.reset()
   }
 
+  /** Takes back every row from `rows` on, also one that is half written. */
+  truncate(rows: number): void {
+    this.truncateBitmaps(rows)
+    this.childLength = this.offsets[rows]!
+    this.child.truncate(this.childLength)
+  }
+
   /** The first `rows` rows, over the builder's own memory: valid until the next reset or growth. */
   view(rows: number): ListColumn {
     return {
@@ -288,6 +312,13 @@ export function copyBytes(
     return
   }
   for (let from = start, to = at; from < end; from++, to++) target[to] = source[from]!
+}
+
+function clearFrom(bitmap: Bitmap, row: number): void {
+  const at = row >> 3
+  if (at >= bitmap.length) return
+  bitmap[at]! &= (1 << (row & 7)) - 1
+  bitmap.fill(0, at + 1)
 }
 
 function grown<A extends Uint8Array | Int32Array>(array: A, length: number): A {
