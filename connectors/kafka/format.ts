@@ -69,7 +69,7 @@ export interface RecordDecoder {
   readonly table: FormatTable
   /**
    * Decodes keys or values of the records [from, records.count) while they fit `table` and until
-   * about `limit` rows are made: the rows of one record are never cut. A null key or value is not
+   * this call has made about `limit` rows: the rows of one record are never cut. A null key or value is not
    * its business: the source hands over runs of records without them, unless `readsNull`.
    *
    * @returns an object that the next call may reuse
@@ -81,15 +81,26 @@ export interface RecordDecoder {
    * each call, and may wait here at the same time.
    *
    * @param records  valid until the first `await`: the next set is read into the same memory
+   * @throws PipelineError FORMAT_TYPE_CHANGED: there is no such structure, and the table parks
    */
   advance(records: RecordSet, at: number, signal: AbortSignal): Promise<void>
+  /**
+   * What `decoder` needs to have `table` again after a restart: the structure of all schemas that
+   * were seen, for the first record behind the checkpoint may have an old one. Taken at a Progress.
+   */
+  save(): string
 }
 
 export interface RecordFormat {
   /** Null values are the format's own business: envelopes pass over them. */
   readonly readsNull: boolean
-  /** Called once a topic and part. @param part  what of the records is decoded */
-  decoder(topic: string, part: RecordPart): RecordDecoder
+  /**
+   * Called once a topic and part.
+   *
+   * @param part   what of the records is decoded
+   * @param saved  of the decoder of before; `null`: there was none
+   */
+  decoder(topic: string, part: RecordPart, saved: string | null): RecordDecoder
 }
 
 export type RecordPart = 'key' | 'value'

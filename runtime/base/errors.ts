@@ -18,7 +18,8 @@ export interface ErrorSpec {
 }
 
 /**
- * 1xxx configuration · 2xxx connection and privileges · 3xxx source log · 48xx trace · 5xxx lake.
+ * 1xxx configuration · 2xxx connection and privileges · 3xxx source log · 45xx formats ·
+ * 48xx trace · 5xxx lake.
  */
 export const errorCodes = {
   CONFIG_FILE: {
@@ -253,6 +254,29 @@ export const errorCodes = {
     exit: 1,
     meaning: 'A table changed its structure while a backfill chunk was being read.',
     hint: 'Nothing: the chunk is read again once the log has shown the change.',
+  },
+  RECORD_CORRUPT: {
+    code: 'MR-4501',
+    action: 'operator',
+    exit: 1,
+    meaning: 'The bytes of a record are not what its format and its schema say.',
+    hint:
+      'Find the producer of the record at the offset that the message names. ' +
+      '`on_error: { decode: dlq }` sets such records aside and goes on.',
+  },
+  FORMAT_TYPE_CHANGED: {
+    code: 'MR-4502',
+    action: 'operator',
+    exit: 1,
+    meaning: 'A newer schema of a topic gives a column a type that the lake cannot widen it to.',
+    hint: 'Give the field another name in the new schema, then resync the table.',
+  },
+  SCHEMA_UNKNOWN: {
+    code: 'MR-4503',
+    action: 'operator',
+    exit: 1,
+    meaning: 'A record names a schema that the registry does not have, or that we cannot read.',
+    hint: 'Check that `registry.url` is the registry that the producer uses.',
   },
   TRACE_BROKEN: {
     code: 'MR-4801',
