@@ -81,21 +81,25 @@ export interface RecordDecoder {
    * each call, and may wait here at the same time.
    *
    * @param records  valid until the first `await`: the next set is read into the same memory
+   * @returns `undefined`: done at once, and the rest of `records` is decoded next. Else the records
+   *   are fetched again when the promise has settled
    * @throws PipelineError FORMAT_TYPE_CHANGED: there is no such structure, and the table parks
    */
-  advance(records: RecordSet, at: number, signal: AbortSignal): Promise<void>
+  advance(records: RecordSet, at: number, signal: AbortSignal): Promise<void> | undefined
   /**
    * What `decoder` needs to have `table` again after a restart: the structure of all schemas that
-   * were seen, for the first record behind the checkpoint may have an old one. Taken at a Progress.
+   * were seen, for the first record behind the checkpoint may have an old one. Taken at a Progress;
+   * small, since the checkpoint holds it. `null`: nothing is needed.
    */
-  save(): string
+  save(): string | null
 }
 
 export interface RecordFormat {
   /** Null values are the format's own business: envelopes pass over them. */
   readonly readsNull: boolean
   /**
-   * Called once a topic and part.
+   * Called once for each topic and part. A structure that is not known before the first record has
+   * no columns, and the topic no table, until `advance` has found them.
    *
    * @param part   what of the records is decoded
    * @param saved  of the decoder of before; `null`: there was none
