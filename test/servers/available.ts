@@ -1,4 +1,5 @@
 // What can be had on this machine: every server and reader by name, prepared on first question.
+import { prepareApicurio } from './apicurio.ts'
 import { prepareMariadb } from './mariadb.ts'
 import { prepareMysql } from './mysql.ts'
 import { preparePostgres } from './postgres.ts'
@@ -8,6 +9,7 @@ const preparations = {
   postgres15: async () => preparePostgres(15),
   mariadb: prepareMariadb,
   mysql: prepareMysql,
+  apicurio: prepareApicurio,
   // Loaded when asked for: DuckDB's binding is large, and most tests need no reader.
   python: async () => (await import('../readers/python.ts')).preparePython(),
   duckdb: async () => (await import('../readers/duckdb.ts')).prepareDuckdb(),
