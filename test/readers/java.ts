@@ -1,12 +1,12 @@
 // Reads Iceberg tables with Iceberg's own Java library, the strictest independent reader. The
 // libraries come by Maven and the one class is compiled once; both stay in the cache.
-import { createHash } from 'node:crypto'
-import { cp, mkdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cached } from '../servers/cache.ts'
 import { run } from '../servers/command.ts'
+import { javaTools } from '../servers/java-tools.ts'
+import { hashOf, mavenLibraries } from '../servers/maven.ts'
 import { serverFolder } from '../servers/process.ts'
-import { javaTools } from './java-tools.ts'
 import { catalogNameOf } from './catalog-name.ts'
 import { type CatalogRequest, type LakeDump, readDumpFile, requestText } from './dump-file.ts'
 
@@ -38,17 +38,7 @@ export async function prepareJava(): Promise<void> {
 }
 
 async function libraries(): Promise<string> {
-  const pom = await readFile(join(SOURCES, 'pom.xml'))
-  return cached(`java-libraries-${hashOf(pom)}`, async (folder) => {
-    // Maven writes beside the pom it reads, so it reads a copy.
-    const work = join(folder, 'work')
-    await mkdir(work)
-    await cp(join(SOURCES, 'pom.xml'), join(work, 'pom.xml'))
-    const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime']
-    const { mvn, env } = await javaTools()
-    await run(mvn, ['-q', '-B', ...goal, `-DoutputDirectory=${folder}`], { cwd: work, env })
-    await rm(work, { recursive: true, force: true })
-  })
+  return mavenLibraries('java-libraries', join(SOURCES, 'pom.xml'))
 }
 
 async function compiledReader(): Promise<string> {
@@ -60,8 +50,4 @@ async function compiledReader(): Promise<string> {
     await run(javac, ['-nowarn', '-cp', jars, '-d', folder, source], { env })
   })
   return `${classes}:${jars}`
-}
-
-function hashOf(content: Buffer): string {
-  return createHash('sha256').update(content).digest('hex').slice(0, 12)
 }

@@ -2,7 +2,7 @@
 // in memory, so a restart is a registry that has lost everything.
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { javaTools } from '../readers/java-tools.ts'
+import { javaTools } from './java-tools.ts'
 import { cached } from './cache.ts'
 import { run } from './command.ts'
 import { freePort, serverFolder, serverProcess } from './process.ts'

@@ -1,5 +1,6 @@
 // What can be had on this machine: every server and reader by name, prepared on first question.
 import { prepareApicurio } from './apicurio.ts'
+import { prepareKafka } from './kafka.ts'
 import { prepareMariadb } from './mariadb.ts'
 import { prepareMysql } from './mysql.ts'
 import { preparePostgres } from './postgres.ts'
@@ -10,6 +11,8 @@ const preparations = {
   mariadb: prepareMariadb,
   mysql: prepareMysql,
   apicurio: prepareApicurio,
+  kafka4: async () => prepareKafka('kafka4'),
+  kafka3: async () => prepareKafka('kafka3'),
   // Loaded when asked for: DuckDB's binding is large, and most tests need no reader.
   python: async () => (await import('../readers/python.ts')).preparePython(),
   duckdb: async () => (await import('../readers/duckdb.ts')).prepareDuckdb(),

@@ -5,6 +5,8 @@ import { expect, test } from 'vitest'
 import { available } from './available.ts'
 import { queryMysql, queryPostgres } from './clients.ts'
 import { run } from './command.ts'
+import { createTopic, produce, withAdmin } from './kafka-client.ts'
+import { KAFKA_VERSIONS, type KafkaLine, startKafka } from './kafka.ts'
 import { startMariadb } from './mariadb.ts'
 import type { MysqlServer } from './mysql-family.ts'
 import { startMysql } from './mysql.ts'
@@ -102,6 +104,32 @@ test.skipIf(!(await available('mysql')))(
     }
   },
 )
+
+for (const line of Object.keys(KAFKA_VERSIONS) as KafkaLine[]) {
+  test.skipIf(!(await available(line)))(
+    `Kafka ${KAFKA_VERSIONS[line]} keeps records over a kill`,
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const server = await startKafka({ line })
+      try {
+        await createTopic(server, 't', { partitions: 2 })
+        await produce(server, 't', [{ key: 'k', value: 'ü' }, { value: null }])
+        await server.nodes[0]?.kill()
+        await server.nodes[0]?.start()
+        const offsets = await withAdmin(server, async (admin) => admin.fetchTopicOffsets('t'))
+        expect(offsets.map(({ high }) => high).sort()).toEqual(['0', '2'])
+        const ends = ['--from-beginning', '--max-messages', '2', '--timeout-ms', '30000']
+        const plain = ['--property', 'print.key=true', '--property', 'print.offset=true']
+        const from = ['--bootstrap-server', server.brokers[0] ?? '', '--topic', 't']
+        const reader = 'org.apache.kafka.tools.consumer.ConsoleConsumer'
+        const printed = await server.tool(reader, [...from, ...plain, ...ends])
+        expect(printed).toContain('Offset:0\tk\tü')
+      } finally {
+        await server.stop()
+      }
+    },
+  )
+}
 
 async function expectRowsSurviveKill(server: MysqlServer): Promise<void> {
   await queryMysql(

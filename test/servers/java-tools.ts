@@ -1,8 +1,8 @@
 // Java and Maven: the machine's own where it has both, else Debian's, unpacked into the cache.
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { run } from '../servers/command.ts'
-import { CERTIFICATES, unpackDebian, writeCertificates } from '../servers/debian.ts'
+import { run } from './command.ts'
+import { CERTIFICATES, unpackDebian, writeCertificates } from './debian.ts'
 
 export interface JavaTools {
   java: string

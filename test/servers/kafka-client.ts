@@ -1,0 +1,113 @@
+// What tests do to a Kafka cluster: topics, records of every form, transactions. By kafkajs, which
+// is quick to write with; what must come from Kafka's own client goes through `KafkaServer.tool`.
+import {
+  lz4Compress,
+  lz4Decompress,
+  snappyCompress,
+  snappyDecompress,
+} from '@platformatic/wasm-utils'
+import kafkajs, { type Admin, type Kafka, type Message, type Producer } from 'kafkajs'
+import { promisify } from 'node:util'
+import { zstdCompress, zstdDecompress } from 'node:zlib'
+import type { KafkaServer } from './kafka.ts'
+
+const { CompressionCodecs, CompressionTypes, logLevel } = kafkajs
+
+export type Codec = keyof typeof CODECS
+
+const CODECS = {
+  none: CompressionTypes.None,
+  gzip: CompressionTypes.GZIP,
+  snappy: CompressionTypes.Snappy,
+  lz4: CompressionTypes.LZ4,
+  zstd: CompressionTypes.ZSTD,
+} as const
+
+export const codecs = Object.keys(CODECS) as readonly Codec[]
+
+CompressionCodecs[CompressionTypes.Snappy] = () => ({
+  compress: async ({ buffer }: { buffer: Buffer }) => snappyCompress(buffer),
+  decompress: async (buffer: Buffer) => snappyDecompress(buffer),
+})
+CompressionCodecs[CompressionTypes.LZ4] = () => ({
+  compress: async ({ buffer }: { buffer: Buffer }) => lz4Compress(buffer),
+  decompress: async (buffer: Buffer) => lz4Decompress(buffer),
+})
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: async ({ buffer }: { buffer: Buffer }) => promisify(zstdCompress)(buffer),
+  decompress: async (buffer: Buffer) => promisify(zstdDecompress)(buffer),
+})
+
+export function kafkaClient({ brokers }: KafkaServer): Kafka {
+  return new kafkajs.Kafka({
+    clientId: 'millrace-test',
+    brokers: [...brokers],
+    logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 50, retries: 20, maxRetryTime: 1000 },
+  })
+}
+
+/** Connects an admin client, and disconnects it whatever `work` does. */
+export async function withAdmin<T>(
+  server: KafkaServer,
+  work: (admin: Admin) => Promise<T>,
+): Promise<T> {
+  const admin = kafkaClient(server).admin()
+  await admin.connect()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+export interface TopicPlan {
+  partitions?: number
+  replicas?: number
+  config?: Record<string, string>
+}
+
+/** Returns once every partition has a leader. */
+export async function createTopic(
+  server: KafkaServer,
+  topic: string,
+  { partitions = 1, replicas = 1, config = {} }: TopicPlan = {},
+): Promise<void> {
+  const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+  await withAdmin(server, async (admin) => {
+    const plan = { topic, numPartitions: partitions, replicationFactor: replicas, configEntries }
+    await admin.createTopics({ topics: [plan], waitForLeaders: true })
+  })
+}
+
+/** A record as kafkajs takes it, its values as text or bytes, with its partition. */
+export type TestRecord = Message & { readonly value: Buffer | string | null }
+
+/** Sends all records of one call as one batch a partition, the partition being 0 if not given. */
+export async function produce(
+  server: KafkaServer,
+  topic: string,
+  records: readonly TestRecord[],
+  codec: Codec = 'none',
+): Promise<void> {
+  await withProducer(server, {}, async (producer) => {
+    const messages = records.map((record) => ({ partition: 0, ...record }))
+    await producer.send({ topic, messages, compression: CODECS[codec], acks: -1 })
+  })
+}
+
+/** With a transactional id, transactions are begun by `producer.transaction()`. */
+export async function withProducer<T>(
+  server: KafkaServer,
+  { transactionalId }: { transactionalId?: string },
+  work: (producer: Producer) => Promise<T>,
+): Promise<T> {
+  const own = transactionalId === undefined ? {} : { transactionalId, maxInFlightRequests: 1 }
+  const producer = kafkaClient(server).producer({ ...own, allowAutoTopicCreation: false })
+  await producer.connect()
+  try {
+    return await work(producer)
+  } finally {
+    await producer.disconnect()
+  }
+}
