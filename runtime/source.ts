@@ -137,8 +137,14 @@ export interface Source {
   confirmed(): boolean
   /**
    * The log end of the server now: `--once` reads up to here, `status` computes the lag from it.
+   * Asked only of an open source.
    */
   head(): Promise<Position>
+  /**
+   * Whether a log that has been read up to `position` has brought all that lies before `target`.
+   * Orders alone do not tell it of a log of several parts, each of which has an end of its own.
+   */
+  reaches(position: Position, target: Position): boolean
   /** Rows in the table by the server's statistics; `null` when unknown. */
   estimateRows(table: string): Promise<number | null>
   /**

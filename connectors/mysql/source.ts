@@ -35,7 +35,7 @@ import { MariadbPosition } from './gtid.ts'
 import { listTables, readCharsets, structuresAt } from './structure.ts'
 import { TableTracker } from './tables.ts'
 import { openControl, type ControlConnection } from './wire/connect.ts'
-import { orderOf } from '../../runtime/data/position.ts'
+import { orderOf, reachesInOrder } from '../../runtime/data/position.ts'
 import { readPrepared, waitForDecided, type EarlyXa } from './xa.ts'
 
 /** An XA COMMIT is in the log for so long before the engine has it, at the very most. */
@@ -62,6 +62,7 @@ interface Session {
 }
 
 class MysqlSource implements Source {
+  readonly reaches = reachesInOrder
   private readonly options: MysqlOptions
   private readonly writer = new StateWriter()
   private session: Session | null = null

@@ -1,7 +1,7 @@
 // The PostgreSQL source: the port of the runtime, put together from opening, log and chunks.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
-import type { Order, Position } from '../../runtime/data/position.ts'
+import { reachesInOrder, type Order, type Position } from '../../runtime/data/position.ts'
 import type { SourceElement } from '../../runtime/data/element.ts'
 import type { TableSchema } from '../../runtime/data/schema.ts'
 import type { CommitReceipt } from '../../runtime/sink.ts'
@@ -37,6 +37,7 @@ export function createPostgresSource(options: PostgresOptions): Source {
 }
 
 class PostgresSource implements Source {
+  readonly reaches = reachesInOrder
   private readonly options: PostgresOptions
   private readonly control: Control
   private readonly pool: ChunkPool

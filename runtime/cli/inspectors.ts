@@ -2,12 +2,12 @@
 
 import { join } from 'node:path'
 import { silentLog } from '../base/log.ts'
-import type { PipelineConfig, SourceConfig } from '../job/config/pipeline-config.ts'
+import type { DatabaseSourceConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
 import { tableSelector } from '../job/config/selector.ts'
 import type { SourceInspector } from '../source.ts'
 import { stateFolder } from './state-folder.ts'
 import type { InspectorScope } from './wiring.ts'
-import { mysqlOptions, postgresOptions } from './wiring-source.ts'
+import { mysqlOptions, notWired, postgresOptions } from './wiring-source.ts'
 
 /** Connectors are loaded by type, and connect when they are first asked. */
 export async function openInspector(
@@ -15,6 +15,7 @@ export async function openInspector(
   scope: InspectorScope,
 ): Promise<SourceInspector> {
   const { source } = config
+  if (source.type === 'kafka') throw notWired()
   const view = viewOf(source, scope)
   if (source.type === 'postgres') {
     const { createPostgresInspector } = await import('../../connectors/postgres/inspect.ts')
@@ -34,7 +35,7 @@ interface View {
 
 const NOTHING = (): boolean => false
 
-function viewOf({ tables }: SourceConfig, scope: InspectorScope): View {
+function viewOf({ tables }: DatabaseSourceConfig, scope: InspectorScope): View {
   switch (scope) {
     case 'selected':
       return {}

@@ -7,8 +7,14 @@ import { PipelineError } from '../base/errors.ts'
 import type { Log, LogFacts } from '../base/log.ts'
 import { moduleUrl } from '../base/module-url.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
-import type { PipelineConfig } from '../job/config/pipeline-config.ts'
-import type { SourceCommand, SourceReport, WriterCommand, WriterReport } from '../job/messages.ts'
+import type { PipelineConfig, SourceConfig } from '../job/config/pipeline-config.ts'
+import type {
+  SourceCommand,
+  SourceReport,
+  SourceTaskOptions,
+  WriterCommand,
+  WriterReport,
+} from '../job/messages.ts'
 import { lockIsFree } from '../job/lock.ts'
 import { moveDamagedAside } from '../job/requests.ts'
 import { runPipeline, type PipelineParts } from '../job/run.ts'
@@ -95,10 +101,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
     intervalMs: config.checkpoint.intervalMs,
     checkpointsKept: config.checkpoint.keep,
     task: {
-      startup: config.source.startup,
-      once: options.once,
-      backfillParallelism: config.source.backfill.parallelism,
-      chunkRows: config.source.backfill.chunkRows,
+      ...readingOf(config.source, options.once),
       keyed: config.sink.mode === 'upsert',
       appends: config.sink.mode === 'append',
       ...lakeColumnsOf(config),
@@ -120,6 +123,23 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
     },
     onSnapshot: (snapshot) => options.onSnapshot({ ...snapshot, lake: lake.counts() }),
     onNotice: (level, message, facts) => log[level](message, forPasting({ ...facts }, config)),
+  }
+}
+
+/** A topic has no rows beside its log: its tables begin with what the log brings. */
+function readingOf(
+  source: SourceConfig,
+  once: boolean,
+): Pick<SourceTaskOptions, 'backfills' | 'once' | 'backfillParallelism' | 'chunkRows'> {
+  if (source.type === 'kafka') {
+    return { backfills: false, once, backfillParallelism: 1, chunkRows: 1 }
+  }
+  const { startup, backfill } = source
+  return {
+    backfills: startup !== 'latest',
+    once: once || startup === 'backfill_only',
+    backfillParallelism: backfill.parallelism,
+    chunkRows: backfill.chunkRows,
   }
 }
 

@@ -5,8 +5,18 @@
 import { type ErrorName, PipelineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { literalName } from '../job/config/glob.ts'
-import type { PipelineConfig, SourceConfig } from '../job/config/pipeline-config.ts'
-import { columnSelector, tableSelector } from '../job/config/selector.ts'
+import type {
+  DatabaseSourceConfig,
+  KafkaSourceConfig,
+  PipelineConfig,
+  SourceConfig,
+} from '../job/config/pipeline-config.ts'
+import {
+  columnSelector,
+  sourceSelector,
+  tableSelector,
+  topicSelector,
+} from '../job/config/selector.ts'
 import type { DiscoveredTable, Finding } from '../source.ts'
 
 export interface SelectionFault {
@@ -26,6 +36,7 @@ export function selectionFaults(
   { source, sink }: PipelineConfig,
   tables: readonly DiscoveredTable[],
 ): readonly SelectionFault[] {
+  if (source.type === 'kafka') return topicFaults(source, tables)
   return [
     ...source.tables.flatMap((pattern, index) => tableFaults(source, tables, pattern, index)),
     ...source.tablesExclude.flatMap((pattern, index) => excludeFaults(tables, pattern, index)),
@@ -62,12 +73,12 @@ export function requireSelection(faults: readonly SelectionFault[], log: Log): v
  * reads the log with, and a slot that nobody reads keeps the log until the server's disk is full.
  */
 export function selectsNone(source: SourceConfig, tables: readonly DiscoveredTable[]): boolean {
-  const selects = tableSelector(source.tables, source.tablesExclude)
+  const selects = sourceSelector(source)
   return !tables.some(({ namespace, name }) => selects(namespace, name))
 }
 
 function tableFaults(
-  source: SourceConfig,
+  source: DatabaseSourceConfig,
   tables: readonly DiscoveredTable[],
   pattern: string,
   index: number,
@@ -90,6 +101,32 @@ function tableFaults(
   const account = `'${source.connection.username.replaceAll("'", "''")}'@'%'`
   const fix = `GRANT SELECT ON ${backtick(namespace)}.${backtick(table)} TO ${account};`
   return [{ error: 'TABLE_MISSING', name, message, fix }]
+}
+
+/** A topic may be made when its first record is; a user sees only those that it may describe. */
+function topicFaults(
+  { topics, topicsExclude }: KafkaSourceConfig,
+  tables: readonly DiscoveredTable[],
+): SelectionFault[] {
+  const unmatched = (pattern: string): boolean => {
+    const selects = topicSelector([pattern])
+    return !tables.some(({ name }) => selects(name))
+  }
+  const included = topics.flatMap((pattern, index): SelectionFault[] => {
+    if (!unmatched(pattern)) return []
+    const name = `source.topics[${index}]`
+    if (literalName(pattern, false) === null) {
+      return [{ error: null, name, message: `"${pattern}" matches no topic yet`, fix: null }]
+    }
+    const message = `there is no topic "${pattern}", or the user may not describe it`
+    return [{ error: 'TABLE_MISSING', name, message, fix: null }]
+  })
+  const excluded = topicsExclude.flatMap((pattern, index): SelectionFault[] => {
+    if (!unmatched(pattern)) return []
+    const message = `"${pattern}" matches none of the topics of source.topics`
+    return [{ error: null, name: `source.topics_exclude[${index}]`, message, fix: null }]
+  })
+  return [...included, ...excluded]
 }
 
 function excludeFaults(
@@ -120,7 +157,7 @@ function columnFaults(
 }
 
 function keyFaults(
-  source: SourceConfig,
+  source: DatabaseSourceConfig,
   tables: readonly DiscoveredTable[],
   pattern: string,
   index: number,

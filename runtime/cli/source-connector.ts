@@ -5,11 +5,12 @@ import type { Log } from '../base/log.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { Source } from '../source.ts'
 import { stateFolder } from './state-folder.ts'
-import { mysqlOptions, postgresOptions } from './wiring-source.ts'
+import { mysqlOptions, notWired, postgresOptions } from './wiring-source.ts'
 
 /** Connectors are loaded by type: one that a pipeline does not use costs nothing. */
 export async function openSource(config: PipelineConfig, log: Log): Promise<Source> {
   const { source } = config
+  if (source.type === 'kafka') throw notWired()
   if (source.type === 'postgres') {
     const { createPostgresSource } = await import('../../connectors/postgres/source.ts')
     return createPostgresSource(postgresOptions(config, source, log))

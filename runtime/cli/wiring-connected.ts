@@ -3,8 +3,20 @@
 import { existsSync } from 'node:fs'
 import { systemClock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
+import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import { openInspector } from './inspectors.ts'
 import type { Wiring } from './wiring.ts'
+
+/** A resync reads rows of now beside the log, and a topic is nothing but its log. */
+function requireBackfill({ source }: PipelineConfig): void {
+  if (source.type !== 'kafka') return
+  throw new PipelineError('CONFIG_UNSUPPORTED', 'a topic has no rows to read again', {
+    detail: 'What it still holds can be read from its start by another pipeline.',
+    hint:
+      'Give the topic a pipeline of its own name with `start: earliest`, or drop this one by ' +
+      '`millrace drop FILE` and run it anew.',
+  })
+}
 
 export const connectedWiring: Wiring = {
   run: async (config, options) => {
@@ -20,6 +32,7 @@ export const connectedWiring: Wiring = {
   },
 
   resync: async (config, tables) => {
+    requireBackfill(config)
     const { openState } = await import('./state-folder.ts')
     const { CheckpointStore } = await import('../checkpoint/store.ts')
     const { leaveRequest } = await import('../job/requests.ts')

@@ -92,3 +92,7 @@ function readAuthorities(path: string): string {
     throw new PipelineError('TLS_FAILED', `the authorities in ${path} cannot be read`, { cause })
   }
 }
+
+export function notWired(): PipelineError {
+  return new PipelineError('CONFIG_UNSUPPORTED', 'this version does not read topics yet')
+}

@@ -1,38 +1,68 @@
 // What a worker thread gets of the main thread to make its own parts: the configuration as it was
-// read once, so that a pipeline file that changes meanwhile cannot give threads mixed settings. The
-// password goes beside it, since a secret is an object that cannot be cloned into a thread.
+// read once, so that a pipeline file that changes meanwhile cannot give threads mixed settings.
+// Secrets go beside it, since they are objects that cannot be cloned into a thread.
 
 import { createLog, type Log, type LogLevel } from '../base/log.ts'
-import type { PipelineConfig, SourceConfig } from '../job/config/pipeline-config.ts'
+import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import { Secret, type SecretOrigin } from '../job/config/secret.ts'
 
-/** Structured-cloneable, within this process only: `password` may be the password itself. */
+/** Where a secret stands in the configuration, and where it comes from, or the text itself. */
+interface SeededSecret {
+  readonly path: readonly string[]
+  readonly origin: SecretOrigin
+}
+
+/** Structured-cloneable, within this process only: it may hold passwords. */
 export interface WorkerSeed {
-  /** Without the password. */
+  /** With `null` in the place of each secret. */
   readonly config: PipelineConfig
-  readonly password: SecretOrigin | null
+  readonly secrets: readonly SeededSecret[]
   readonly logLevel: LogLevel
 }
 
 export function workerSeed(config: PipelineConfig, logLevel: LogLevel): WorkerSeed {
-  const { password } = config.source.connection
-  const source = withPassword(config.source, null)
-  return { config: { ...config, source }, password: password?.origin ?? null, logLevel }
+  const secrets: SeededSecret[] = []
+  const bare = withoutSecrets(config, [], secrets) as PipelineConfig
+  return { config: bare, secrets, logLevel }
 }
 
-export function workerConfig({ config, password, logLevel }: WorkerSeed): {
+export function workerConfig({ config, secrets, logLevel }: WorkerSeed): {
   config: PipelineConfig
   log: Log
 } {
-  const secret = password === null ? null : new Secret(password)
-  const source = withPassword(config.source, secret)
-  const log = createLog({ level: logLevel, facts: { pipeline: config.name } })
-  return { config: { ...config, source }, log }
+  const whole = secrets.reduce<unknown>(
+    (value, { path, origin }) => withSecret(value, path, new Secret(origin)),
+    config,
+  ) as PipelineConfig
+  return { config: whole, log: createLog({ level: logLevel, facts: { pipeline: config.name } }) }
 }
 
-function withPassword(source: SourceConfig, password: Secret | null): SourceConfig {
-  if (source.type === 'postgres') {
-    return { ...source, connection: { ...source.connection, password } }
+/** Wherever in the configuration a secret stands: a connector may have several. */
+function withoutSecrets(value: unknown, path: readonly string[], found: SeededSecret[]): unknown {
+  if (value instanceof Secret) {
+    found.push({ path, origin: value.origin })
+    return null
   }
-  return { ...source, connection: { ...source.connection, password } }
+  if (Array.isArray(value)) {
+    return value.map((item, index) => withoutSecrets(item, [...path, String(index)], found))
+  }
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [
+      name,
+      withoutSecrets(inner, [...path, name], found),
+    ]),
+  )
+}
+
+function withSecret(value: unknown, path: readonly string[], secret: Secret): unknown {
+  const [name, ...rest] = path
+  if (name === undefined) return secret
+  if (Array.isArray(value)) {
+    return value.map((item: unknown, index) =>
+      String(index) === name ? withSecret(item, rest, secret) : item,
+    )
+  }
+  const block = value as Readonly<Record<string, unknown>>
+  return { ...block, [name]: withSecret(block[name], rest, secret) }
 }

@@ -101,6 +101,7 @@ function addPipeline(metrics: MetricSet, status: PipelineStatus): void {
   if (lag.source_s !== null) lags.set(lags.cell(pipeline, 'source'), lag.source_s)
   if (lag.e2e_s !== null) lags.set(lags.cell(pipeline, 'e2e'), lag.e2e_s)
   add('gauge', 'lag_bytes', 'Bytes of log behind the head of the source.', lag.bytes)
+  add('gauge', 'lag_records', 'Records behind the ends of the partitions.', lag.records)
   add('gauge', 'queue_fill_ratio', 'Share of the fullest channel in use.', status.queue_fill)
   add('counter', 'attempts_total', 'Starts from a checkpoint in this process.', status.attempt)
   add('gauge', 'checkpoint_size_bytes', 'Size of the last checkpoint.', checkpoint.bytes)

@@ -46,6 +46,7 @@ function headline(status: PipelineStatus): string {
     phases.length === 0 ? 'no tables yet' : phases.join(', '),
     `${formatCount(rates.read_rows)}/s`,
     `lag ${formatSeconds(lag.source_s)}`,
+    ...(lag.records === null ? [] : [`${formatCount(lag.records)} records behind`]),
   ]
   if (checkpoint.last_id !== null) parts.push(`epoch ${checkpoint.last_id}`)
   if (commit.pending > 0) parts.push(`${commit.pending} pending`)

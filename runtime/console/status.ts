@@ -94,12 +94,15 @@ export interface PipelineStatus {
     readonly heard_at: string
     readonly silent_s: number
   } | null
-  /** Seconds behind the source's clock, and bytes of log behind its head. */
+  /** Seconds behind the source's clock, and bytes or records of log behind its head. */
   readonly lag: {
     readonly source_s: number | null
     readonly e2e_s: number | null
+    /** `null` where positions count records. */
     readonly bytes: number | null
-    readonly accuracy: Readonly<Record<'source_s' | 'e2e_s' | 'bytes', Accuracy>>
+    /** `null` where positions count bytes. */
+    readonly records: number | null
+    readonly accuracy: Readonly<Record<'source_s' | 'e2e_s' | 'bytes' | 'records', Accuracy>>
   }
   readonly checkpoint: {
     readonly last_id: number | null
@@ -128,8 +131,11 @@ export interface PipelineStatus {
   readonly queue_fill: number | null
 }
 
-/** How an order of the source is written: `0/16B3748`, or `17:4711` (file number, offset). */
-export type PositionType = 'lsn' | 'binlog'
+/**
+ * How an order of the source is written: `0/16B3748`, `17:4711` (file number, offset), or the sum of
+ * the offsets of all partitions.
+ */
+export type PositionType = 'lsn' | 'binlog' | 'records'
 
 /** Makes statuses of snapshots; remembers earlier ones for the rates. */
 export class StatusTracker {
@@ -170,7 +176,7 @@ export class StatusTracker {
         source_head: source?.headOrder == null ? null : this.#formatOrder(source.headOrder),
       },
       log: source && logOf(source.log, nowMs),
-      lag: lagOf(snapshot, nowMs),
+      lag: lagOf(snapshot, this.#positionType, nowMs),
       checkpoint: {
         last_id: checkpoint?.epoch ?? null,
         last_at: checkpoint && isoTime(checkpoint.atMs),
@@ -235,6 +241,7 @@ function commitOf(
 
 export function formatOrder(order: bigint, type: PositionType): string {
   const offset = order & 0xffff_ffff_ffff_ffffn
+  if (type === 'records') return String(offset)
   if (type === 'binlog') return `${(order >> 64n) & 0xffff_ffffn}:${offset}`
   const hex = (half: bigint): string => half.toString(16).toUpperCase()
   return `${hex(offset >> 32n)}/${hex(offset & 0xffff_ffffn)}`
@@ -322,13 +329,14 @@ function backfillOf(tables: readonly TableStatus[]): PipelineStatus['backfill'] 
   return { rows_done: sum('rows_done'), rows_est: estimated ? sum('rows_est') : null }
 }
 
-function lagOf(snapshot: RunSnapshot, nowMs: number): PipelineStatus['lag'] {
+function lagOf(snapshot: RunSnapshot, type: PositionType, nowMs: number): PipelineStatus['lag'] {
   const { source, checkpoint, commits } = snapshot
-  const none = { source_s: null, e2e_s: null, bytes: null } as const
+  const none = { source_s: null, e2e_s: null, bytes: null, records: null } as const
   const unavailable = {
     source_s: 'UNAVAILABLE',
     e2e_s: 'UNAVAILABLE',
     bytes: 'UNAVAILABLE',
+    records: 'UNAVAILABLE',
   } as const
   if (source === null) return { ...none, accuracy: unavailable }
   const { headOrder, processedOrder, sourceTimeUs } = source
@@ -345,15 +353,20 @@ function lagOf(snapshot: RunSnapshot, nowMs: number): PipelineStatus['lag'] {
       : seconds(nowMs - checkpoint.atMs)
   const e2eS = done ? sourceS + sinceS : null
   const sameFile = headOrder !== null && headOrder >> 64n === processedOrder >> 64n
-  const bytes = sameFile ? Math.max(0, Number(headOrder - processedOrder)) : null
+  const behindHead = sameFile ? Math.max(0, Number(headOrder - processedOrder)) : null
+  const bytes = type === 'records' ? null : behindHead
+  const records = type === 'records' ? behindHead : null
   return {
     source_s: sourceS,
     e2e_s: e2eS,
     bytes,
+    records,
     accuracy: {
       source_s: caughtUp ? 'EXACT' : sourceS === null ? 'UNAVAILABLE' : 'BEST_EFFORT',
       e2e_s: e2eS === null ? 'UNAVAILABLE' : 'BEST_EFFORT',
       bytes: bytes === null ? 'UNAVAILABLE' : 'EXACT',
+      // Gaps of compaction and the markers of transactions count as records.
+      records: records === null ? 'UNAVAILABLE' : 'BEST_EFFORT',
     },
   }
 }

@@ -22,6 +22,14 @@ export function covers(position: Position, order: Order): boolean {
   return order < position.order
 }
 
+/**
+ * For a source whose log is one line: whether a log that has been read up to `position` has brought
+ * all that lies before `target`.
+ */
+export function reachesInOrder(position: Position, target: Position): boolean {
+  return position.order >= target.order
+}
+
 export function laterPosition(left: Position, right: Position): Position {
   return right.order > left.order ? right : left
 }

@@ -36,7 +36,8 @@ export interface Repairs {
 }
 
 export interface SourceTaskOptions {
-  readonly startup: 'initial' | 'latest' | 'backfill_only'
+  /** Tables get a first copy of their rows; else they begin with what the log brings. */
+  readonly backfills: boolean
   /** Stop at the log end of the start, once all tables are handed over. */
   readonly once: boolean
   readonly backfillParallelism: number

@@ -36,7 +36,7 @@ export class SourceTask {
   private readonly logWatch: LogWatch
   private barrierAt: number | null = null
   /** The log end that `once` reads up to; `null`: none. */
-  private target: Order | null = null
+  private target: Position | null = null
   private headOrder: Order | null = null
   private askingHead = false
   private finished = false
@@ -68,8 +68,8 @@ export class SourceTask {
     })
     this.corridor.onTruncated = (record) => this.handOver.truncated(record)
     this.corridor.onNewTable = (record) => {
-      if (start.options.startup === 'latest') record.phase = 'streaming'
-      else this.handOver.begin(record, false)
+      if (start.options.backfills) this.handOver.begin(record, false)
+      else record.phase = 'streaming'
     }
   }
 
@@ -132,9 +132,7 @@ export class SourceTask {
     if (checkpoint === null && opening.tables.length === 0) {
       throw new PipelineError('NO_TABLES', 'no table of the source matches `source.tables`')
     }
-    if (options.once || options.startup === 'backfill_only') {
-      this.target = (await this.source.head()).order
-    }
+    if (options.once) this.target = await this.source.head()
     this.corridor.begin(opening.position, checkpoint?.sourceTimeUs ?? 0n)
     if (checkpoint !== null) this.restore(checkpoint)
     this.corridor.newTables = checkpoint === null ? 'refuse' : 'park'
@@ -215,7 +213,8 @@ export class SourceTask {
 
   private checkFinished(): void {
     if (this.finished || this.target === null) return
-    if (this.corridor.processed().order < this.target || !this.handOver.finished()) return
+    if (!this.source.reaches(this.corridor.processed(), this.target)) return
+    if (!this.handOver.finished()) return
     // A table that was created before the start, and has no rows in the log, belongs to it as well.
     if (!this.confirming) this.source.confirm()
     this.confirming = true

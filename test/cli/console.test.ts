@@ -39,7 +39,13 @@ test('a status says what is known, and null where nothing is', () => {
     source_s: 2,
     e2e_s: null,
     bytes: 0x48,
-    accuracy: { source_s: 'BEST_EFFORT', e2e_s: 'UNAVAILABLE', bytes: 'EXACT' },
+    records: null,
+    accuracy: {
+      source_s: 'BEST_EFFORT',
+      e2e_s: 'UNAVAILABLE',
+      bytes: 'EXACT',
+      records: 'UNAVAILABLE',
+    },
   })
   expect(checkpoint).toMatchObject({ last_id: 42, age_s: 1, duration_ms: 12, total: 42 })
   expect(commit).toMatchObject({ last_epoch: 41, pending: 1, total: 40, retries: 1 })
@@ -125,6 +131,13 @@ test('a position of a binary log is its file and offset', () => {
   expect(status.position.processed).toBe('17:4711')
   // Two files, or two source epochs: a difference of offsets would mean nothing.
   expect(status.lag.bytes).toBeNull()
+})
+
+test('a lag behind topics is one of records', () => {
+  const source = { ...snapshotOf().source!, processedOrder: 4711n, headOrder: 5000n }
+  const status = new StatusTracker('shop', 'records').statusOf(snapshotOf({ source }), NOW_MS)
+  expect(status.position).toMatchObject({ processed: '4711', source_head: '5000' })
+  expect(status.lag).toMatchObject({ bytes: null, records: 289 })
 })
 
 test('a status comes back from the state store as it went in', async () => {

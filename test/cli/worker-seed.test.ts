@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { workerConfig, workerSeed } from '../../runtime/cli/worker-seed.ts'
 import { loadPipeline } from '../../runtime/job/config/load.ts'
-import { changed, writeFile } from '../config/pipeline-file.ts'
+import { changed, changedKafka, databaseOf, writeFile } from '../config/pipeline-file.ts'
 
 const URI = 'uri: postgresql://postgres@127.0.0.1:5433/shop'
 
@@ -19,7 +19,7 @@ function throughSeed(text: string): {
 test('every setting arrives, and a pipeline without a password has none', () => {
   const { read, got } = throughSeed(changed())
   expect(got).toEqual(read)
-  expect(got.source.connection.password).toBeNull()
+  expect(databaseOf(got).connection.password).toBeNull()
 })
 
 test('a password arrives from wherever it comes, and shows itself in no print', () => {
@@ -31,7 +31,7 @@ test('a password arrives from wherever it comes, and shows itself in no print', 
   for (const [written, value] of origins) {
     const { read, got } = throughSeed(changed([URI, `${URI}\n  password: ${written}`]))
     expect(got).toEqual(read)
-    expect(got.source.connection.password?.reveal()).toBe(value)
+    expect(databaseOf(got).connection.password?.reveal()).toBe(value)
     expect(JSON.stringify(got)).not.toContain(value)
   }
 })
@@ -41,7 +41,7 @@ test('a secret file that is changed counts in a thread too', () => {
   const text = changed([URI, `${URI}\n  password: { from_file: rotated }`])
   const { got } = throughSeed(text)
   writeFile('second', 'rotated')
-  expect(got.source.connection.password?.reveal()).toBe('second')
+  expect(databaseOf(got).connection.password?.reveal()).toBe('second')
 })
 
 test('a pipeline file that changes afterwards changes nothing', () => {
@@ -50,4 +50,14 @@ test('a pipeline file that changes afterwards changes nothing', () => {
   const seed = workerSeed(read, 'info')
   writeFile('version: 1', 'edited.yaml')
   expect(workerConfig(structuredClone(seed)).config).toEqual(read)
+})
+
+test('secrets of Kafka arrive as those of a database do', () => {
+  const sasl = 'sasl: { mechanism: PLAIN, username: u, password: canary }'
+  const { read, got } = throughSeed(changedKafka(['topics:', `${sasl}\n  topics:`]))
+  expect(got).toEqual(read)
+  expect(JSON.stringify(got)).not.toContain('canary')
+  const { source } = got
+  if (source.type !== 'kafka' || source.sasl?.mechanism !== 'PLAIN') throw new Error('not Kafka')
+  expect(source.sasl.password.reveal()).toBe('canary')
 })

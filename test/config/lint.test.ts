@@ -97,25 +97,23 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
     'an unknown kind of source silences what depends on it',
     changed(['type: postgres', 'type: postgrse']),
     [
-      '4:9 MR-1003 source.type must be one of postgres, mysql, not "postgrse"' +
+      '4:9 MR-1003 source.type must be one of postgres, mysql, kafka, not "postgrse"' +
         ' (did you mean "postgres"?)',
     ],
   ],
   [
     'later versions: a source kind',
-    changed(['type: postgres', 'type: kafka'], ['  tables:', '  brokers:']),
+    changed(['type: postgres', 'type: mongodb']),
     [
-      '4:9 MR-1005 source.type: kafka is not supported: this version takes' +
-        ' postgres and mysql (which is MariaDB too)',
-      '6:3 MR-1005 source.brokers is not supported: this version reads' +
-        ' PostgreSQL, MySQL and MariaDB',
+      '4:9 MR-1005 source.type: mongodb is not supported: this version takes' +
+        ' postgres, mysql (which is MariaDB too) and kafka',
     ],
   ],
   [
     'later versions: MariaDB is written mysql',
     changed(['type: postgres', 'type: mariadb']),
     [
-      '4:9 MR-1005 source.type: mariadb is not supported: this version takes postgres and mysql' +
+      '4:9 MR-1005 source.type: mariadb is not supported: this version takes postgres, mysql and kafka' +
         ' (did you mean "mysql"?)',
     ],
   ],

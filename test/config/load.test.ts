@@ -8,7 +8,8 @@ import { loadPipeline } from '../../runtime/job/config/load.ts'
 import type { PipelineConfig } from '../../runtime/job/config/pipeline-config.ts'
 import { defaultParallelism, pipelineJsonSchema } from '../../runtime/job/config/schema.ts'
 import type { Environment } from '../../runtime/job/config/variables.ts'
-import { changed, COMPLETE, writeFile } from './pipeline-file.ts'
+import { sourceSelector } from '../../runtime/job/config/selector.ts'
+import { changed, changedKafka, COMPLETE, databaseOf, writeFile } from './pipeline-file.ts'
 
 function load(text: string, env: Environment = {}): PipelineConfig {
   return loadPipeline(writeFile(text), env)
@@ -63,6 +64,7 @@ test('every default is filled in', () => {
       mode: 'upsert',
       profile: 'v3-dv',
     },
+    onError: { decode: 'stop', dlqRowsMax: null, dlqRatioMax: null },
     parallelism: defaultParallelism(),
     memoryBytes: null,
     checkpoint: {
@@ -104,7 +106,7 @@ pipeline:
 `,
     { PW: '12345' },
   )
-  const { connection, ...reading } = source
+  const { connection, ...reading } = databaseOf({ source })
   expect(connection).toMatchObject({ host: '10.0.0.5', port: 3307, database: null })
   expect(connection.tls).toEqual({ mode: 'verify-ca', ca: null })
   expect(connection.password?.reveal()).toBe('12345')
@@ -161,7 +163,8 @@ test('TLS verifies in full unless the host is this machine', () => {
     '[fe80::1]',
   ]
     .map((host) => load(changed([URI, `uri: postgresql://u@${host}/shop`])))
-    .map(({ source }) => `${source.connection.host} ${source.connection.tls.mode}`)
+    .map((config) => databaseOf(config).connection)
+    .map(({ host, tls }) => `${host} ${tls.mode}`)
   expect(modes).toEqual([
     '127.0.0.1 disabled',
     '127.9.9.9 disabled',
@@ -174,9 +177,9 @@ test('TLS verifies in full unless the host is this machine', () => {
 })
 
 test('a URI carries escapes, options and the default port', () => {
-  const { connection } = load(
-    changed([URI, 'uri: postgres://us%40er:p%2Fw@db.example/my%20db?sslmode=require']),
-  ).source
+  const { connection } = databaseOf(
+    load(changed([URI, 'uri: postgres://us%40er:p%2Fw@db.example/my%20db?sslmode=require'])),
+  )
   expect(connection).toMatchObject({
     host: 'db.example',
     port: 5432,
@@ -185,11 +188,13 @@ test('a URI carries escapes, options and the default port', () => {
     tls: { mode: 'required' },
   })
   expect(connection.password?.reveal()).toBe('p/w')
-  const socket = load(changed([URI, 'uri: postgresql://u@%2Fvar%2Frun%2Fpostgresql/shop'])).source
+  const socket = databaseOf(
+    load(changed([URI, 'uri: postgresql://u@%2Fvar%2Frun%2Fpostgresql/shop'])),
+  )
   expect(socket.connection.host).toBe('/var/run/postgresql')
-  const mysql = load(
-    changed(['type: postgres', 'type: mysql'], [URI, 'uri: mysql://u@127.0.0.1']),
-  ).source
+  const mysql = databaseOf(
+    load(changed(['type: postgres', 'type: mysql'], [URI, 'uri: mysql://u@127.0.0.1'])),
+  )
   expect(mysql.connection).toMatchObject({ port: 3306, database: null })
   expect(failure(changed([URI, 'uri: mysql://u@h/d'])).error).toBe('CONFIG_VALUE')
   expect(failure(changed([URI, `${URI}?options=-csearch_path`])).error).toBe('CONFIG_UNSUPPORTED')
@@ -197,7 +202,7 @@ test('a URI carries escapes, options and the default port', () => {
 
 test('a secret shows nothing of itself wherever it is printed', () => {
   const config = load(changed([URI, `${URI}\n  password: { from_env: PW }`]), { PW: 'canary' })
-  const password = config.source.connection.password
+  const password = databaseOf(config).connection.password
   expect(password?.reveal()).toBe('canary')
   const prints = [
     JSON.stringify(config),
@@ -212,7 +217,7 @@ test('a secret shows nothing of itself wherever it is printed', () => {
 test('a secret file is read again at each use, without the line feed at its end', () => {
   const path = writeFile('first\n', 'secret')
   const text = changed([URI, `${URI}\n  password: { from_file: secret }`])
-  const password = load(text).source.connection.password
+  const password = databaseOf(load(text)).connection.password
   expect(password?.reveal()).toBe('first')
   writeFile('second', 'secret')
   expect(password?.reveal()).toBe('second')
@@ -225,7 +230,7 @@ test('a run needs its secrets, a look at the status does not', () => {
   expect(failure(text).error).toBe('CONFIG_VARIABLE')
   const config = loadPipeline(writeFile(text), {}, { missingSecret: 'warning' })
   expect(config.warnings.map(({ error }) => error)).toEqual(['CONFIG_VARIABLE'])
-  expect(() => config.source.connection.password?.reveal()).toThrow('NOWHERE is not set')
+  expect(() => databaseOf(config).connection.password?.reveal()).toThrow('NOWHERE is not set')
 })
 
 test('the first mistake is the error, the others are its detail', () => {
@@ -250,7 +255,7 @@ test('variables fill in values, never structure', () => {
   const env = { HOST: 'a, b: c', PORT: '5433', USER: '007', NAME: '' }
   const { name, source } = load(text, env)
   expect(name).toBe('shop')
-  expect(source.connection).toMatchObject({
+  expect(databaseOf({ source }).connection).toMatchObject({
     host: 'a, b: c',
     port: 5433,
     database: '${x}',
@@ -260,7 +265,7 @@ test('variables fill in values, never structure', () => {
 
 test('a password of digits stays text when it comes from a variable', () => {
   const text = changed([URI, `${URI}\n  password: \${PW}`])
-  expect(load(text, { PW: '0123' }).source.connection.password?.reveal()).toBe('0123')
+  expect(databaseOf(load(text, { PW: '0123' })).connection.password?.reveal()).toBe('0123')
 })
 
 test('the JSON Schema describes the same file, defaults included', () => {
@@ -276,4 +281,94 @@ test('the JSON Schema describes the same file, defaults included', () => {
       },
     },
   })
+})
+
+test('a topic needs little, and what is not said has a default', () => {
+  const { source, onError } = load(changedKafka())
+  const raw = { format: 'raw', as: 'binary' }
+  expect(source).toEqual({
+    type: 'kafka',
+    brokers: [{ host: '127.0.0.1', port: 9092 }],
+    tls: { mode: 'disabled', ca: null },
+    sasl: null,
+    topics: ['clicks'],
+    topicsExclude: [],
+    namespace: 'kafka',
+    groupId: null,
+    start: { at: 'earliest' },
+    isolation: 'read_committed',
+    nullValue: 'row',
+    onRecreate: 'stop',
+    metadata: [],
+    primaryKeys: null,
+    key: raw,
+    value: raw,
+  })
+  expect(onError).toEqual({ decode: 'stop', dlqRowsMax: null, dlqRatioMax: null })
+})
+
+test('every key of a topic has its place in the configuration', () => {
+  const text = changedKafka(
+    [
+      '[127.0.0.1:9092]',
+      `[k1, "[::1]:9093"]
+  tls: { mode: verify-ca }
+  sasl: { mechanism: OAUTHBEARER, token: { from_env: TOKEN } }
+  topics_exclude: [shop.tmp_*]
+  namespace: events
+  group_id: lake
+  start: { offsets: { clicks: { 0: 12, 10: 0 } } }
+  isolation: read_uncommitted
+  null_value: dlq
+  on_recreate: from_beginning
+  metadata: [__offset__, __headers__, __offset__]
+  primary_keys: [key]
+  key: { format: raw, as: text }`,
+    ],
+    ['[clicks]', '[shop.*, /click.+/]'],
+  )
+  const file = `${text}on_error: { decode: dlq, max_dlq_rows: 7, max_dlq_ratio: 0.5 }\n`
+  const { source, onError } = load(file, { TOKEN: 'canary' })
+  expect(source).toMatchObject({
+    brokers: [
+      { host: 'k1', port: 9092 },
+      { host: '::1', port: 9093 },
+    ],
+    tls: { mode: 'verify-ca', ca: null },
+    topics: ['shop.*', '/click.+/'],
+    topicsExclude: ['shop.tmp_*'],
+    namespace: 'events',
+    groupId: 'lake',
+    start: { at: 'offsets', offsets: { clicks: { 0: 12, 10: 0 } } },
+    isolation: 'read_uncommitted',
+    nullValue: 'dlq',
+    onRecreate: 'from_beginning',
+    metadata: ['__offset__', '__headers__'],
+    primaryKeys: ['key'],
+    key: { format: 'raw', as: 'text' },
+  })
+  expect(JSON.stringify(source)).not.toContain('canary')
+  expect(onError).toEqual({ decode: 'dlq', dlqRowsMax: 7, dlqRatioMax: 0.5 })
+})
+
+test.each([
+  ['latest', { at: 'latest' }],
+  ['{ timestamp: 2026-01-31T00:00:00+01:00 }', { at: 'timestamp', timestampMs: 1769814000000 }],
+  ['{ group: old-consumer }', { at: 'group', group: 'old-consumer' }],
+])('a first start may begin at %s', (written, expected) => {
+  const { source } = load(changedKafka(['topics:', `start: ${written}\n  topics:`]))
+  expect(source).toMatchObject({ start: expected })
+})
+
+test('a dot of a topic is a letter of its one name', () => {
+  const { source } = load(changedKafka(['[clicks]', '["shop.*", "a?c"]']))
+  const selects = sourceSelector(source)
+  const topics = ['shop.orders', 'shop.a.b', 'shopXorders', 'abc', 'a.c', 'abbc']
+  expect(topics.filter((topic) => selects('kafka', topic))).toEqual([
+    'shop.orders',
+    'shop.a.b',
+    'abc',
+    'a.c',
+  ])
+  expect(selects('shop', 'orders')).toBe(false)
 })

@@ -5,6 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatLintMessage } from '../../runtime/job/config/problems.ts'
 import { lintFile } from '../../runtime/job/config/load.ts'
+import type {
+  DatabaseSourceConfig,
+  PipelineConfig,
+} from '../../runtime/job/config/pipeline-config.ts'
 import type { Environment } from '../../runtime/job/config/variables.ts'
 
 export const COMPLETE = `version: 1
@@ -21,6 +25,23 @@ pipeline:
   checkpoint: { store: file:///lake/state }
 `
 
+/** The same for a topic, which has no key. */
+export const KAFKA = COMPLETE.replace(
+  /source:\n(?: .*\n)*/,
+  `source:
+  type: kafka
+  brokers: [127.0.0.1:9092]
+  topics: [clicks]
+  value: { format: raw }
+`,
+).replace('warehouse\n', 'warehouse\n  mode: append\n')
+
+/** @returns a source that has a connection */
+export function databaseOf({ source }: Pick<PipelineConfig, 'source'>): DatabaseSourceConfig {
+  if (source.type === 'kafka') throw new Error('the file is about Kafka')
+  return source
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'millrace-config-'))
 let count = 0
 
@@ -31,9 +52,19 @@ export function writeFile(text: string | Uint8Array, name = `${count++}.yaml`): 
   return path
 }
 
+type Edits = readonly (readonly [string, string])[]
+
 /** The complete file with lines replaced: [what stands there, what shall]. */
-export function changed(...edits: readonly (readonly [string, string])[]): string {
-  let text = COMPLETE
+export function changed(...edits: Edits): string {
+  return edited(COMPLETE, edits)
+}
+
+export function changedKafka(...edits: Edits): string {
+  return edited(KAFKA, edits)
+}
+
+function edited(complete: string, edits: Edits): string {
+  let text = complete
   for (const [from, to] of edits) {
     if (!text.includes(from)) throw new Error(`no "${from}" to replace`)
     text = text.replace(from, () => to)

@@ -3,7 +3,7 @@
 
 import { Op, transactionOrder, type ChangeBatch } from '../../runtime/data/batch.ts'
 import type { SourceElement } from '../../runtime/data/element.ts'
-import type { Order, Position } from '../../runtime/data/position.ts'
+import { reachesInOrder, type Order, type Position } from '../../runtime/data/position.ts'
 import type { TableSchema } from '../../runtime/data/schema.ts'
 import type {
   Chunk,
@@ -101,6 +101,7 @@ export function position(order: Order): Position {
 }
 
 export class SimulatedSource implements Source {
+  readonly reaches = reachesInOrder
   /** In log order; all of it can be read by the log reader. */
   readonly log: Commit[] = []
   /** Orders that readers do not see yet. */

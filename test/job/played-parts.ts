@@ -5,7 +5,7 @@ import type { PipelineParts } from '../../runtime/job/run.ts'
 import type { Committer } from '../../runtime/sink.ts'
 
 export const PLAYED_TASK: PipelineParts['task'] = {
-  startup: 'initial',
+  backfills: true,
   once: false,
   backfillParallelism: 1,
   chunkRows: 1,

@@ -7,7 +7,7 @@ import { formatSize } from '../../job/config/quantity.ts'
 import { loadPipeline } from '../../job/config/load.ts'
 import { reservedReason } from '../../data/evolution.ts'
 import { tableKey } from '../../data/schema.ts'
-import { tableSelector } from '../../job/config/selector.ts'
+import { sourceSelector } from '../../job/config/selector.ts'
 import type { DiscoveredTable, Finding } from '../../source.ts'
 import { type AddCommand, print } from '../context.ts'
 import { printable } from '../failure.ts'
@@ -32,7 +32,7 @@ export const addCheck: AddCommand = (program, context) => {
       let findings: Finding[]
       let tables: DiscoveredTable[]
       try {
-        const selects = tableSelector(config.source.tables, config.source.tablesExclude)
+        const selects = sourceSelector(config.source)
         findings = [...(await inspector.check())]
         tables = (await inspector.discover()).filter(({ namespace, name }) =>
           selects(namespace, name),

@@ -1,7 +1,7 @@
 // `millrace discover`: the tables of the source, and what each column becomes in the lake.
 
 import { loadPipeline } from '../../job/config/load.ts'
-import { tableSelector } from '../../job/config/selector.ts'
+import { sourceSelector } from '../../job/config/selector.ts'
 import type { DiscoveredTable } from '../../source.ts'
 import { type AddCommand, print } from '../context.ts'
 import { formatTable } from '../mapping.ts'
@@ -14,7 +14,7 @@ export const addDiscover: AddCommand = (program, context) => {
     .argument('<file>', 'pipeline file')
     .action(async (file: string, _options, command) => {
       const config = loadPipeline(file, terminal.env)
-      const selects = tableSelector(config.source.tables, config.source.tablesExclude)
+      const selects = sourceSelector(config.source)
       const inspector = await wiring.inspect(config, 'all')
       try {
         const tables = (await inspector.discover()).map((table) => ({

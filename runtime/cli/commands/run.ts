@@ -11,6 +11,7 @@ import type { PipelineConfig } from '../../job/config/pipeline-config.ts'
 import { type AddCommand, type CommandContext, globalOptions } from '../context.ts'
 import { type Display, LogDisplay, ScreenDisplay } from '../display.ts'
 import { parseListen, flag } from '../options.ts'
+import { POSITION_TYPES } from '../position-types.ts'
 import { formatHints, queryHints, shellWord } from '../query-hints.ts'
 import { listenForShutdown, type Shutdown, STOP_MS_MAX } from '../shutdown.ts'
 import { SlotLagWatch } from '../slot-lag.ts'
@@ -74,7 +75,7 @@ class RunCommand {
     this.#display = this.#screen
       ? new ScreenDisplay(terminal, verbose)
       : new LogDisplay(terminal, level, name)
-    this.#tracker = new StatusTracker(name, source.type === 'postgres' ? 'lsn' : 'binlog')
+    this.#tracker = new StatusTracker(name, POSITION_TYPES[source.type])
     const limit = source.type === 'postgres' ? source.maxSlotLagBytes : null
     this.#slotLag = limit === null ? null : new SlotLagWatch(limit, this.#display.log)
     this.#waits = new WaitWatch(this.#display.log)

@@ -9,6 +9,7 @@ import { PipelineError, recordOf, type ErrorRecord } from '../../base/errors.ts'
 import type { Catalog } from '../../catalog.ts'
 import { CheckpointStore } from '../../checkpoint/store.ts'
 import { formatOrder, type PositionType } from '../../console/status.ts'
+import { POSITION_TYPES } from '../position-types.ts'
 import type { Order, Position } from '../../data/position.ts'
 import type { PipelineConfig } from '../../job/config/pipeline-config.ts'
 import type { SourceInspector } from '../../source.ts'
@@ -44,7 +45,7 @@ export async function verifyPipeline(
 ): Promise<readonly TableVerdict[]> {
   const { config, inspector } = parts
   try {
-    requireUpsert(config)
+    requireComparable(config)
     const checkpoints = new CheckpointStore(openState(config))
     const catalog = await openCatalogOf(config, checkpoints)
     try {
@@ -75,7 +76,13 @@ async function openCatalogOf(
   })
 }
 
-function requireUpsert({ sink }: PipelineConfig): void {
+function requireComparable({ sink, source }: PipelineConfig): void {
+  if (source.type === 'kafka') {
+    throw new PipelineError('CONFIG_UNSUPPORTED', 'verify has nothing to compare a topic with', {
+      detail: 'A topic keeps changes for a while, and has no table that says how rows are now.',
+      hint: 'Carry `__partition__` and `__offset__` in `source.metadata` and look for gaps by SQL.',
+    })
+  }
   if (sink.mode === 'upsert') return
   throw new PipelineError(
     'CONFIG_UNSUPPORTED',
@@ -98,7 +105,7 @@ class Verification {
     const { config, clock } = parts
     this.parts = parts
     this.lake = lake
-    this.positionType = config.source.type === 'postgres' ? 'lsn' : 'binlog'
+    this.positionType = POSITION_TYPES[config.source.type]
     this.progress = new LakeProgress({
       pipeline: config.name,
       checkpoints,
@@ -229,7 +236,8 @@ class Verification {
 
   /** Such a pipeline was told to leave the rows out that were there before it. */
   private lacksHistory({ sourceRows, lakeRows }: Comparison): boolean {
-    return this.parts.config.source.startup === 'latest' && lakeRows < sourceRows
+    const { source } = this.parts.config
+    return source.type !== 'kafka' && source.startup === 'latest' && lakeRows < sourceRows
   }
 
   private behindNote(lake: Order, repair: Repair | null): string {

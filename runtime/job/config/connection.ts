@@ -7,7 +7,9 @@ import { resolve as resolvePath } from 'node:path'
 import { PipelineError } from '../../base/errors.ts'
 import type { ConfigDocument } from './document.ts'
 import type { ConnectionConfig, TlsConfig, TlsMode } from './pipeline-config.ts'
-import type { SourceInput } from './schema.ts'
+import type { Path } from './problems.ts'
+import type { DatabaseInput } from './schema.ts'
+import type { SecretInput } from './schema-values.ts'
 import { Secret } from './secret.ts'
 import type { Environment } from './variables.ts'
 
@@ -43,7 +45,7 @@ export interface ConnectionContext {
 
 /** Reports what is wrong; @returns the connection, or `null` when it cannot be told */
 export function resolveConnection(
-  source: SourceInput,
+  source: DatabaseInput,
   context: ConnectionContext,
 ): ConnectionConfig | null {
   const { document } = context
@@ -81,7 +83,7 @@ export function isLoopback(host: string): boolean {
   return isIP(name) === 6 && /^(?:(?:0{0,4}:)+0{0,3}1|::ffff:127\.[\d.]+)$/.test(name)
 }
 
-function parseUri(source: SourceInput, context: ConnectionContext): Parts | null {
+function parseUri(source: DatabaseInput, context: ConnectionContext): Parts | null {
   const { document } = context
   const reject = (reason: string): null => {
     const message = `source.uri ${reason}; it looks like ${EXAMPLE[source.type]}`
@@ -153,7 +155,7 @@ function parseOptions(url: URL, context: ConnectionContext): Parts | null {
   return parts
 }
 
-function reportTwice(source: SourceInput, parts: Parts, document: ConfigDocument): void {
+function reportTwice(source: DatabaseInput, parts: Parts, document: ConfigDocument): void {
   const keys = {
     hostname: parts.host,
     port: parts.port,
@@ -169,28 +171,40 @@ function reportTwice(source: SourceInput, parts: Parts, document: ConfigDocument
 }
 
 function resolvePassword(
-  source: SourceInput,
+  source: DatabaseInput,
   parts: Parts,
   context: ConnectionContext,
 ): Secret | null {
-  const { document, env, folder } = context
-  const written = source.password
-  if (written !== undefined && typeof written !== 'string') {
-    const path = ['source', 'password', 'from_env' in written ? 'from_env' : 'from_file']
-    const secret =
-      'from_env' in written
-        ? new Secret({ env: written.from_env }, env)
-        : new Secret({ file: resolvePath(folder, written.from_file) })
-    const fault = faultOf(secret)
-    if (fault !== null) {
-      const severity = context.missingSecret
-      document.report(path, { error: 'CONFIG_VARIABLE', message: fault, severity })
-    }
-    return secret
+  if (source.password !== undefined) {
+    return resolveSecret(source.password, ['source', 'password'], context)
   }
-  const literal = written ?? parts.password
-  if (literal === undefined) return null
-  const path = ['source', written === undefined ? 'uri' : 'password']
+  return parts.password === undefined
+    ? null
+    : literalSecret(parts.password, ['source', 'uri'], context)
+}
+
+/** Reports a secret that is not there, or stands in the file in the clear. */
+export function resolveSecret(
+  written: SecretInput,
+  path: Path,
+  context: ConnectionContext,
+): Secret {
+  if (typeof written === 'string') return literalSecret(written, path, context)
+  const { document, env, folder } = context
+  const secret =
+    'from_env' in written
+      ? new Secret({ env: written.from_env }, env)
+      : new Secret({ file: resolvePath(folder, written.from_file) })
+  const fault = faultOf(secret)
+  if (fault !== null) {
+    const severity = context.missingSecret
+    const inner = [...path, 'from_env' in written ? 'from_env' : 'from_file']
+    document.report(inner, { error: 'CONFIG_VARIABLE', message: fault, severity })
+  }
+  return secret
+}
+
+function literalSecret(literal: string, path: Path, { document }: ConnectionContext): Secret {
   if (!document.fromEnvironment(path)) {
     const message = 'a password stands in the file in the clear'
     document.report(path, { error: 'CONFIG_SECRET_LITERAL', message, severity: 'warning' })
@@ -209,32 +223,45 @@ function faultOf(secret: Secret): string | null {
 }
 
 function resolveTls(
-  source: SourceInput,
+  source: DatabaseInput,
   parts: Parts,
   host: string,
   context: ConnectionContext,
 ): TlsConfig {
-  const { document, folder } = context
+  const { document } = context
   const local = isLoopback(host)
   const mode = source.tls.mode ?? parts.tlsMode ?? (local ? 'disabled' : 'verify-full')
   if (source.tls.mode !== undefined && parts.tlsMode !== undefined) {
     const message = 'source.tls.mode stands in source.uri too'
     document.report(['source', 'tls', 'mode'], { error: 'CONFIG_VALUE', message, atKey: true })
   }
-  if (!local && mode !== 'verify-full' && mode !== 'verify-ca') {
-    const path = document.has(['source', 'tls', 'mode']) ? ['source', 'tls', 'mode'] : ['source']
-    const message = `tls mode ${mode} does not prove that ${host} is the server it says it is`
-    document.report(path, { error: 'CONFIG_TLS_WEAK', message, severity: 'warning' })
-  }
+  if (!local) reportWeak(mode, host, document)
   const written = source.tls.ca ?? parts.ca
   if (written === undefined) return { mode, ca: null }
+  const path = source.tls.ca === undefined ? ['source', 'uri'] : ['source', 'tls', 'ca']
+  return { mode, ca: resolveAuthorities(written, path, context) }
+}
+
+/** @param host  of another machine */
+export function reportWeak(mode: TlsMode, host: string, document: ConfigDocument): void {
+  if (mode === 'verify-full' || mode === 'verify-ca') return
+  const path = document.has(['source', 'tls', 'mode']) ? ['source', 'tls', 'mode'] : ['source']
+  const message = `tls mode ${mode} does not prove that ${host} is the server it says it is`
+  document.report(path, { error: 'CONFIG_TLS_WEAK', message, severity: 'warning' })
+}
+
+/** @returns the absolute path of a PEM file */
+export function resolveAuthorities(
+  written: string,
+  path: Path,
+  { document, folder }: ConnectionContext,
+): string {
   const ca = resolvePath(folder, written)
   if (!isReadable(ca)) {
-    const path = source.tls.ca === undefined ? ['source', 'uri'] : ['source', 'tls', 'ca']
     const message = `the file ${ca} of source.tls.ca cannot be read`
     document.report(path, { error: 'CONFIG_VALUE', message })
   }
-  return { mode, ca }
+  return ca
 }
 
 function isReadable(path: string): boolean {

@@ -219,14 +219,19 @@ export class ConfigDocument {
     // No prototype: a key `__proto__` is a key like any other here, and an unknown one.
     const record = Object.create(null) as Record<string, unknown>
     for (const pair of map.items) {
-      const name = isScalar(pair.key) ? pair.key.value : undefined
-      if (typeof name !== 'string') {
+      const name = nameOf(pair.key)
+      if (name === null) {
         const message = `${formatPath(path)} has a key that is not text`
         this.#note(offsetOf(pair.key), { error: 'CONFIG_UNKNOWN_KEY', message })
         continue
       }
-      // The first of two equal keys counts; the second has been reported.
-      if (name in record) continue
+      // The first of two equal keys counts; the second has been reported, or is not spelled alike.
+      if (name in record) {
+        if (this.messages.some(({ error }) => error === 'CONFIG_UNKNOWN_KEY')) continue
+        const message = `key "${name}" stands twice in the same block`
+        this.#note(offsetOf(pair.key), { error: 'CONFIG_UNKNOWN_KEY', message })
+        continue
+      }
       const inner = [...path, name]
       const keyOffset = offsetOf(pair.key)
       this.#remember(inner, keyOffset, pair.value === null ? keyOffset : offsetOf(pair.value))
@@ -268,4 +273,11 @@ function key(path: Path): string {
 
 function offsetOf(node: unknown): number {
   return (node as Node | null)?.range?.[0] ?? 0
+}
+
+/** Numbers of partitions are keys without quotes. @returns `null`: the key is neither */
+function nameOf(key: unknown): string | null {
+  const value = isScalar(key) ? key.value : undefined
+  if (typeof value === 'string') return value
+  return typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : null
 }

@@ -27,14 +27,15 @@ type Glob = readonly number[]
 /**
  * @param pattern  `namespace.name` with `*` (any text), `?` (one character) and `\` before a
  *                 character that stands for itself; or `/regular expression/` for the whole name
- * @param shape    names of the parts, for messages: ['schema', 'table']
+ * @param shape    names of the parts, for messages: ['schema', 'table']; in a name of one part a dot
+ *                 stands for itself
  */
 export function compilePattern(
   pattern: string,
   shape: readonly string[],
 ): NameMatcher | PatternFault {
   if (pattern.startsWith('/')) return compileRegex(pattern)
-  const parts = splitGlob(pattern)
+  const parts = splitGlob(pattern, shape.length > 1)
   if (parts instanceof PatternFault) return parts
   if (parts.length !== shape.length || parts.some((part) => part.length === 0)) {
     return new PatternFault(
@@ -46,9 +47,12 @@ export function compilePattern(
     parts.every((part, index) => matchGlob(part, Array.from(names[index] ?? '', codePoint)))
 }
 
-/** @returns the parts of the one name that a pattern stands for; `null`: it may match several */
-export function literalName(pattern: string): readonly string[] | null {
-  const parts = pattern.startsWith('/') ? null : splitGlob(pattern)
+/**
+ * @param dotted  a dot stands between two parts
+ * @returns the parts of the one name that a pattern stands for; `null`: it may match several
+ */
+export function literalName(pattern: string, dotted = true): readonly string[] | null {
+  const parts = pattern.startsWith('/') ? null : splitGlob(pattern, dotted)
   if (parts === null || parts instanceof PatternFault) return null
   if (parts.some((part) => part.some((code) => code < 0))) return null
   return parts.map((part) => String.fromCodePoint(...part))
@@ -77,7 +81,8 @@ function asRegex(pattern: string): string | null {
 /** Wildcards of other tools: to take them as letters would match nothing, silently. */
 const FOREIGN = '[]{}|()'
 
-function splitGlob(pattern: string): Glob[] | PatternFault {
+/** @param dotted  false: the name has one part, and a dot stands for itself */
+function splitGlob(pattern: string, dotted: boolean): Glob[] | PatternFault {
   const parts: number[][] = [[]]
   const characters = Array.from(pattern)
   for (let index = 0; index < characters.length; index++) {
@@ -86,11 +91,11 @@ function splitGlob(pattern: string): Glob[] | PatternFault {
     if (character === '\\') {
       const escaped = characters[++index]
       if (escaped === undefined) return new PatternFault('ends with a backslash')
-      if (escaped === '.' && part.length === 0) {
+      if (dotted && escaped === '.' && part.length === 0) {
         return new PatternFault('is written as Flink CDC does', translateFlink(pattern))
       }
       part.push(codePoint(escaped))
-    } else if (character === '.') parts.push([])
+    } else if (dotted && character === '.') parts.push([])
     else if (character === '*') part.push(STAR)
     else if (character === '?') part.push(ANY)
     else if (FOREIGN.includes(character)) {

@@ -31,10 +31,11 @@ function reportIssue(document: ConfigDocument, issue: Issue, above: Path): void 
 function reportUnknownKey(document: ConfigDocument, path: Path, name: string): void {
   const inner = [...path, name]
   if (document.isFaulty(inner)) return
-  const type = valueAt(document.value, [...path, 'type'])
-  const other = keyPaths().find(({ path: at, of }) => at === formatPath(inner) && of !== null)
-  if (other?.of !== undefined && other.of !== null && other.of !== type) {
-    const message = `${formatPath(inner)} is a key of type ${other.of} only`
+  const others = keyPaths().flatMap(({ path: at, of }) => (at === formatPath(inner) && of) || [])
+  const [other] = others
+  if (other !== undefined && !others.some((of) => isOf(of, document.value, path))) {
+    const values = others.map((of) => of.value).join(' and ')
+    const message = `${formatPath(inner)} is a key of ${other.key} ${values} only`
     document.report(inner, { error: 'CONFIG_UNKNOWN_KEY', message, atKey: true })
     return
   }
@@ -57,7 +58,7 @@ function reportUnion(
 ): void {
   if (document.hasFaultBelow(path)) return
   if (issue.errors.length === 0) {
-    // A block told apart by `type`: without a known type nothing else in it can be judged.
+    // A block told apart by its type: without a known one nothing else in it can be judged.
     const options = 'options' in issue ? (issue.options as readonly string[]) : []
     const value = valueAt(document.value, path)
     const suggestion = typeof value === 'string' ? nearestName(value, options) : null
@@ -142,7 +143,7 @@ function describe(value: unknown, path: Path): string {
   if (value === null) return 'empty'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a block of keys'
-  if (path.includes('password') || path.at(-1) === 'uri') {
+  if (path.includes('password') || path.includes('token') || path.at(-1) === 'uri') {
     return value === '' ? 'empty' : `a ${typeof value}`
   }
   return printable(JSON.stringify(value))
@@ -195,25 +196,45 @@ function alternatives(schema: JsonSchema): JsonSchema[] {
   return inner === undefined ? [schema] : inner.flatMap(alternatives)
 }
 
+/** Keys that tell the blocks of a union apart. */
+const DISCRIMINATORS = ['type', 'format', 'mechanism'] as const
+
+interface Discriminator {
+  readonly key: string
+  readonly value: string
+}
+
+function discriminatorOf(schema: JsonSchema): Discriminator | null {
+  for (const key of DISCRIMINATORS) {
+    const value = schema.properties?.[key]?.const
+    if (typeof value === 'string') return { key, value }
+  }
+  return null
+}
+
+function isOf({ key, value }: Discriminator, root: unknown, path: Path): boolean {
+  return valueAt(root, [...path, key]) === value
+}
+
 function fits(schema: JsonSchema, value: unknown): boolean {
-  const type = schema.properties?.['type']?.const
-  return type === undefined || type === valueAt(value, ['type'])
+  const wanted = discriminatorOf(schema)
+  return wanted === null || wanted.value === valueAt(value, [wanted.key])
 }
 
 interface KeyPath {
   readonly path: string
-  /** `type` of the innermost block that knows the key; `null`: the block has no types. */
-  readonly of: string | null
+  /** What the innermost block that knows the key is told apart by; `null`: it is the only one. */
+  readonly of: Discriminator | null
 }
 
 function keyPaths(): KeyPath[] {
   const paths: KeyPath[] = []
   const visit = (schema: JsonSchema, above: string): void => {
     for (const option of alternatives(schema)) {
-      const type = option.properties?.['type']?.const
+      const of = discriminatorOf(option)
       for (const [name, inner] of Object.entries(option.properties ?? {})) {
         const path = above === '' ? name : `${above}.${name}`
-        paths.push({ path, of: typeof type === 'string' ? type : null })
+        paths.push({ path, of })
         visit(inner, path)
       }
     }

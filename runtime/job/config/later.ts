@@ -14,7 +14,6 @@ const LATER_KEYS: Readonly<Record<string, string>> = {
   history: 'keeps 100 snapshots of a table and at least 10 minutes',
   partition_ready: 'announces no partitions',
   triggers: 'starts no other pipelines',
-  on_error: 'parks a table with a row that it cannot carry, and goes on with the others',
   alerts: 'sends no alerts; /metrics has what they need',
   tests: 'has nothing to transform, so nothing to test',
   secrets: 'takes secrets from `password` alone',
@@ -30,8 +29,15 @@ const LATER_KEYS: Readonly<Record<string, string>> = {
   'source.publication.via_partition_root': 'reads partitioned tables through their root',
   'source.heartbeat.write': 'never writes to the source',
   'source.password.from_cmd': 'takes secrets from variables and files only',
-  'source.brokers': 'reads PostgreSQL, MySQL and MariaDB',
-  'source.topics': 'reads PostgreSQL, MySQL and MariaDB',
+  'source.event_time': 'takes no watermark from records',
+  'source.table': 'writes a topic to the table of its name',
+  'source.park_after': 'waits for a partition as long as it takes',
+  'on_error.default': 'knows what to do with records that cannot be decoded: `decode`',
+  'on_error.transform': 'copies rows as they are',
+  'on_error.script': 'copies rows as they are',
+  'on_error.lookup': 'copies rows as they are',
+  'on_error.sink_row': 'parks a table with a row that it cannot carry, and goes on with the others',
+  'on_error.dlq': 'writes dead letters to the table NAMESPACE.PIPELINE_dlq',
   'sink.storage': 'writes to local folders',
   'sink.schema': 'carries every change of structure over (evolve)',
   'sink.partition_by': 'writes tables without partitions',
@@ -61,15 +67,26 @@ const LATER_VALUES: readonly {
   {
     key: 'source.type',
     values: /^postgresql$/i,
-    now: 'postgres and mysql',
+    now: 'postgres, mysql and kafka',
     suggestion: 'postgres',
   },
-  { key: 'source.type', values: /^mariadb$/i, now: 'postgres and mysql', suggestion: 'mysql' },
   {
     key: 'source.type',
-    values: /^(?:kafka|mongodb|oracle|sqlserver|iceberg|parquet)$/i,
-    now: 'postgres and mysql (which is MariaDB too)',
+    values: /^mariadb$/i,
+    now: 'postgres, mysql and kafka',
+    suggestion: 'mysql',
   },
+  {
+    key: 'source.type',
+    values: /^(?:mongodb|oracle|sqlserver|iceberg|parquet)$/i,
+    now: 'postgres, mysql (which is MariaDB too) and kafka',
+  },
+  ...['source.value.format', 'source.key.format'].map((key) => ({
+    key,
+    values:
+      /^(?:json|debezium-json|canal-json|maxwell-json|avro|debezium-avro|protobuf|csv|string)$/i,
+    now: 'raw',
+  })),
   {
     key: 'sink.type',
     values: /^(?:parquet|kafka|delta|paimon|hudi|doris|starrocks|clickhouse|postgres|mysql)$/i,
@@ -128,7 +145,7 @@ export function reportLater(document: ConfigDocument): void {
     const problem = { error: 'CONFIG_UNSUPPORTED' as const, message }
     document.report(path, suggestion === undefined ? problem : { ...problem, suggestion })
     // The keys beside it belong to a block that we do not know.
-    if (path.at(-1) === 'type') document.silence(path.slice(0, -1))
+    if (path.at(-1) === 'type' || path.at(-1) === 'format') document.silence(path.slice(0, -1))
   }
 }
 

@@ -2,7 +2,9 @@
 // absolute. The rest of the program sees this and never the file.
 
 import type { LintMessage } from './problems.ts'
+import type { RecordFormatConfig } from './resolve-formats.ts'
 import type { SINK_MODES, STARTUP_MODES, TLS_MODES } from './schema.ts'
+import type { ISOLATIONS, METADATA_COLUMNS, NULL_VALUES } from './schema-kafka.ts'
 import type { Secret } from './secret.ts'
 
 export type TlsMode = (typeof TLS_MODES)[number]
@@ -27,7 +29,7 @@ export interface TlsConfig {
   readonly ca: string | null
 }
 
-interface AnySourceConfig {
+interface AnyDatabaseConfig {
   readonly connection: ConnectionConfig
   /** Patterns for `tableSelector`, at least one. */
   readonly tables: readonly string[]
@@ -39,7 +41,7 @@ interface AnySourceConfig {
   readonly heartbeatMs: number
 }
 
-export interface PostgresSourceConfig extends AnySourceConfig {
+export interface PostgresSourceConfig extends AnyDatabaseConfig {
   readonly type: 'postgres'
   readonly connection: ConnectionConfig & { readonly database: string }
   readonly slotName: string
@@ -48,13 +50,64 @@ export interface PostgresSourceConfig extends AnySourceConfig {
   readonly maxSlotLagBytes: number | null
 }
 
-export interface MysqlSourceConfig extends AnySourceConfig {
+export interface MysqlSourceConfig extends AnyDatabaseConfig {
   readonly type: 'mysql'
   /** `null`: take a random one and probe it. */
   readonly serverId: number | null
 }
 
-export type SourceConfig = PostgresSourceConfig | MysqlSourceConfig
+export type DatabaseSourceConfig = PostgresSourceConfig | MysqlSourceConfig
+
+export type KafkaStart =
+  | { readonly at: 'earliest' | 'latest' }
+  /** Milliseconds since 1970. */
+  | { readonly at: 'timestamp'; readonly timestampMs: number }
+  | { readonly at: 'group'; readonly group: string }
+  /** By topic and partition. */
+  | {
+      readonly at: 'offsets'
+      readonly offsets: Readonly<Record<string, Readonly<Record<string, number>>>>
+    }
+
+export type KafkaSasl =
+  | {
+      readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+      readonly username: string
+      readonly password: Secret
+    }
+  | { readonly mechanism: 'OAUTHBEARER'; readonly token: Secret }
+
+export interface KafkaSourceConfig {
+  readonly type: 'kafka'
+  readonly brokers: readonly { readonly host: string; readonly port: number }[]
+  readonly tls: TlsConfig
+  readonly sasl: KafkaSasl | null
+  /** Patterns for `topicSelector`, at least one. */
+  readonly topics: readonly string[]
+  readonly topicsExclude: readonly string[]
+  readonly namespace: string
+  readonly groupId: string | null
+  readonly start: KafkaStart
+  readonly isolation: (typeof ISOLATIONS)[number]
+  /** row: a null value is the value of a row. error: it does not decode. */
+  readonly nullValue: (typeof NULL_VALUES)[number] | 'row' | 'error'
+  readonly onRecreate: 'stop' | 'from_beginning'
+  readonly metadata: readonly (typeof METADATA_COLUMNS)[number][]
+  readonly primaryKeys: readonly string[] | null
+  /** `null`: keys are not read. */
+  readonly key: RecordFormatConfig | null
+  readonly value: RecordFormatConfig
+}
+
+export type SourceConfig = DatabaseSourceConfig | KafkaSourceConfig
+
+/** What becomes of records that cannot be decoded. */
+export interface OnErrorConfig {
+  readonly decode: 'stop' | 'dlq'
+  /** Dead letters of one epoch; `null`: any number. */
+  readonly dlqRowsMax: number | null
+  readonly dlqRatioMax: number | null
+}
 
 /** A local folder, both ways. */
 export interface FolderConfig {
@@ -85,6 +138,7 @@ export interface PipelineConfig {
   readonly file: string
   readonly source: SourceConfig
   readonly sink: SinkConfig
+  readonly onError: OnErrorConfig
   /** Writer threads, 1...128. */
   readonly parallelism: number
   readonly memoryBytes: number | null

@@ -5,14 +5,10 @@ import { createHash } from 'node:crypto'
 import { type ConnectionContext, resolveConnection } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
 import { compilePattern, PatternFault } from './glob.ts'
-import type {
-  ConnectionConfig,
-  PipelineConfig,
-  SinkConfig,
-  SourceConfig,
-} from './pipeline-config.ts'
+import type { DatabaseSourceConfig, PipelineConfig, SinkConfig } from './pipeline-config.ts'
 import { resolvePlaces, type Places } from './places.ts'
-import { defaultParallelism, type PipelineInput, type SourceInput } from './schema.ts'
+import { resolveKafka, resolveOnError } from './resolve-kafka.ts'
+import { defaultParallelism, type DatabaseInput, type PipelineInput } from './schema.ts'
 import { COLUMN_SHAPE, TABLE_SHAPE } from './selector.ts'
 
 /** @returns the configuration without its warnings; `null` when an error was reported */
@@ -22,10 +18,12 @@ export function resolvePipeline(
   context: ConnectionContext,
 ): Omit<PipelineConfig, 'warnings'> | null {
   const { document, folder } = context
-  checkPatterns(input.source, document)
-  const connection = resolveConnection(input.source, context)
-  const source = connection && resolveSource(input.source, connection, input.name)
   const { sink, pipeline } = input
+  const source =
+    input.source.type === 'kafka'
+      ? resolveKafka(input.source, sink.mode, context)
+      : resolveDatabase(input.source, input.name, context)
+  const onError = resolveOnError(input, document)
   const written = {
     warehouse: sink.warehouse,
     catalog: sink.catalog.uri,
@@ -38,6 +36,7 @@ export function resolvePipeline(
     file,
     source,
     sink: resolveSink(sink, places),
+    onError,
     parallelism: pipeline.parallelism ?? defaultParallelism(),
     memoryBytes: pipeline.memory ?? null,
     checkpoint: {
@@ -48,11 +47,14 @@ export function resolvePipeline(
   }
 }
 
-function resolveSource(
-  input: SourceInput,
-  connection: ConnectionConfig,
+function resolveDatabase(
+  input: DatabaseInput,
   pipeline: string,
-): SourceConfig | null {
+  context: ConnectionContext,
+): DatabaseSourceConfig | null {
+  checkPatterns(input, context.document)
+  const connection = resolveConnection(input, context)
+  if (connection === null) return null
   const shared = {
     connection,
     tables: input.tables,
@@ -94,7 +96,7 @@ function serverName(pipeline: string): string {
   return `${plain.slice(0, SERVER_NAME_MAX - DIGEST_LENGTH - 1)}_${digest}`
 }
 
-function checkPatterns(source: SourceInput, document: ConfigDocument): void {
+function checkPatterns(source: DatabaseInput, document: ConfigDocument): void {
   for (const [name, shape] of [
     ['tables', TABLE_SHAPE],
     ['tables_exclude', TABLE_SHAPE],

@@ -3,8 +3,8 @@
 
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
-import { DURATION_PATTERN, formatDuration, parseDuration, parseSize } from './quantity.ts'
-import { SIZE_PATTERN } from './quantity.ts'
+import { duration, integer, patterns, secret, size, text } from './schema-values.ts'
+import { kafka, onError, type KafkaInput } from './schema-kafka.ts'
 
 /** Names become parts of slot names, folders and metric labels: 63 bytes less `millrace_`. */
 const NAME_PATTERN = /^[a-z][a-z0-9_-]*$/
@@ -12,66 +12,6 @@ const NAME_LENGTH_MAX = 54
 /** What PostgreSQL allows for a replication slot. */
 const SLOT_PATTERN = /^[a-z0-9_]{1,63}$/
 const KEY_GROUPS = 128
-
-function text(wanted: string): z.ZodString {
-  return z.string(wanted).min(1, wanted)
-}
-
-function integer(low: number, high: number, unit: string): z.ZodInt {
-  const wanted = `a whole number of ${unit}, ${low} to ${high}`
-  return z.int(wanted).min(low, wanted).max(high, wanted)
-}
-
-/** Milliseconds between `low` and `high`. */
-function duration(low: number, high: number): z.ZodType<number, string> {
-  const range = `${formatDuration(low)} to ${formatDuration(high)}`
-  const wanted = `a duration with its unit, such as 10s or 5m, ${range}`
-  return z
-    .string(wanted)
-    .regex(DURATION_PATTERN, wanted)
-    .transform((written, context) => {
-      const ms = parseDuration(written)
-      if (ms !== null && ms >= low && ms <= high) return ms
-      context.addIssue({ code: 'custom', message: wanted })
-      return z.NEVER
-    })
-}
-
-/** Bytes, `low` or more. */
-function size(low: number): z.ZodType<number, string> {
-  const wanted = 'a size with its unit, such as 512MiB or 20GB'
-  return z
-    .string(wanted)
-    .regex(SIZE_PATTERN, wanted)
-    .transform((written, context) => {
-      const bytes = parseSize(written)
-      if (bytes !== null && bytes >= low && Number.isSafeInteger(bytes)) return bytes
-      context.addIssue({ code: 'custom', message: `${wanted}, at least ${low} bytes` })
-      return z.NEVER
-    })
-}
-
-function patterns(example: string): z.ZodArray<z.ZodString> {
-  const wanted = `a list of patterns such as ["${example}"]`
-  return z.array(text(`a pattern such as "${example}"`), wanted)
-}
-
-const password = z
-  .union(
-    [
-      text('text or { from_env: NAME } or { from_file: PATH }; quote a password of digits'),
-      z.strictObject(
-        { from_env: text('the name of an environment variable') },
-        'text or { from_env: NAME } or { from_file: PATH }',
-      ),
-      z.strictObject(
-        { from_file: text('the path of a file') },
-        'text or { from_env: NAME } or { from_file: PATH }',
-      ),
-    ],
-    'text or { from_env: NAME } or { from_file: PATH }; quote a password of digits',
-  )
-  .describe('Password of the source; fetched anew for each connection.')
 
 export const TLS_MODES = ['disabled', 'preferred', 'required', 'verify-ca', 'verify-full'] as const
 export const STARTUP_MODES = ['initial', 'latest', 'backfill_only'] as const
@@ -118,7 +58,7 @@ const endpoint = {
   port: integer(1, 65_535, 'a TCP port').optional(),
   database: text('the name of a database').optional(),
   username: text('a user name').optional(),
-  password: password.optional(),
+  password: secret.optional().describe('Password of the source.'),
   tls: tls.prefault({}),
 }
 
@@ -208,13 +148,15 @@ export const pipelineSchema = z.strictObject({
     .max(NAME_LENGTH_MAX, `a name of up to ${NAME_LENGTH_MAX} characters`)
     .regex(NAME_PATTERN, 'a name of a-z, 0-9, _ and - that begins with a letter')
     .describe('State, slot and metrics are kept under this name.'),
-  source: z.discriminatedUnion('type', [postgres, mysql]),
+  source: z.discriminatedUnion('type', [postgres, mysql, kafka]),
   sink: z.discriminatedUnion('type', [iceberg]),
   pipeline: execution,
+  on_error: onError.optional(),
 })
 
 export type PipelineInput = z.output<typeof pipelineSchema>
 export type SourceInput = PipelineInput['source']
+export type DatabaseInput = Exclude<SourceInput, KafkaInput>
 
 /** Threads that `pipeline.parallelism` defaults to on this machine. */
 export function defaultParallelism(): number {

@@ -2,11 +2,20 @@
 
 import { PipelineError } from '../../base/errors.ts'
 import { compilePattern, type NameMatcher, PatternFault } from './glob.ts'
+import type { SourceConfig } from './pipeline-config.ts'
 
 export type TableSelector = (namespace: string, name: string) => boolean
 export type ColumnSelector = (namespace: string, table: string, column: string) => boolean
 
+/** @returns whether a table of the source is selected, by the names that it has in the pipeline */
+export function sourceSelector(source: SourceConfig): TableSelector {
+  if (source.type !== 'kafka') return tableSelector(source.tables, source.tablesExclude)
+  const selects = topicSelector(source.topics, source.topicsExclude)
+  return (namespace, name) => namespace === source.namespace && selects(name)
+}
+
 export const TABLE_SHAPE = ['schema', 'table'] as const
+export const TOPIC_SHAPE = ['topic'] as const
 export const COLUMN_SHAPE = ['schema', 'table', 'column'] as const
 
 /**
@@ -26,6 +35,20 @@ export function tableSelector(
     const parts = [namespace, name]
     return included.some((matches) => matches(parts)) && !excluded.some((matches) => matches(parts))
   }
+}
+
+/**
+ * @param patterns  globs and regular expressions, as for tables, of the one name that a topic has
+ * @throws PipelineError CONFIG_VALUE
+ */
+export function topicSelector(
+  patterns: readonly string[],
+  excludes: readonly string[] = [],
+): (topic: string) => boolean {
+  const included = compileAll(patterns, TOPIC_SHAPE)
+  const excluded = compileAll(excludes, TOPIC_SHAPE)
+  return (topic) =>
+    included.some((matches) => matches([topic])) && !excluded.some((matches) => matches([topic]))
 }
 
 /**

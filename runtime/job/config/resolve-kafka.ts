@@ -1,0 +1,163 @@
+// From what the file says of Kafka to what the source is told: rules over several keys, each with a
+// message at its place.
+
+import {
+  type ConnectionContext,
+  isLoopback,
+  reportWeak,
+  resolveAuthorities,
+  resolveSecret,
+} from './connection.ts'
+import type { ConfigDocument } from './document.ts'
+import { compilePattern, PatternFault } from './glob.ts'
+import type {
+  KafkaSasl,
+  KafkaSourceConfig,
+  KafkaStart,
+  OnErrorConfig,
+  SinkMode,
+  TlsConfig,
+} from './pipeline-config.ts'
+import { resolveFormat } from './resolve-formats.ts'
+import type { PipelineInput } from './schema.ts'
+import type { KafkaInput } from './schema-kafka.ts'
+import { TOPIC_SHAPE } from './selector.ts'
+
+const DEFAULT_PORT = 9092
+const PORT_MAX = 65_535
+
+export function resolveKafka(
+  input: KafkaInput,
+  mode: SinkMode,
+  context: ConnectionContext,
+): KafkaSourceConfig {
+  const { document } = context
+  checkTopics(input, document)
+  const brokers = input.brokers.map((written, index) => resolveBroker(written, index, document))
+  const key = input.key ?? (input.value.format === 'raw' ? input.value : null)
+  const primaryKeys = input.primary_keys ?? null
+  if (mode === 'upsert' && primaryKeys === null) {
+    const message =
+      'sink.mode upsert needs source.primary_keys, the columns that tell rows apart; ' +
+      'append and changelog do not'
+    document.report(['source'], { error: 'TABLE_WITHOUT_KEY', message })
+  }
+  const nullValue = input.null_value ?? defaultNullValue(input)
+  if (nullValue === 'delete' && primaryKeys === null) {
+    const message = 'source.null_value: delete needs source.primary_keys and a source.key with them'
+    document.report(['source', 'null_value'], { error: 'CONFIG_VALUE', message })
+  }
+  return {
+    type: 'kafka',
+    brokers,
+    tls: resolveTls(input, brokers, context),
+    sasl: resolveSasl(input, context),
+    topics: input.topics,
+    topicsExclude: input.topics_exclude,
+    namespace: input.namespace,
+    groupId: input.group_id ?? null,
+    start: resolveStart(input.start, document),
+    isolation: input.isolation,
+    nullValue,
+    onRecreate: input.on_recreate,
+    metadata: [...new Set(input.metadata)],
+    primaryKeys,
+    key: key === null ? null : resolveFormat(key, ['source', 'key'], context),
+    value: resolveFormat(input.value, ['source', 'value'], context),
+  }
+}
+
+/** Dead letters are rows of a table beside the others, which has no key and loses no row. */
+export function resolveOnError(
+  { on_error: input, source, sink }: PipelineInput,
+  document: ConfigDocument,
+): OnErrorConfig {
+  const config: OnErrorConfig = {
+    decode: input?.decode ?? 'stop',
+    dlqRowsMax: input?.max_dlq_rows ?? null,
+    dlqRatioMax: input?.max_dlq_ratio ?? null,
+  }
+  const fault = (message: string, path: readonly string[]): void => {
+    document.report([...path], { error: 'CONFIG_UNSUPPORTED', message })
+  }
+  const diverts = source.type === 'kafka' && source.null_value === 'dlq'
+  if (input !== undefined && source.type !== 'kafka') {
+    fault(`on_error is not supported for ${source.type}: a table with such a row is parked`, [
+      'on_error',
+    ])
+  } else if ((config.decode === 'dlq' || diverts) && sink.mode === 'upsert') {
+    const path = config.decode === 'dlq' ? ['on_error', 'decode'] : ['source', 'null_value']
+    const name = path.join('.')
+    fault(`${name}: dlq needs sink.mode append or changelog: dead letters have no key`, path)
+  }
+  return config
+}
+
+function defaultNullValue(input: KafkaInput): KafkaSourceConfig['nullValue'] {
+  if (input.primary_keys !== undefined) return 'delete'
+  return input.value.format === 'raw' ? 'row' : 'error'
+}
+
+function checkTopics(input: KafkaInput, document: ConfigDocument): void {
+  for (const name of ['topics', 'topics_exclude'] as const) {
+    for (const [index, pattern] of input[name].entries()) {
+      const compiled = compilePattern(pattern, TOPIC_SHAPE)
+      if (!(compiled instanceof PatternFault)) continue
+      const { suggestion } = compiled
+      const message = `source.${name}[${index}]: "${pattern}" ${compiled.message}`
+      document.report(['source', name, index], { error: 'CONFIG_VALUE', message, suggestion })
+    }
+  }
+}
+
+function resolveBroker(
+  written: string,
+  index: number,
+  document: ConfigDocument,
+): { readonly host: string; readonly port: number } {
+  const [, host = '', digits] = /^(.*?)(?::(\d+))?$/.exec(written) ?? []
+  const port = digits === undefined ? DEFAULT_PORT : Number(digits)
+  if (port < 1 || port > PORT_MAX) {
+    const message = `source.brokers[${index}] must be a broker such as kafka1:9092, not "${written}"`
+    document.report(['source', 'brokers', index], { error: 'CONFIG_VALUE', message })
+  }
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port }
+}
+
+function resolveTls(
+  input: KafkaInput,
+  brokers: readonly { readonly host: string }[],
+  context: ConnectionContext,
+): TlsConfig {
+  const remote = brokers.find(({ host }) => !isLoopback(host))
+  const mode = input.tls.mode ?? (remote === undefined ? 'disabled' : 'verify-full')
+  if (remote !== undefined) reportWeak(mode, remote.host, context.document)
+  const { ca } = input.tls
+  if (ca === undefined) return { mode, ca: null }
+  return { mode, ca: resolveAuthorities(ca, ['source', 'tls', 'ca'], context) }
+}
+
+function resolveSasl({ sasl }: KafkaInput, context: ConnectionContext): KafkaSasl | null {
+  if (sasl === undefined) return null
+  if (sasl.mechanism === 'OAUTHBEARER') {
+    const token = resolveSecret(sasl.token, ['source', 'sasl', 'token'], context)
+    return { mechanism: sasl.mechanism, token }
+  }
+  const password = resolveSecret(sasl.password, ['source', 'sasl', 'password'], context)
+  return { mechanism: sasl.mechanism, username: sasl.username, password }
+}
+
+function resolveStart(written: KafkaInput['start'], document: ConfigDocument): KafkaStart {
+  if (typeof written === 'string') return { at: written }
+  if ('timestamp' in written) return { at: 'timestamp', timestampMs: written.timestamp }
+  if ('group' in written) return { at: 'group', group: written.group }
+  for (const [topic, offsets] of Object.entries(written.offsets)) {
+    for (const partition of Object.keys(offsets)) {
+      if (/^\d{1,9}$/.test(partition)) continue
+      const path = ['source', 'start', 'offsets', topic, partition]
+      const message = `source.start.offsets of ${topic}: "${partition}" is no number of a partition`
+      document.report(path, { error: 'CONFIG_VALUE', message, atKey: true })
+    }
+  }
+  return { at: 'offsets', offsets: written.offsets }
+}

@@ -1,0 +1,19 @@
+// What the keys and values of a topic's records are made of: one block a format, told apart by
+// `format`. A format family adds its blocks to the list below, and what it makes of them stands in
+// the wiring (runtime/cli/kafka-format.ts).
+
+import { z } from 'zod'
+
+const raw = z
+  .strictObject({
+    format: z.literal('raw'),
+    as: z
+      .enum(['binary', 'text'])
+      .prefault('binary')
+      .describe('text: a string column; what is not UTF-8 is an error of decoding.'),
+  })
+  .describe('The bytes as they are, in a column `key` or `value`.')
+
+export const recordFormat = z.discriminatedUnion('format', [raw])
+
+export type RecordFormatInput = z.output<typeof recordFormat>

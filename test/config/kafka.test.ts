@@ -1,0 +1,162 @@
+// What lint says about files that read topics, word for word, with line and column.
+
+import { expect, test } from 'vitest'
+import { changed, changedKafka, KAFKA, lint } from './pipeline-file.ts'
+
+/** A key of the source, on line 6. */
+function withKey(text: string, ...edits: readonly (readonly [string, string])[]): string {
+  return changedKafka(['  topics:', `  ${text}\n  topics:`], ...edits)
+}
+
+const UPSERT = ['mode: append', 'mode: upsert'] as const
+const SASL = 'sasl: { mechanism: PLAIN, username: u, password: { from_file: /dev/null }'
+
+const golden: readonly (readonly [string, string, readonly string[]])[] = [
+  ['a complete file has nothing wrong with it', KAFKA, []],
+  ['upsert with a key neither', withKey('primary_keys: [key]', UPSERT), []],
+  [
+    'upsert without a key is refused',
+    changedKafka(UPSERT),
+    [
+      '4:3 MR-2008 sink.mode upsert needs source.primary_keys, the columns that tell rows apart;' +
+        ' append and changelog do not',
+    ],
+  ],
+  [
+    'deletes need a key',
+    withKey('null_value: delete'),
+    ['6:15 MR-1003 source.null_value: delete needs source.primary_keys and a source.key with them'],
+  ],
+  [
+    'a misspelled format is shown with the nearest one',
+    changedKafka(['format: raw', 'format: rwa']),
+    [expect.stringMatching(/^7:20 MR-1003 source.value.format must be one of .*"raw"\?\)$/)],
+  ],
+  [
+    'formats of later versions',
+    changedKafka(['format: raw', 'format: csv, delimiter: ";"']),
+    [expect.stringMatching(/^7:20 MR-1005 source.value.format: csv is not supported: /)],
+  ],
+  [
+    'a key of a mechanism with other secrets',
+    withKey(`${SASL}, token: t }`),
+    ['6:78 MR-1002 source.sasl.token is a key of mechanism OAUTHBEARER only'],
+  ],
+  [
+    'a misspelled mechanism',
+    withKey('sasl: { mechanism: SCRAM-SHA512, username: u }'),
+    [
+      '6:22 MR-1003 source.sasl.mechanism must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512,' +
+        ' OAUTHBEARER, not "SCRAM-SHA512" (did you mean "SCRAM-SHA-512"?)',
+    ],
+  ],
+  [
+    'keys of databases',
+    withKey('tables: [a.b]'),
+    ['6:3 MR-1002 source.tables is a key of type postgres and mysql only'],
+  ],
+  [
+    'keys of topics beside a database',
+    changed(['type: postgres', 'type: postgres\n  topics: [a]']),
+    ['5:3 MR-1002 source.topics is a key of type kafka only'],
+  ],
+  [
+    'a time without its zone is no place to start at',
+    withKey('start: { timestamp: 2026-01-01 }'),
+    [
+      '6:23 MR-1003 source.start.timestamp must be a time with its zone,' +
+        ' such as 2026-01-31T00:00:00Z, not "2026-01-01"',
+    ],
+  ],
+  [
+    'a partition has a number',
+    withKey('start: { offsets: { clicks: { a: 1 } } }'),
+    ['6:33 MR-1003 source.start.offsets of clicks: "a" is no number of a partition'],
+  ],
+  [
+    'two places to start at',
+    withKey('start: { group: a, offsets: {} }'),
+    ['6:10 MR-1003 source.start takes one of group and offsets, not both'],
+  ],
+  [
+    'one key as a number and as text',
+    withKey('start: { offsets: { clicks: { 0: 1, "0": 2 } } }'),
+    ['6:39 MR-1002 key "0" stands twice in the same block'],
+  ],
+  [
+    'a misspelled metadata column',
+    withKey('metadata: [__ofset__]'),
+    [
+      '6:14 MR-1003 source.metadata[0] must be one of __topic__, __partition__, __offset__,' +
+        ' __timestamp__, __key__, __headers__, not "__ofset__" (did you mean "__offset__"?)',
+    ],
+  ],
+  [
+    'dead letters beside rows with keys',
+    `${withKey('primary_keys: [key]', UPSERT)}on_error: { decode: dlq }\n`,
+    [
+      '16:21 MR-1005 on_error.decode: dlq needs sink.mode append or changelog:' +
+        ' dead letters have no key',
+    ],
+  ],
+  [
+    'null values as dead letters beside rows with keys',
+    withKey('null_value: dlq', UPSERT),
+    [
+      '4:3 MR-2008 sink.mode upsert needs source.primary_keys, the columns that tell rows apart;' +
+        ' append and changelog do not',
+      '6:15 MR-1005 source.null_value: dlq needs sink.mode append or changelog:' +
+        ' dead letters have no key',
+    ],
+  ],
+  [
+    'dead letters of a database',
+    `${changed()}on_error: { decode: dlq }\n`,
+    ['13:11 MR-1005 on_error is not supported for postgres: a table with such a row is parked'],
+  ],
+  [
+    'other dead letters',
+    `${KAFKA}on_error: { transform: dlq }\n`,
+    ['15:13 MR-1005 on_error.transform is not supported: this version copies rows as they are'],
+  ],
+  [
+    'a connection that anybody between could read',
+    withKey('tls: { mode: disabled }', ['127.0.0.1', 'k1']),
+    ['6:16 MR-1009 warning: tls mode disabled does not prove that k1 is the server it says it is'],
+  ],
+  [
+    'a mode of TLS that Kafka does not know',
+    withKey('tls: { mode: preferred }'),
+    [
+      '6:16 MR-1003 source.tls.mode must be one of disabled, required, verify-ca, verify-full,' +
+        ' not "preferred"',
+    ],
+  ],
+  [
+    'a URL is no broker',
+    changedKafka(['[127.0.0.1:9092]', '["kafka://h:1"]']),
+    ['5:13 MR-1003 source.brokers[0] must be a broker such as kafka1:9092, not "kafka://h:1"'],
+  ],
+  [
+    'a port that no server has',
+    changedKafka(['[127.0.0.1:9092]', '["h:99999"]']),
+    ['5:13 MR-1003 source.brokers[0] must be a broker such as kafka1:9092, not "h:99999"'],
+  ],
+  [
+    'a regular expression without slashes',
+    changedKafka(['[clicks]', '["cl(icks|acks)"]']),
+    [
+      '6:12 MR-1003 source.topics[0]: "cl(icks|acks)" has (, which needs a regular expression' +
+        ' between slashes (did you mean "/cl(icks|acks)/"?)',
+    ],
+  ],
+  [
+    'a token in the clear',
+    withKey('sasl: { mechanism: OAUTHBEARER, token: canary }'),
+    ['6:42 MR-1007 warning: a password stands in the file in the clear'],
+  ],
+]
+
+test.each(golden)('%s', (_claim, text, expected) => {
+  expect(lint(text)).toEqual(expected)
+})
