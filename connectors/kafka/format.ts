@@ -15,6 +15,8 @@ export interface DecodeFault {
   readonly message: string
   /** In the key or value; where decoding failed, or 0. */
   readonly byteOffset: number
+  /** The schema that the record names, where it names one. */
+  readonly schemaId?: string
 }
 
 /**

@@ -18,8 +18,8 @@ export interface ErrorSpec {
 }
 
 /**
- * 1xxx configuration · 2xxx connection and privileges · 3xxx source log · 45xx formats ·
- * 48xx trace · 5xxx lake.
+ * 1xxx configuration · 2xxx connection and privileges · 3xxx source log · 42xx rows ·
+ * 45xx formats · 48xx trace · 5xxx lake · 6xxx Kafka.
  */
 export const errorCodes = {
   CONFIG_FILE: {
@@ -255,6 +255,13 @@ export const errorCodes = {
     meaning: 'A table changed its structure while a backfill chunk was being read.',
     hint: 'Nothing: the chunk is read again once the log has shown the change.',
   },
+  DEAD_LETTERS_MAX: {
+    code: 'MR-4203',
+    action: 'operator',
+    exit: 1,
+    meaning: 'More records could not be decoded than `on_error` allows; nothing of it is committed.',
+    hint: 'Find out what changed at the producer; then raise `on_error.max_dlq_rows` or the ratio.',
+  },
   RECORD_CORRUPT: {
     code: 'MR-4501',
     action: 'operator',
@@ -277,6 +284,13 @@ export const errorCodes = {
     exit: 1,
     meaning: 'A record names a schema that the registry does not have, or that we cannot read.',
     hint: 'Check that `registry.url` is the registry that the producer uses.',
+  },
+  RECORD_NULL: {
+    code: 'MR-4510',
+    action: 'operator',
+    exit: 1,
+    meaning: 'A record has no value, or no key, and the configuration does not say what it is.',
+    hint: 'Set `source.null_value` to delete, skip or dlq; or correct the producer.',
   },
   TRACE_BROKEN: {
     code: 'MR-4801',
@@ -391,6 +405,15 @@ export const errorCodes = {
     exit: 4,
     meaning: 'There is no checkpoint of this pipeline in the store.',
     hint: 'Run `millrace run FILE` first, or correct `pipeline.checkpoint.store`.',
+  },
+  POSITION_GONE: {
+    code: 'MR-6002',
+    action: 'operator',
+    exit: 4,
+    meaning: 'A topic no longer holds the records from the position where Millrace stopped.',
+    hint:
+      'What is gone cannot be read again. Run a pipeline of another name over what the topic still ' +
+      'holds, and keep records longer than a pipeline may stand still.',
   },
   INTERNAL: {
     code: 'MR-9001',

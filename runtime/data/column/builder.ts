@@ -65,6 +65,15 @@ abstract class BuilderBase<T extends ColumnType> {
     this.nullCount++
   }
 
+  /** @returns the first of rows [from, to) that is null; -1: none is */
+  firstNull(from: number, to: number): number {
+    if (this.nullCount === 0) return -1
+    for (let row = from; row < to; row++) {
+      if ((this.nulls[row >> 3]! & (1 << (row & 7))) !== 0) return row
+    }
+    return -1
+  }
+
   /** Marks `row` as unchanged; its (filler) value is already in place. */
   markUnchanged(row: number): void {
     this.unchanged[row >> 3]! |= 1 << (row & 7)
