@@ -1,0 +1,400 @@
+// Writes the loop that decodes messages of one type and schema into the columns of a structure.
+//
+// Serializers write fields by ascending number. So the fields are tried in that order, each where
+// the one before it ended: `switch (k)` enters the chain at field k and falls through. What the
+// chain does not take, because it came out of order or twice or is not known, is looked up in a
+// second `switch`, which enters the chain anew. What a row has is noted in bits (`s0`, `s1`, ...),
+// and defaults and nulls are written for the rest when the message has ended, so that nothing is
+// written for a row that turns out not to be one.
+//
+// Names by depth d of a message: `t` the tag before `p`, -1 at the end; `k` place in the chain;
+// `e` its end. Those of columns are in value-code.ts.
+
+import type { FieldKind, FieldShape, MessageShape } from '../shape.ts'
+import type { FieldNode, Leaf, Mapping, MessageNode } from '../mapping.ts'
+import { isPackable, wireOf } from './json-fields.ts'
+import { Wire } from './wire.ts'
+import * as value from './value-code.ts'
+import type { Slot } from './value-code.ts'
+
+/** What the code is written for. */
+export interface MessagePlan {
+  readonly mapping: Mapping
+  /** Of a leaf; `null`: this function does not write it. */
+  readonly slotOf: (leaf: Leaf) => Slot | null
+  /** Columns of the structure that this schema does not have. */
+  readonly absent: readonly Slot[]
+  /** A field without presence that was not written is null. */
+  readonly nullDefaults: boolean
+}
+
+/** Parameters of every generated function; see `DecodeMessages` in message-decoder.ts. */
+const PARAMETERS = 'bytes, view, starts, ends, at, to, row, limit, columns, views, record, out'
+
+/** As many bits of a word as never make it a heap number. */
+const BITS = 30
+
+/** @returns source of a function body that gives the loop */
+export function messageSource(plan: MessagePlan): string {
+  return new MessageCode(plan).source()
+}
+
+/** Where a presence is noted. */
+interface Bit {
+  readonly word: number
+  readonly mask: number
+}
+
+class MessageCode {
+  private readonly plan: MessagePlan
+  private readonly slots: Slot[] = []
+  private readonly bits = new Map<FieldNode, Bit>()
+  private words = 0
+  private depths = 0
+  /** Statements that empty what lists and pieces of messages a row has so far. */
+  private readonly columns = new Map<FieldNode, { slot: Slot; empty: string; head: string }>()
+  private readonly unknown: Slot | null
+
+  constructor(plan: MessagePlan) {
+    this.plan = plan
+    const { root, unknown } = plan.mapping
+    this.prepare(root)
+    this.unknown = unknown === null ? null : plan.slotOf(unknown)
+    const cases = this.casesOf(root)
+    const others = [...cases, this.unknown].filter((slot) => slot !== null)
+    this.slots.push(...others, ...plan.absent)
+  }
+
+  /** Gives each node its bit and its column. */
+  private prepare(message: MessageNode): void {
+    this.depths = Math.max(this.depths, message.depth + 1)
+    for (const node of message.fields) {
+      const index = this.bits.size
+      const word = Math.floor(index / BITS)
+      this.bits.set(node, { word, mask: 1 << (index % BITS) })
+      this.words = word + 1
+      if (node.kind === 'nested') this.prepare(node.message)
+      const slot = this.slotOf(node)
+      if (slot === null) continue
+      const { column } = slot
+      this.slots.push(slot)
+      let [empty, head] = [value.emptyCode(slot), '']
+      if (node.kind === 'json') {
+        empty = `r${column}.count = 0`
+        head = `const r${column} = new Ranges()`
+      } else if (node.kind === 'time') head = `const r${column} = new TimeParts()`
+      this.columns.set(node, { slot, empty, head })
+    }
+  }
+
+  private slotOf(node: FieldNode): Slot | null {
+    return 'leaf' in node ? this.plan.slotOf(node.leaf) : null
+  }
+
+  private casesOf(message: MessageNode): (Slot | null)[] {
+    const own = message.cases.map(({ leaf }) => this.plan.slotOf(leaf))
+    const nested = message.fields.flatMap((node) =>
+      node.kind === 'nested' ? this.casesOf(node.message) : [],
+    )
+    return [...own, ...nested]
+  }
+
+  // tidy: template: the frame of the loop.
+  source(): string {
+    const { root } = this.plan.mapping
+    const declared = (prefix: string, count: number): string[] =>
+      Array.from({ length: count }, (_, index) => `${prefix}${index} = 0`)
+    const words = declared('s', this.words)
+    const places = ['t', 'k', 'e'].flatMap((prefix) => declared(prefix, this.depths + 1))
+    const columns = [...this.columns.values()]
+    const unknown = this.unknown === null ? '' : '; u = -1; a = 0'
+    const lines = [
+      ...columns.map(({ head }) => head),
+      `return function messages(${PARAMETERS}) {`,
+      ...this.slots.map((slot) => value.openCode(slot)),
+      `let p = 0, x = 0, z = 0, u = -1, a = 0, ${[...words, ...places].join(', ')}`,
+      'try {',
+      'for (; at < to && row < limit; at++) {',
+      `p = starts[at]; e0 = ends[at]${words.map((word) => `; ${word}`).join('')}${unknown}`,
+      ...columns.map(({ empty }) => empty),
+      this.messageCode(root),
+      this.finishCode(root),
+      this.unknown === null
+        ? ''
+        : `if (u === -1) { ${value.nullCode(this.unknown)} } else o${this.unknown.column}[row + 1] = u`,
+      ...this.plan.absent.map((slot) => value.nullCode(slot)),
+      'record[row] = at; row++',
+      '}',
+      '} catch (error) { if (error !== wireError) throw error; out.failed = true }',
+      ...this.slots.map((slot) => value.closeCode(slot)),
+      'out.row = row',
+      'return at',
+      '}',
+    ]
+    return lines.filter((line) => line !== '').join('\n')
+  }
+
+  /** Reads a message whose first byte is at `p` and whose end is `e`. */
+  private messageCode(message: MessageNode): string {
+    const { shape, depth: d, fields } = message
+    const chain = fields.map((node, index) => `case ${index}: ${this.fieldCode(node, message)}`)
+    const entries = fields.flatMap(({ field }, index) =>
+      tagsOf(field).map((tag) => `case ${tag}: k${d} = ${index}; break`),
+    )
+    const known = fields.map(({ field }) => `case ${field.number}:`).join(' ')
+    const mismatch = known === '' ? '' : `switch (t${d} >>> 3) { ${known} fail(Fault.mismatch, p) }`
+    return `${readTag(shape, d)}
+k${d} = 0
+for (;;) {
+switch (k${d}) {
+${chain.join('\n')}
+}
+if (t${d} === -1) break
+switch (t${d}) {
+${entries.join('\n')}
+default: ${mismatch}
+${this.unknownCode(message)}
+k${d} = ${fields.length}
+}
+}
+if (p !== e${d}) fail(Fault.truncated, e${d})`
+  }
+
+  private unknownCode({ shape, depth: d }: MessageNode): string {
+    const next = readTag(shape, d)
+    if (this.unknown === null) return `p = skip(bytes, p, e${d}, t${d}, ${d}); ${next}`
+    // Wrapped into the tags of the messages around it, it is a piece of the whole message.
+    const { column: i } = this.unknown
+    const path = Array.from({ length: d }, (_, depth) => `t${depth}`)
+    return `a = p; p = skip(bytes, p, e${d}, t${d}, ${d})
+u = putUnknown(b${i}, u === -1 ? o${i}[row] : u, t${d}, bytes, a, p, [${path.join(', ')}]); ${next}`
+  }
+
+  /** One link of the chain. */
+  private fieldCode(node: FieldNode, message: MessageNode): string {
+    const { depth: d, shape } = message
+    const { field } = node
+    const t = `t${d}`
+    const next = readTag(shape, d)
+    const clear = this.clearOthers(node, message)
+    const note = `${clear}${this.noteCode(node)}`
+    const tag = (field.number << 3) | wireOfField(field)
+    const read = this.readCode(node, d)
+    const loop = field.repeated || field.mapKey !== null ? 'while' : 'if'
+    const one = `${loop} (${t} === ${tag}) {
+${note}
+${read}
+${next} }`
+    if (!field.repeated || !isPackable(field.kind)) return one
+    const packed = `while (${t} === ${(field.number << 3) | Wire.bytes}) {
+${note}
+${this.packedCode(node, d)}
+${next} }`
+    // Both forms may come in one message, in any order.
+    return `for (;;) {
+${packed}
+if (${t} !== ${tag}) break
+${one}
+}`
+  }
+
+  private noteCode(node: FieldNode): string {
+    const { word, mask } = this.bitOf(node)
+    const column = this.columns.get(node)
+    const isSet = `(s${word} & ${mask}) === 0`
+    let first = ''
+    if (node.kind === 'time' && column !== undefined) first = `r${column.slot.column}.clear()`
+    else if (node.kind === 'wrapper' && column !== undefined) first = value.defaultCode(column.slot)
+    return `${first === '' ? '' : `if (${isSet}) { ${first} }\n`}s${word} |= ${mask}`
+  }
+
+  private bitOf(node: FieldNode): Bit {
+    return this.bits.get(node) ?? { word: 0, mask: 0 }
+  }
+
+  private readCode(node: FieldNode, d: number): string {
+    const end = `e${d}`
+    const { field } = node
+    const column = this.columns.get(node)
+    if (node.kind === 'nested') {
+      return `${value.lengthCode(end)}
+e${d + 1} = p + x
+${this.messageCode(node.message)}`
+    }
+    if (column === undefined) return `p = skip(bytes, p, ${end}, t${d}, ${d})`
+    const { slot } = column
+    const { column: i } = slot
+    const { kind } = field
+    switch (node.kind) {
+      case 'scalar':
+        return valueInto(kind, slot, end)
+      case 'list':
+        return kind === 'message' ? '' : value.elementCode(kind, slot, end)
+      case 'time':
+        return `${value.lengthCode(end)}
+p = r${i}.read(bytes, p, p + x, ${d + 1})`
+      case 'wrapper':
+        return this.wrapperCode(node.value, slot, d)
+      case 'json':
+        if (field.group) {
+          return `a = p; p = skipGroup(bytes, p, ${end}, t${d}, ${d + 1}); r${i}.add(a, groupEnd[0])`
+        }
+        return `${value.lengthCode(end)}; r${i}.add(p, p + x); p += x`
+      case 'skipped':
+        return ''
+    }
+  }
+
+  private packedCode(node: FieldNode, d: number): string {
+    const column = this.columns.get(node)
+    const { kind } = node.field
+    if (column === undefined || kind === 'message') return `p = skip(bytes, p, e${d}, t${d}, ${d})`
+    return `${value.lengthCode(`e${d}`)}
+z = p + x
+while (p < z) {
+${value.elementCode(kind, column.slot, 'z')}
+}
+if (p !== z) fail(Fault.truncated, z)`
+  }
+
+  /** The message around a value: one field, and what a later version may have added. */
+  private wrapperCode(field: FieldShape, slot: Slot, d: number): string {
+    const inner: MessageShape = { name: '', fields: [field], oneofs: [] }
+    const [t, e] = [`t${d + 1}`, `e${d + 1}`]
+    const next = readTag(inner, d + 1)
+    return `${value.lengthCode(`e${d}`)}
+${e} = p + x
+${next}
+while (${t} !== -1) {
+if (${t} === ${(field.number << 3) | wireOfField(field)}) {
+${valueInto(field.kind, slot, e)}
+} else {
+if (${t} >>> 3 === ${field.number}) fail(Fault.mismatch, p)
+p = skip(bytes, p, ${e}, ${t}, ${d + 1}) }
+${next}
+}
+if (p !== ${e}) fail(Fault.truncated, ${e})`
+  }
+
+  /** Setting one field of a oneof takes back the others, and all that is in them. */
+  private clearOthers(node: FieldNode, { fields }: MessageNode): string {
+    const { oneof } = node.field
+    if (oneof === -1) return ''
+    const masks = new Map<number, number>()
+    const empty: string[] = []
+    const clear = (other: FieldNode): void => {
+      const { word, mask } = this.bitOf(other)
+      masks.set(word, (masks.get(word) ?? 0) | mask)
+      empty.push(this.columns.get(other)?.empty ?? '')
+      if (other.kind === 'nested') other.message.fields.forEach(clear)
+    }
+    fields.filter((other) => other !== node && other.field.oneof === oneof).forEach(clear)
+    const bits = [...masks].map(([word, mask]) => `s${word} &= ${~mask}`)
+    return [...bits, ...empty]
+      .filter((code) => code !== '')
+      .map((code) => `${code}\n`)
+      .join('')
+  }
+
+  /** Writes what the row does not have, and what can only be written once all of it is known. */
+  private finishCode(message: MessageNode): string {
+    const fields = message.fields.map((node) => this.finishField(node))
+    const cases = message.cases.map(({ oneof, leaf }) => {
+      const slot = this.plan.slotOf(leaf)
+      return slot === null ? '' : this.caseCode(message, oneof, slot)
+    })
+    return [...fields, ...cases].filter((code) => code !== '').join('\n')
+  }
+
+  private finishField(node: FieldNode): string {
+    const { word, mask } = this.bitOf(node)
+    const isAbsent = `(s${word} & ${mask}) === 0`
+    if (node.kind === 'nested') {
+      const none = this.nullsOf(node.message)
+      const own = this.finishCode(node.message)
+      return none === '' && own === '' ? '' : `if (${isAbsent}) {\n${none}\n} else {\n${own}\n}`
+    }
+    const column = this.columns.get(node)
+    if (column === undefined) return ''
+    const { slot } = column
+    const { column: i } = slot
+    const isNull = node.field.presence || this.plan.nullDefaults
+    const otherwise = isNull ? value.nullCode(slot) : defaultOf(node.field, slot)
+    switch (node.kind) {
+      case 'scalar':
+      case 'wrapper':
+        return `if (${isAbsent}) { ${otherwise} }`
+      case 'list':
+        return isNull
+          ? `if (${isAbsent}) { ${otherwise} } else ${value.defaultCode(slot)}`
+          : otherwise
+      case 'json': {
+        const write = `o${i}[row + 1] = json.write(b${i}, o${i}[row], plans[${i}], bytes, view, r${i})`
+        return isNull ? `if (${isAbsent}) { ${otherwise} } else ${write}` : write
+      }
+      case 'time': {
+        const put = node.leaf.type.kind === 'timestamptz' ? 'putTimestamp' : 'putDuration'
+        return `if (${isAbsent}) { ${otherwise} }
+else ${put}(v${i}, row, r${i}.low, r${i}.high, r${i}.nanos, starts[at])`
+      }
+      case 'skipped':
+        return ''
+    }
+  }
+
+  /** All columns of a message that is not there. */
+  private nullsOf(message: MessageNode): string {
+    const fields = message.fields.map((node) => {
+      if (node.kind === 'nested') return this.nullsOf(node.message)
+      const column = this.columns.get(node)
+      return column === undefined ? '' : value.nullCode(column.slot)
+    })
+    const cases = message.cases.map(({ leaf }) => {
+      const slot = this.plan.slotOf(leaf)
+      return slot === null ? '' : value.nullCode(slot)
+    })
+    return [...fields, ...cases].filter((code) => code !== '').join('\n')
+  }
+
+  private caseCode(message: MessageNode, oneof: number, slot: Slot): string {
+    const { column: i } = slot
+    const members = message.fields.filter(({ field }) => field.oneof === oneof)
+    const choices = members.map((node) => {
+      const { word, mask } = this.bitOf(node)
+      const put = `putLabel(b${i}, o${i}[row], names[${i}], ${node.field.number})`
+      return `if ((s${word} & ${mask}) !== 0) o${i}[row + 1] = ${put}`
+    })
+    return [...choices, `{ ${value.nullCode(slot)} }`].join('\nelse ')
+  }
+}
+
+function valueInto(kind: FieldKind, { column, type }: Slot, end: string): string {
+  if (kind === 'message' || type.kind === 'list') return ''
+  return value.valueCode(kind, { column, type, index: 'row' }, end)
+}
+
+/** An enum's default is the name that it has for 0. */
+function defaultOf({ kind, repeated }: FieldShape, slot: Slot): string {
+  const { column: i } = slot
+  if (kind !== 'enum' || repeated) return value.defaultCode(slot)
+  return `o${i}[row + 1] = putLabel(b${i}, o${i}[row], labels[${i}], 0)`
+}
+
+function wireOfField(field: FieldShape): number {
+  return field.mapKey === null ? wireOf(field.kind, field.group) : Wire.bytes
+}
+
+/** As `t` holds them: the highest are negative. */
+function tagsOf(field: FieldShape): number[] {
+  const own = (field.number << 3) | wireOfField(field)
+  if (!field.repeated || !isPackable(field.kind)) return [own]
+  return [own, (field.number << 3) | Wire.bytes]
+}
+
+/** Reads the next tag; those of two bytes in line where the message has such numbers. */
+function readTag({ fields }: MessageShape, d: number): string {
+  const far = `{ p = tag(bytes, p - 1, e${d}); t${d} = pair[0] }`
+  const two = `if (bytes[p] < 128) t${d} = (t${d} & 127) | (bytes[p++] << 7); else ${far}`
+  const long = (fields.at(-1)?.number ?? 0) > 15 ? `{ ${two} }` : far
+  return `if (p < e${d}) { if ((t${d} = bytes[p++]) > 127) ${long} } else t${d} = -1`
+}

@@ -1,0 +1,191 @@
+// Code templates: how a value of one kind is read from the wire and written into its column. The
+// code runs inside the loops of message-code.ts, where `bytes` is the log, `view` a DataView of it
+// and `p` the place; `x` is scratch. What is one byte long is read in line, the rest by wire.ts.
+//
+// Names by column i: `b` builder of the values (of a list: its child), `v` values (of 64 and 128
+// bits: 32-bit words), `o` offsets, `y` bytes, `w` a DataView of them. Of a list also: `l` builder,
+// `q` offsets, `c` elements so far, `m` elements that fit. Nothing counts the bytes of a column:
+// a value begins where the row before ended, so one that comes again overwrites, and the last wins.
+
+import { layoutOf, type ColumnType, type PrimitiveType } from '../../../../runtime/data/type.ts'
+import type { ScalarKind } from '../shape.ts'
+
+/** A column as generated code knows it. */
+export interface Slot {
+  /** Index in the structure. */
+  readonly column: number
+  /** Of the column; wider than the field's own where an older or newer schema has it so. */
+  readonly type: ColumnType
+}
+
+/** Where one value goes. */
+interface Target {
+  readonly column: number
+  readonly type: PrimitiveType
+  /** Source text of its index: a row, or the place of an element. */
+  readonly index: string
+}
+
+type Storage = 'values' | 'words2' | 'words4' | 'bytes'
+
+function storageOf(type: PrimitiveType): Storage {
+  switch (layoutOf(type)) {
+    case 'bytes':
+      return 'bytes'
+    case 'int64':
+      return 'words2'
+    case 'int128':
+      return 'words4'
+    default:
+      return 'values'
+  }
+}
+
+function arrays(column: number, type: PrimitiveType): string {
+  const builder = `b${column}`
+  switch (storageOf(type)) {
+    case 'bytes':
+      return `o${column} = ${builder}.offsets; y${column} = ${builder}.bytes; ${viewCode(column)}`
+    case 'words2':
+    case 'words4':
+      return `v${column} = ${builder}.pairs`
+    default:
+      return `v${column} = ${builder}.values`
+  }
+}
+
+function viewCode(column: number): string {
+  const [w, y] = [`w${column}`, `y${column}`]
+  return `${w} = views[${column}]
+if (${w} === undefined || ${w}.buffer !== ${y}.buffer) ${w} = views[${column}] = viewOf(${y})`
+}
+
+/** Declares what the code of a column needs, once a call: rows have been reserved. */
+export function openCode({ column: i, type }: Slot): string {
+  const names = (one: PrimitiveType): string =>
+    storageOf(one) === 'bytes' ? `let o${i}, y${i}, w${i}` : `let v${i}`
+  if (type.kind !== 'list') return `const b${i} = columns[${i}]; ${names(type)}; ${arrays(i, type)}`
+  const { element } = type
+  return `const l${i} = columns[${i}], b${i} = l${i}.child, q${i} = l${i}.offsets
+let c${i} = q${i}[row], m${i} = b${i}.capacity; ${names(element)}; ${arrays(i, element)}`
+}
+
+/** Tells the builder how much it holds: what a row that failed has put in is not counted. */
+export function closeCode({ column: i, type }: Slot): string {
+  if (type.kind !== 'list')
+    return storageOf(type) === 'bytes' ? `b${i}.bytesLength = o${i}[row]` : ''
+  const bytes = storageOf(type.element) === 'bytes' ? `; b${i}.bytesLength = o${i}[q${i}[row]]` : ''
+  return `l${i}.childLength = q${i}[row]${bytes}`
+}
+
+/** Takes back the elements that the row has so far. */
+export function emptyCode({ column: i, type }: Slot): string {
+  return type.kind === 'list' ? `c${i} = q${i}[row]` : ''
+}
+
+export function nullCode(slot: Slot): string {
+  return `${defaultCode(slot)}; ${slot.type.kind === 'list' ? 'l' : 'b'}${slot.column}.markNull(row)`
+}
+
+/** Zero, the empty text, the elements so far. */
+export function defaultCode({ column: i, type }: Slot): string {
+  if (type.kind === 'list') return `q${i}[row + 1] = c${i}`
+  switch (storageOf(type)) {
+    case 'bytes':
+      return `o${i}[row + 1] = o${i}[row]`
+    default:
+      return storeCode({ column: i, type, index: 'row' }, '0', '0')
+  }
+}
+
+/** Writes the two halves of a number, as much of them as the column has place for. */
+function storeCode({ column: i, type, index }: Target, low: string, high: string): string {
+  switch (storageOf(type)) {
+    case 'words2':
+      return `v${i}[${index} * 2] = ${low}; v${i}[${index} * 2 + 1] = ${high}`
+    case 'words4': {
+      const at = `v${i}[${index} * 4`
+      return `${at}] = ${low}; ${at} + 1] = ${high}; ${at} + 2] = 0; ${at} + 3] = 0`
+    }
+    default:
+      return `v${i}[${index}] = ${low}`
+  }
+}
+
+/** Halves of a varint that is one byte, in `x`, and of a longer one, in `pair`. */
+interface Halves {
+  readonly short: readonly [string, string]
+  readonly long: readonly [string, string]
+}
+
+const SIGN = '-(pair[0] & 1)'
+const SHORT_ZIGZAG = ['(x >> 1) ^ -(x & 1)', '-(x & 1)'] as const
+
+const VARINTS: Readonly<Partial<Record<ScalarKind, Halves>>> = {
+  int32: { short: ['x', '0'], long: ['pair[0]', 'pair[0] >> 31'] },
+  uint32: { short: ['x', '0'], long: ['pair[0]', '0'] },
+  sint32: { short: SHORT_ZIGZAG, long: [`(pair[0] >>> 1) ^ ${SIGN}`, SIGN] },
+  int64: { short: ['x', '0'], long: ['pair[0]', 'pair[1]'] },
+  uint64: { short: ['x', '0'], long: ['pair[0]', 'pair[1]'] },
+  sint64: {
+    short: SHORT_ZIGZAG,
+    long: [`((pair[0] >>> 1) | (pair[1] << 31)) ^ ${SIGN}`, `(pair[1] >>> 1) ^ ${SIGN}`],
+  },
+  bool: { short: ['x === 0 ? 0 : 1', '0'], long: ['pair[0]', '0'] },
+}
+
+/** Reads a length into `x`; what is that long lies before `end`. */
+export function lengthCode(end: string): string {
+  return `if ((x = bytes[p]) < 128) p++; else { p = length(bytes, p, ${end}); x = pair[0] }
+if (x > ${end} - p) fail(Fault.length, p)`
+}
+
+/** Code that reads one value at `p`. @param end  of what it must lie in */
+export function valueCode(kind: ScalarKind | 'enum', target: Target, end: string): string {
+  const { column: i, index } = target
+  const need = (bytes: number): string => `if (p + ${bytes} > ${end}) fail(Fault.truncated, p)`
+  const word = (at: string): string => `view.getInt32(${at}, true)`
+  switch (kind) {
+    case 'double':
+      return `${need(8)}; v${i}[${index}] = view.getFloat64(p, true); p += 8`
+    case 'float':
+      return `${need(4)}; v${i}[${index}] = view.getFloat32(p, true); p += 4`
+    case 'fixed32':
+    case 'sfixed32': {
+      const high = kind === 'fixed32' ? '0' : 'x >> 31'
+      return `${need(4)}; x = ${word('p')}; ${storeCode(target, 'x', high)}; p += 4`
+    }
+    case 'fixed64':
+    case 'sfixed64':
+      return `${need(8)}; ${storeCode(target, word('p'), word('p + 4'))}; p += 8`
+    case 'string':
+    case 'bytes': {
+      const from = `o${i}[${index}]`
+      const copy = kind === 'string' ? 'copyText' : 'copyBinary'
+      return `${lengthCode(end)}
+if (${from} + x > y${i}.length) {
+b${i}.bytesLength = ${from}; b${i}.reserveBytes(x); y${i} = b${i}.bytes; ${viewCode(i)} }
+${copy}(bytes, view, p, x, y${i}, w${i}, ${from}); p += x; o${i}[${index} + 1] = ${from} + x`
+    }
+    case 'enum':
+      return `if ((x = bytes[p]) < 128) p++; else { p = varint(bytes, p, ${end}); x = pair[0] }
+o${i}[${index} + 1] = putLabel(b${i}, o${i}[${index}], labels[${i}], x)`
+    default: {
+      const { short, long } = VARINTS[kind] ?? { short: ['x', '0'], long: ['pair[0]', '0'] }
+      const read = kind === 'bool' ? 'boolean' : 'varint'
+      return `if ((x = bytes[p]) < 128) { p++; ${storeCode(target, ...short)} }
+else { p = ${read}(bytes, p, ${end}); ${storeCode(target, ...long)} }`
+    }
+  }
+}
+
+/** Code that reads one value behind the elements of a list. */
+export function elementCode(kind: ScalarKind | 'enum', slot: Slot, end: string): string {
+  const { column: i, type } = slot
+  if (type.kind !== 'list') return ''
+  const target = { column: i, type: type.element, index: `c${i}` }
+  return `if (c${i} === m${i}) {
+b${i}.reserveRows(c${i} + 1); m${i} = b${i}.capacity; ${arrays(i, type.element)} }
+${valueCode(kind, target, end)}
+c${i}++`
+}
