@@ -53,6 +53,8 @@ export interface SourceOpening {
   readonly position: Position
   /** Every table that the selector matches now. */
   readonly tables: readonly SourceTable[]
+  /** More match, of which only their rows will tell the columns. */
+  readonly more?: boolean
 }
 
 /** A piece of a table that one reader copies: keys in (after, until] in the order of the index. */

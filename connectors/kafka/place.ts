@@ -95,6 +95,11 @@ export class Places {
     }
   }
 
+  /** What the next offsets of topics came to that are gone. */
+  get retiredOrder(): number {
+    return this.retired
+  }
+
   get order(): Order {
     return BigInt(this.sum)
   }

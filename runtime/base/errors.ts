@@ -259,7 +259,8 @@ export const errorCodes = {
     code: 'MR-4203',
     action: 'operator',
     exit: 1,
-    meaning: 'More records could not be decoded than `on_error` allows; nothing of it is committed.',
+    meaning:
+      'More records could not be decoded than `on_error` allows; nothing of it is committed.',
     hint: 'Find out what changed at the producer; then raise `on_error.max_dlq_rows` or the ratio.',
   },
   RECORD_CORRUPT: {

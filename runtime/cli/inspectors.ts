@@ -2,12 +2,16 @@
 
 import { join } from 'node:path'
 import { silentLog } from '../base/log.ts'
-import type { DatabaseSourceConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
-import { tableSelector } from '../job/config/selector.ts'
+import type {
+  DatabaseSourceConfig,
+  KafkaSourceConfig,
+  PipelineConfig,
+} from '../job/config/pipeline-config.ts'
+import { tableSelector, topicSelector } from '../job/config/selector.ts'
 import type { SourceInspector } from '../source.ts'
 import { stateFolder } from './state-folder.ts'
 import type { InspectorScope } from './wiring.ts'
-import { mysqlOptions, notWired, postgresOptions } from './wiring-source.ts'
+import { kafkaOptions, mysqlOptions, postgresOptions } from './wiring-source.ts'
 
 /** Connectors are loaded by type, and connect when they are first asked. */
 export async function openInspector(
@@ -15,7 +19,13 @@ export async function openInspector(
   scope: InspectorScope,
 ): Promise<SourceInspector> {
   const { source } = config
-  if (source.type === 'kafka') throw notWired()
+  if (source.type === 'kafka') {
+    const { createKafkaInspector } = await import('../../connectors/kafka/inspect.ts')
+    const topics = topicsOf(source, scope)
+    const options = { ...(await kafkaOptions(config, source, silentLog)), topics }
+    const { sasl } = source
+    return createKafkaInspector(options, sasl !== null && 'username' in sasl ? sasl.username : null)
+  }
   const view = viewOf(source, scope)
   if (source.type === 'postgres') {
     const { createPostgresInspector } = await import('../../connectors/postgres/inspect.ts')
@@ -25,6 +35,20 @@ export async function openInspector(
   const spillFolder = join(stateFolder(config), 'spill')
   const options = { ...mysqlOptions(config, source, spillFolder, silentLog), ...view }
   return createMysqlInspector(options, source.connection.database)
+}
+
+function topicsOf(
+  { topics, topicsExclude }: KafkaSourceConfig,
+  scope: InspectorScope,
+): (topic: string) => boolean {
+  switch (scope) {
+    case 'selected':
+      return topicSelector(topics, topicsExclude)
+    case 'included':
+      return topicSelector(topics)
+    case 'all':
+      return () => true
+  }
 }
 
 interface View {

@@ -2,6 +2,9 @@
 // type: those that a pipeline does not use cost nothing.
 
 import { readFileSync } from 'node:fs'
+import type { KafkaOptions } from '../../connectors/kafka/options.ts'
+import { SILENCE_MS, type KafkaSasl } from '../../connectors/kafka/wire/options.ts'
+import type { KafkaTlsMode } from '../../connectors/kafka/wire/options.ts'
 import type { MysqlOptions } from '../../connectors/mysql/options.ts'
 import type { PostgresOptions } from '../../connectors/postgres/options.ts'
 import { systemClock } from '../base/clock.ts'
@@ -9,11 +12,13 @@ import { PipelineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type {
   ConnectionConfig,
+  KafkaSourceConfig,
   MysqlSourceConfig,
   PipelineConfig,
   PostgresSourceConfig,
 } from '../job/config/pipeline-config.ts'
-import { columnSelector, tableSelector } from '../job/config/selector.ts'
+import { columnSelector, tableSelector, topicSelector } from '../job/config/selector.ts'
+import { recordFormats } from './kafka-format.ts'
 
 /** A change of structure that leaves no trace in the log is seen after this long at the latest. */
 const CATALOG_POLL_MS = 10_000
@@ -67,6 +72,58 @@ export function mysqlOptions(
   }
 }
 
+/** The name under which brokers list this client in their logs and quotas. */
+const CLIENT_ID = 'millrace'
+
+export async function kafkaOptions(
+  { name, onError }: PipelineConfig,
+  source: KafkaSourceConfig,
+  log: Log,
+): Promise<KafkaOptions> {
+  const { tls } = source
+  const diverts = onError.decode === 'dlq' || source.nullValue === 'dlq'
+  const { dlqRowsMax: rowsMax, dlqRatioMax: ratioMax } = onError
+  return {
+    cluster: {
+      bootstrap: source.brokers,
+      clientId: `${CLIENT_ID}-${name}`,
+      tls: {
+        mode: tls.mode as KafkaTlsMode,
+        ca: tls.ca === null ? null : readAuthorities(tls.ca),
+        client: null,
+      },
+      sasl: saslOptions(source),
+      silenceMs: SILENCE_MS,
+      clock: systemClock,
+    },
+    topics: topicSelector(source.topics, source.topicsExclude),
+    namespace: source.namespace,
+    groupId: source.groupId,
+    start: source.start,
+    isolation: source.isolation,
+    nullValue: source.nullValue,
+    onRecreate: source.onRecreate,
+    metadata: source.metadata,
+    primaryKeys: source.primaryKeys,
+    ...(await recordFormats(source)),
+    onDecodeError: onError.decode,
+    deadLetters: diverts ? { table: `${name}_dlq`, rowsMax, ratioMax } : null,
+    refreshMs: CATALOG_POLL_MS,
+    clock: systemClock,
+    log,
+  }
+}
+
+function saslOptions({ sasl }: KafkaSourceConfig): KafkaSasl | null {
+  if (sasl === null) return null
+  // Asked at every connect, so that a rotated secret is seen.
+  if (sasl.mechanism === 'OAUTHBEARER') {
+    return { mechanism: sasl.mechanism, token: () => sasl.token.reveal() }
+  }
+  const { mechanism, username: user, password } = sasl
+  return { mechanism, user, password: () => password.reveal() }
+}
+
 function connectionOptions(connection: ConnectionConfig): {
   host: string
   port: number
@@ -91,8 +148,4 @@ function readAuthorities(path: string): string {
   } catch (cause) {
     throw new PipelineError('TLS_FAILED', `the authorities in ${path} cannot be read`, { cause })
   }
-}
-
-export function notWired(): PipelineError {
-  return new PipelineError('CONFIG_UNSUPPORTED', 'this version does not read topics yet')
 }

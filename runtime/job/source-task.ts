@@ -129,7 +129,7 @@ export class SourceTask {
     const saved = checkpoint === null || fresh ? null : Buffer.from(checkpoint.state, 'base64')
     const after = checkpoint?.position ?? null
     const opening = await this.source.open(saved, after, fresh)
-    if (checkpoint === null && opening.tables.length === 0) {
+    if (checkpoint === null && opening.tables.length === 0 && opening.more !== true) {
       throw new PipelineError('NO_TABLES', 'no table of the source matches `source.tables`')
     }
     if (options.once) this.target = await this.source.head()

@@ -26,8 +26,17 @@ export interface SavedDecoders {
   readonly value: string | null
 }
 
-/** @param always  it is set aside whatever happens to what cannot be decoded */
-export type OnFault = (set: RecordSet, record: number, fault: DecodeFault, always: boolean) => void
+export interface FaultPlace {
+  readonly set: RecordSet
+  /** Its index in the set. */
+  readonly record: number
+  /** Order of a record at offset 0 of this partition. */
+  readonly orderBase: number
+  /** It is set aside whatever happens to what cannot be decoded. */
+  readonly always: boolean
+}
+
+export type OnFault = (fault: DecodeFault, place: FaultPlace) => void
 
 /** Where decoding stands, and the decoder that needs something before it goes on. */
 export interface Step {
@@ -89,6 +98,11 @@ export class TopicRows {
     return this.buffer.take()
   }
 
+  /** Rows have a structure. */
+  get known(): boolean {
+    return this.shape !== null
+  }
+
   /** The decoders have another structure than the rows: take them, then `follow`. */
   get moved(): boolean {
     const { shape } = this
@@ -147,7 +161,7 @@ export class TopicRows {
   private decodeValues(set: RecordSet, from: number, to: number, orderBase: number): void {
     const { buffer, step } = this
     const limit = buffer.room(recordBytes(set))
-    const end = this.decodeKeys(set, from, Math.min(to, from + limit))
+    const end = this.decodeKeys(set, from, Math.min(to, from + limit), orderBase)
     if (end === from) return
     const start = buffer.rows
     const { next, stop } = this.valueDecoder.decode(this.view.of(set, end), from, limit, buffer)
@@ -157,13 +171,13 @@ export class TopicRows {
   }
 
   /** @returns behind the last record whose key is known; `from`: the step is done, for now */
-  private decodeKeys(set: RecordSet, from: number, to: number): number {
+  private decodeKeys(set: RecordSet, from: number, to: number, orderBase: number): number {
     const { keys, step } = this
     if (keys === null) return to
     const end = keys.decode(set, from, to)
     if (end > from) return end
     if (keys.fault !== null) {
-      this.onFault(set, from, keys.fault, false)
+      this.onFault(keys.fault, { set, record: from, orderBase, always: false })
       step.next = from + 1
     } else step.waits = keys.decoder
     return from
@@ -187,12 +201,13 @@ export class TopicRows {
       const message = deletes ? 'the value is null, and the key names no row' : 'the value is null'
       const fault = { name: 'RECORD_NULL', message, byteOffset: 0 } as const
       for (let record = from; record < to; record++) {
-        this.onFault(set, record, fault, nullValue === 'dlq')
+        this.onFault(fault, { set, record, orderBase, always: nullValue === 'dlq' })
       }
       step.next = to
       return
     }
-    const end = this.decodeKeys(set, from, Math.min(to, from + buffer.room(recordBytes(set))))
+    const limit = buffer.room(recordBytes(set))
+    const end = this.decodeKeys(set, from, Math.min(to, from + limit), orderBase)
     if (end === from) return
     const start = buffer.rows
     for (let record = from; record < end; record++) buffer.addDelete(record)
@@ -217,12 +232,14 @@ export class TopicRows {
     }
     const faults = buffer.takeFaults()
     const keyless = this.takeBackKeyless(start)
-    for (const fault of faults) {
-      if (keyless < 0 || fault.record < keyless) this.onFault(set, fault.record, fault.fault, false)
+    for (const { record: at, fault } of faults) {
+      const told = keyless < 0 || at < keyless
+      if (told) this.onFault(fault, { set, record: at, orderBase, always: false })
     }
     if (keyless >= 0) {
       const message = 'a column of source.primary_keys has no value'
-      this.onFault(set, keyless, { name: 'RECORD_NULL', message, byteOffset: 0 }, false)
+      const fault = { name: 'RECORD_NULL', message, byteOffset: 0 } as const
+      this.onFault(fault, { set, record: keyless, orderBase, always: false })
       step.next = keyless + 1
       step.waits = null
     }

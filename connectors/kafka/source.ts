@@ -1,0 +1,302 @@
+// Kafka as a source: topics become tables, their partitions one log. Positions are ours, in the
+// checkpoint; the consumer group only shows them to others. There is no first copy beside the log,
+// so a table begins with what the log brings.
+
+import { PipelineError } from '../../runtime/base/errors.ts'
+import type { SourceElement } from '../../runtime/data/element.ts'
+import type { Order, Position } from '../../runtime/data/position.ts'
+import type { SourceTable } from '../../runtime/data/schema.ts'
+import type { CommitReceipt } from '../../runtime/sink.ts'
+import type {
+  ChunkRead,
+  LogLink,
+  Source,
+  SourceContext,
+  SourceOpening,
+} from '../../runtime/source.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { type FaultPlace, type SavedDecoders, TopicRows } from './decode/topic-rows.ts'
+import {
+  type ClusterPort,
+  firstPlaces,
+  knownOffset,
+  selectedTopics,
+  type Topic,
+} from './discovery.ts'
+import type { DecodeFault } from './format.ts'
+import type { KafkaOptions } from './options.ts'
+import { Places, splitKey } from './place.ts'
+import { LogReading } from './reading.ts'
+import { formatSaved, parseSaved } from './saved.ts'
+import { TopicState } from './topic-state.ts'
+import { Cluster } from './wire/cluster.ts'
+import type { RecordReader } from './wire/delivery.ts'
+import { openReader } from './wire/reader.ts'
+
+/** A cluster is asked for its topics this many times before it counts as silent. */
+const SILENT_LOOKS = 3
+
+/** How a cluster is reached; a test plays it. */
+export interface KafkaWire {
+  open(options: KafkaOptions): Promise<ClusterPort>
+  reader(cluster: ClusterPort, options: KafkaOptions): RecordReader
+}
+
+const REAL: KafkaWire = {
+  open: async ({ cluster }) => Cluster.open(cluster),
+  reader: (cluster, { isolation }) => openReader(cluster as Cluster, { isolation }),
+}
+
+export function createKafkaSource(options: KafkaOptions, wire: KafkaWire = REAL): Source {
+  return new KafkaSource(options, wire)
+}
+
+class KafkaSource implements Source {
+  private readonly options: KafkaOptions
+  private readonly wire: KafkaWire
+  private cluster: ClusterPort | null = null
+  private reader: RecordReader | null = null
+  private reading: LogReading | null = null
+  private places = new Places()
+  private readonly topics = new Map<string, TopicState>()
+  private found: readonly Topic[] = []
+  private deadLetters: DeadLetters | null = null
+  private context: SourceContext | null = null
+  private saved: ReadonlyMap<string, SavedDecoders> = new Map()
+  private groupFailed = false
+
+  constructor(options: KafkaOptions, wire: KafkaWire) {
+    this.options = options
+    this.wire = wire
+  }
+
+  async open(
+    saved: Uint8Array | null,
+    after: Position | null,
+    renew: boolean,
+  ): Promise<SourceOpening> {
+    await this.close()
+    const { options } = this
+    const cluster = await this.wire.open(options)
+    this.cluster = cluster
+    this.found = await selectedTopics(cluster, options.topics)
+    this.saved = saved === null ? new Map() : parseSaved(saved)
+    this.topics.clear()
+    const { deadLetters, namespace } = options
+    this.deadLetters = deadLetters && new DeadLetters(namespace, deadLetters)
+    if (after === null || renew) {
+      this.places = new Places(after === null ? 0 : Number(after.order))
+      for (const place of await firstPlaces(cluster, this.found, options)) this.places.add(place)
+    } else this.places = Places.of(after)
+    this.createKnown()
+    const tables = this.tablesNow()
+    return { position: this.places.position(), tables, more: this.topics.size > 0 }
+  }
+
+  /** Topics that have a place: those of the checkpoint, or all at the first start. */
+  private createKnown(): void {
+    const counts = new Map<string, { name: string; id: string; partitions: number }>()
+    for (const { topic: name, topicId: id } of this.places.all()) {
+      const known = counts.get(name) ?? { name, id, partitions: 0 }
+      known.partitions++
+      counts.set(name, known)
+    }
+    for (const topic of counts.values()) {
+      const state = this.createTopic(topic)
+      // It keeps its place for the day when it is selected again.
+      state.frozen = !this.options.topics(topic.name)
+      this.topics.set(topic.name, state)
+    }
+  }
+
+  private createTopic(topic: Topic): TopicState {
+    const { options } = this
+    const saved = this.saved.get(`${topic.id}/${topic.name}`) ?? null
+    const rows = new TopicRows(topic, options, saved, (fault, place) =>
+      this.setAside(topic, fault, place),
+    )
+    return new TopicState(topic, rows)
+  }
+
+  private tablesNow(): SourceTable[] {
+    const there = new Set(this.found.map(({ id }) => id))
+    const shapes = [...this.topics.values()].flatMap((topic) => {
+      if (topic.frozen || !there.has(topic.id)) return []
+      const shape = topic.rows.nextShape()
+      return shape === null ? [] : [shape.table]
+    })
+    // Without a topic there is nothing that a letter could come from.
+    const dead = this.topics.size > 0 ? this.deadLetters?.table : undefined
+    return dead === undefined ? shapes : [...shapes, dead]
+  }
+
+  /** @throws PipelineError the fault, unless such records become dead letters */
+  private setAside(topic: Topic, fault: DecodeFault, place: FaultPlace): void {
+    const { set, record, orderBase, always } = place
+    const { deadLetters, context, options } = this
+    if (deadLetters !== null && (always || options.onDecodeError === 'dlq')) {
+      if (context?.schemaOf(deadLetters.name) == null) {
+        throw new PipelineError(
+          'TABLE_PARKED',
+          `table "${deadLetters.name}" takes no dead letters: it is parked`,
+        )
+      }
+      deadLetters.add(topic.id, set, record, fault, orderBase)
+      return
+    }
+    const offset = set.offsets[record] ?? -1
+    const where = `topic "${topic.name}", partition ${set.partition}, offset ${offset}`
+    throw new PipelineError(fault.name, `${where}: ${fault.message}`, {
+      detail: `Decoding failed at byte ${fault.byteOffset}. Nothing was passed over.`,
+    })
+  }
+
+  async *read(
+    _after: Position,
+    context: SourceContext,
+    signal: AbortSignal,
+  ): AsyncIterable<SourceElement> {
+    const { options, places, topics, deadLetters } = this
+    const cluster = this.opened()
+    this.context = context
+    if (deadLetters !== null) {
+      const schema = context.tableChanged(deadLetters.table, places.order)
+      if (schema !== null) deadLetters.follow(schema)
+    }
+    const reader = this.wire.reader(cluster, options)
+    this.reader = reader
+    const createTopic = (topic: Topic): TopicState => this.createTopic(topic)
+    const timeMs = Math.max(-1, ...[...places.all()].map(({ timestampMs }) => timestampMs))
+    this.reading = new LogReading(
+      { options, cluster, reader, places, topics, deadLetters, createTopic, context, signal },
+      timeMs,
+    )
+    yield* this.reading.read(this.found)
+  }
+
+  requestProgress(): void {
+    this.reading?.requestProgress()
+  }
+
+  link(): LogLink | null {
+    const { reading, reader, options } = this
+    if (reading === null || reader === null) return null
+    const states = reader.states()
+    // One partition that waits is no silence; a cluster of which nobody answers is.
+    const answers = states.some(({ stalled }) => stalled?.reason !== 'broker-unreachable')
+    const sinceMs = Math.max(0, ...states.map(({ stalled }) => stalled?.sinceMs ?? 0))
+    const silentMs =
+      states.length === 0
+        ? reading.silentMs
+        : answers
+          ? 0
+          : Math.max(0, options.clock.nowMs() - sinceMs)
+    return { open: true, silentMs, silentMsMax: SILENT_LOOKS * options.refreshMs, lost: null }
+  }
+
+  confirm(): void {
+    // Topics are looked for at the start, and nothing else is hidden from the log.
+  }
+
+  confirmed(): boolean {
+    return true
+  }
+
+  async head(): Promise<Position> {
+    const cluster = this.opened()
+    const heads = new Places(this.places.retiredOrder)
+    const all = [...this.places.all()]
+    const read = all.filter(({ topic }) => this.topics.get(topic)?.frozen === false)
+    const found = await cluster.offsets(read, 'latest', this.options.isolation)
+    const states = new Map(
+      this.reader
+        ?.states()
+        .map((state) => [splitKey(state.topicId, state.topic, state.partition), state]),
+    )
+    for (const place of all) {
+      const index = read.indexOf(place)
+      const state = states.get(splitKey(place.topicId, place.topic, place.partition))
+      const known = state === undefined || state.highWatermark < 0 ? null : state.highWatermark
+      const answer = found[index]
+      const offset =
+        index < 0
+          ? place.offset
+          : answer?.offset == null && known !== null
+            ? known
+            : knownOffset(place, answer)
+      heads.add({ ...place, offset: Math.max(offset, place.offset) })
+    }
+    return heads.position()
+  }
+
+  /** Partitions that are not read any more hold nobody up. */
+  reaches(position: Position, target: Position): boolean {
+    const now = Places.of(position)
+    for (const { topicId, topic, partition, offset } of Places.of(target).all()) {
+      const state = this.topics.get(topic)
+      if (state === undefined || state.id !== topicId || state.frozen) continue
+      const place = now.get(topicId, topic, partition)
+      if (place === null || place.offset < offset) return false
+    }
+    return true
+  }
+
+  async estimateRows(): Promise<number | null> {
+    return null
+  }
+
+  async splitKeys(): Promise<readonly string[]> {
+    return []
+  }
+
+  async openChunk(): Promise<ChunkRead> {
+    throw new PipelineError('INTERNAL', 'a topic has no rows beside its log')
+  }
+
+  async mayBackfill(): Promise<{ ready: true }> {
+    return { ready: true }
+  }
+
+  lowBound(processed: Position): Order {
+    return processed.order
+  }
+
+  save(): Uint8Array {
+    this.deadLetters?.endEpoch()
+    const decoders = [...this.topics.values()].map(
+      ({ id, name, rows }) => [`${id}/${name}`, rows.save()] as const,
+    )
+    return formatSaved(new Map(decoders))
+  }
+
+  async acknowledge(receipt: CommitReceipt): Promise<void> {
+    const { groupId, log } = this.options
+    if (groupId === null || this.cluster === null) return
+    const offsets = [...Places.of(receipt.position).all()]
+    if (offsets.length === 0) return
+    try {
+      await this.cluster.commitGroupOffsets(groupId, offsets)
+      this.groupFailed = false
+    } catch (error) {
+      // Whoever looks at the group sees an old lag; nothing here depends on it.
+      const reason = error instanceof Error ? error.message : String(error)
+      if (!this.groupFailed)
+        log.warn('positions cannot be reported to the group', { groupId, reason })
+      this.groupFailed = true
+    }
+  }
+
+  async close(): Promise<void> {
+    const { reader, cluster } = this
+    this.reader = null
+    this.reading = null
+    this.cluster = null
+    await reader?.close()
+    await cluster?.close()
+  }
+
+  private opened(): ClusterPort {
+    if (this.cluster === null) throw new PipelineError('INTERNAL', 'a source is opened first')
+    return this.cluster
+  }
+}
