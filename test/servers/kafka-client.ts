@@ -1,14 +1,7 @@
 // What tests do to a Kafka cluster: topics, records of every form, transactions. By kafkajs, which
 // is quick to write with; what must come from Kafka's own client goes through `KafkaServer.tool`.
-import {
-  lz4Compress,
-  lz4Decompress,
-  snappyCompress,
-  snappyDecompress,
-} from '@platformatic/wasm-utils'
+import { compressionsAlgorithms } from '@platformatic/kafka'
 import kafkajs, { type Admin, type Kafka, type Message, type Producer } from 'kafkajs'
-import { promisify } from 'node:util'
-import { zstdCompress, zstdDecompress } from 'node:zlib'
 import type { KafkaServer } from './kafka.ts'
 
 const { CompressionCodecs, CompressionTypes, logLevel } = kafkajs
@@ -25,18 +18,14 @@ const CODECS = {
 
 export const codecs = Object.keys(CODECS) as readonly Codec[]
 
-CompressionCodecs[CompressionTypes.Snappy] = () => ({
-  compress: async ({ buffer }: { buffer: Buffer }) => snappyCompress(buffer),
-  decompress: async (buffer: Buffer) => snappyDecompress(buffer),
-})
-CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: async ({ buffer }: { buffer: Buffer }) => lz4Compress(buffer),
-  decompress: async (buffer: Buffer) => lz4Decompress(buffer),
-})
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async ({ buffer }: { buffer: Buffer }) => promisify(zstdCompress)(buffer),
-  decompress: async (buffer: Buffer) => promisify(zstdDecompress)(buffer),
-})
+// kafkajs leaves all codecs but gzip to its user.
+for (const name of ['snappy', 'lz4', 'zstd'] as const) {
+  const { compressSync, decompressSync } = compressionsAlgorithms[name]
+  CompressionCodecs[CODECS[name]] = () => ({
+    compress: async ({ buffer }: { buffer: Buffer }) => compressSync(buffer),
+    decompress: async (buffer: Buffer) => decompressSync(buffer),
+  })
+}
 
 export function kafkaClient({ brokers }: KafkaServer): Kafka {
   return new kafkajs.Kafka({

@@ -2,9 +2,10 @@
 // batch before its turn comes. Nothing is decompressed or checked by CRC here.
 //
 // RecordBatch (https://kafka.apache.org/43/implementation/message-format/):
-//   baseOffset i64 | batchLength i32 | partitionLeaderEpoch i32 | magic i8 | crc u32 (CRC-32C of all
-//   that follows) | attributes i16 | lastOffsetDelta i32 | baseTimestamp i64 | maxTimestamp i64 |
-//   producerId i64 | producerEpoch i16 | baseSequence i32 | count i32 | records, maybe compressed
+//   baseOffset i64 | batchLength i32 | partitionLeaderEpoch i32 | magic i8 | crc u32, which is
+//   CRC-32C of all that follows | attributes i16 | lastOffsetDelta i32 | baseTimestamp i64 |
+//   maxTimestamp i64 | producerId i64 | producerEpoch i16 | baseSequence i32 | count i32 |
+//   records, maybe compressed
 // The batch may be the last of an answer and cut off: batchLength counts from behind itself.
 
 import { int32At, int64At } from './integers.ts'

@@ -1,6 +1,6 @@
-// The records of a compressed batch, by the codecs that Kafka has. gzip and zstd are Node's own; LZ4
-// frames and Snappy blocks come from WebAssembly, which is not to be asked about nothing: with empty
-// input it fails, or reads memory that has moved.
+// The records of a compressed batch, by the codecs that Kafka has. gzip and zstd are Node's own;
+// LZ4 frames and Snappy blocks come from WebAssembly. That one ends in a trap at what is no such
+// block, and keeps the memory that it took for it: what plainly is none is not given to it.
 
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { lz4Decompress, snappyDecompress } from '@platformatic/wasm-utils'
@@ -16,8 +16,8 @@ const INFLATED_BYTES_MAX = 1 << 29
 
 const LZ4_MAGIC = 0x0422_4d18
 
-// Java's Snappy streams: a head of 16 bytes, then blocks, each behind its length. Other clients send
-// one bare block.
+// Java's Snappy streams: a head of 16 bytes, then blocks, each behind its length. Other clients
+// send one bare block.
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
 const XERIAL_HEAD_BYTES = 16
 
@@ -33,7 +33,6 @@ export function decompress(codec: Exclude<Codec, 'none'>, bytes: Buffer): Buffer
     case 'zstd':
       return zstdDecompressSync(bytes, { maxOutputLength: INFLATED_BYTES_MAX })
     case 'lz4':
-      // The library stops the process's whole WebAssembly at input that is too short.
       if (bytes.length < 7 || int32At(bytes, 0) !== LZ4_MAGIC) throw new Error('no LZ4 frame')
       return lz4Decompress(bytes)
     case 'snappy':

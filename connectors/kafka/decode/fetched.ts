@@ -1,6 +1,6 @@
 // The record batches that one fetch brought of one partition, decoded one by one. Only committed
 // records come out, from the wanted offset on; control batches, aborted transactions and what
-// compaction left empty only move the place. A batch is believed once its CRC-32C has been verified.
+// compaction left empty only move the place. A batch is believed once its CRC-32C is verified.
 
 import { crc32c } from '@node-rs/crc32'
 import type { RecordSet } from '../records.ts'

@@ -1,6 +1,6 @@
-// A Kafka cluster as a client sees it: its brokers and topics, and the questions that each go to the
-// leader of a partition or to the coordinator of a group. A partition that nobody can answer for now
-// is an answer of its own, so that it delays nothing else. Records are read by `reader.ts`.
+// A Kafka cluster as a client sees it: its brokers and topics, and the questions that go to the
+// leader of a partition or to the coordinator of a group. That nobody can answer for a partition
+// now is an answer of its own, so that it delays nothing else. Records are read by `reader.ts`.
 
 import {
   listOffsetsV5,

@@ -25,7 +25,7 @@ export interface Delivery {
   readonly topic: string
   readonly topicId: string
   readonly partition: number
-  /** Where reading goes on behind the sets that were handed out. After the last `next`, behind all. */
+  /** Behind the sets that were handed out. When `next` has given `null`: behind all. */
   readonly nextOffset: number
   /** Of the last batch passed, which belongs to the place of `nextOffset`. */
   readonly leaderEpoch: number
@@ -38,37 +38,35 @@ export interface Delivery {
   next(): RecordSet | null
 }
 
-/** The source decides: none of these passes by itself. The split is not read until it is assigned again. */
-export type SplitProblem = {
+/** What is wrong with the place that a split is to be read from. */
+export type Problem =
+  /** Its record was removed, by retention or by somebody, or the log ends before it. */
+  | {
+      readonly problem: 'out-of-range'
+      readonly logStartOffset: number
+      readonly highWatermark: number
+    }
+  /** The log that was read is not the leader's: their histories part at `endOffset`. */
+  | { readonly problem: 'truncated'; readonly endOffset: number; readonly endEpoch: number }
+  /** The topic of that name is another one now. */
+  | { readonly problem: 'recreated'; readonly newTopicId: string }
+  /** The cluster says for a while that there is no such topic or partition. */
+  | { readonly problem: 'missing' }
+  /** READ on the topic is not granted. */
+  | { readonly problem: 'unauthorized' }
+
+/**
+ * The source decides: none of these passes by itself. It comes once, behind the records that were
+ * fetched before, and the split is not read on until it is assigned again.
+ */
+export type SplitProblem = Problem & {
   readonly kind: 'problem'
   readonly topic: string
   readonly topicId: string
   readonly partition: number
   /** The place that was asked for. */
   readonly offset: number
-} & (
-  | {
-      /** Retention, or somebody, removed the records from `offset` on; or the log ends before it. */
-      readonly problem: 'out-of-range'
-      readonly logStartOffset: number
-      readonly highWatermark: number
-    }
-  | {
-      /** The log that was read and the leader's part at `endOffset`, which is before `offset`. */
-      readonly problem: 'truncated'
-      readonly endOffset: number
-      readonly endEpoch: number
-    }
-  | {
-      /** The topic of that name is another one now. */
-      readonly problem: 'recreated'
-      readonly newTopicId: string
-    }
-  | {
-      /** The cluster says for a while that there is no such topic or partition. */ readonly problem: 'missing'
-    }
-  | { /** READ on the topic is not granted. */ readonly problem: 'unauthorized' }
-)
+}
 
 /** Why a split that is not paused has nothing to give. */
 export type StallReason =

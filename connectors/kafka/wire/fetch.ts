@@ -6,8 +6,9 @@
 //   throttle_time_ms i32 | error_code i16 | session_id i32 | [topic] | tags
 //   topic: topic_id uuid, or name in v12 | [partition] | tags
 //   partition: index i32 | error_code i16 | high_watermark i64 | last_stable_offset i64 |
-//     log_start_offset i64 | [producer_id i64, first_offset i64, tags] | preferred_read_replica i32 |
-//     records | tags, of which 0 is diverging_epoch: epoch i32, end_offset i64, tags
+//     log_start_offset i64 | [producer_id i64, first_offset i64, tags] |
+//     preferred_read_replica i32 | records | tags, of which 0 is diverging_epoch: epoch i32,
+//     end_offset i64, tags
 // Lengths are unsigned varints of one more than they mean, 0 for null.
 
 import { type Connection, type Reader, Writer } from '@platformatic/kafka'

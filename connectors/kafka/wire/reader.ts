@@ -1,7 +1,7 @@
-// Reads many partitions from many brokers, each for itself: a partition without a leader, one that
-// is paused and one that waits for a transaction delay nobody else. What is fetched ahead is bounded
-// for each partition and for all. Leaders that move, brokers that restart and answers that are lost
-// are dealt with here; what needs a decision is handed to the source as a SplitProblem.
+// Reads many partitions from many brokers, each for itself: a partition without a leader, a paused
+// one and one that waits for a transaction delay nobody else. What is fetched ahead is bounded for
+// each partition and for all. Leaders that move, brokers that restart and answers that are lost are
+// dealt with here; what needs a decision is handed to the source as a SplitProblem.
 
 import type { Clock } from '../../../runtime/base/clock.ts'
 import type { PipelineError } from '../../../runtime/base/errors.ts'

@@ -5,6 +5,7 @@ import type { FetchedBatches } from '../decode/fetched.ts'
 import type { RecordSet } from '../records.ts'
 import type {
   Delivery,
+  Problem,
   ReadOptions,
   SplitPlace,
   SplitProblem,
@@ -26,13 +27,6 @@ export interface SplitOwner {
   /** Bytes of it were read, or dropped: there is room for the next fetch. */
   released(split: Split, bytes: number): void
 }
-
-/** A problem without the split's names, which the split adds. */
-export type Problem = SplitProblem extends infer P
-  ? P extends SplitProblem
-    ? Omit<P, 'kind' | 'topic' | 'topicId' | 'partition' | 'offset'>
-    : never
-  : never
 
 export class Split {
   readonly topic: string
