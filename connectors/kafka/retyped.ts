@@ -6,6 +6,10 @@ import { formatType, type ColumnType } from '../../runtime/data/type.ts'
 
 /** @returns the error with which `RecordDecoder.advance` parks the table */
 export function typeChanged(column: string, before: ColumnType, after: ColumnType): PipelineError {
-  const types = `from ${formatType(before)} to ${formatType(after)}`
+  const types = `from ${described(before)} to ${described(after)}`
   return new PipelineError('FORMAT_TYPE_CHANGED', `column "${column}" changed ${types}`)
+}
+
+function described(type: ColumnType): string {
+  return type.kind === 'string' && type.json === true ? 'JSON' : formatType(type)
 }
