@@ -12,6 +12,7 @@ import type { CheckpointRecord } from '../../runtime/checkpoint/manifest.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
 import { readStatus } from '../../runtime/console/status-file.ts'
 import type { PipelineStatus } from '../../runtime/console/status.ts'
+import type { KafkaServer } from '../servers/kafka.ts'
 import type { MysqlServer } from '../servers/mysql-family.ts'
 import type { PostgresServer } from '../servers/postgres.ts'
 import { serverFolder } from '../servers/process.ts'
@@ -28,7 +29,7 @@ const COMMAND_MS = 120_000
 const SHOWN_CHARACTERS = 6000
 
 export interface PipelineOptions {
-  server: PostgresServer | MysqlServer
+  server: PostgresServer | MysqlServer | KafkaServer
   /** Database of PostgreSQL; `postgres` if not given. */
   database?: string
   name?: string
@@ -40,6 +41,7 @@ export interface PipelineOptions {
   backfillParallelism?: number
   /** More keys of the `source` block; they win. */
   source?: Record<string, unknown>
+  onError?: Record<string, unknown>
 }
 
 export interface Exit {
@@ -93,7 +95,8 @@ export class Pipeline {
   static async create(options: PipelineOptions): Promise<Pipeline> {
     const folder = await serverFolder('pipeline')
     await mkdir(join(folder, 'lake'))
-    const pipeline = new Pipeline(folder, options.name ?? 'shop', options.server.password)
+    const { server, name = 'shop' } = options
+    const pipeline = new Pipeline(folder, name, 'password' in server ? server.password : '')
     await writeFile(pipeline.file, stringify(pipeline.document(options)))
     return pipeline
   }
@@ -115,6 +118,7 @@ export class Pipeline {
         parallelism,
         checkpoint: { interval, store: `file://${join(this.folder, 'state')}` },
       },
+      ...(options.onError !== undefined && { on_error: options.onError }),
     }
   }
 
@@ -303,6 +307,14 @@ function deathGuard(): string[] {
 
 function sourceOf(options: PipelineOptions, chunkRows: number): Record<string, unknown> {
   const { server, database = 'postgres', tables, backfillParallelism = 2 } = options
+  if ('brokers' in server) {
+    return {
+      type: 'kafka',
+      brokers: server.brokers,
+      topics: tables ?? ['clicks'],
+      value: { format: 'raw' },
+    }
+  }
   const password = { from_env: 'DB_PASSWORD' }
   const backfill = { parallelism: backfillParallelism, chunk_rows: chunkRows }
   const at = `${server.user}@${server.host}:${server.port}`

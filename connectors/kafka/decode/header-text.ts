@@ -20,6 +20,10 @@ const NULL = utf8.encode(',"value":null}')
 const END = utf8.encode('}')
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+/** Letters of the control characters that have a short escape, by their code. */
+const SHORT = new Uint8Array(32)
+for (const letter of 'bfnrt')
+  SHORT[JSON.parse(`"\\${letter}"`).charCodeAt(0)] = letter.charCodeAt(0)
 const HEX = utf8.encode('0123456789abcdef')
 
 /** Writes the headers of one record as the value of `row`. */
@@ -106,6 +110,11 @@ function putText(builder: BytesBuilder, source: Uint8Array, start: number, end: 
       bytes[at++] = byte
     } else if (byte < 0x20) {
       bytes[at++] = BACKSLASH
+      const short = SHORT[byte]!
+      if (short !== 0) {
+        bytes[at++] = short
+        continue
+      }
       bytes[at++] = 0x75
       bytes[at++] = 0x30
       bytes[at++] = 0x30
