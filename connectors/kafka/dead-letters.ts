@@ -1,5 +1,5 @@
-// Records that could not be decoded, as rows of a table of their own: what was wrong, where, and the
-// bytes, so that nothing is lost. They go the way of all rows and so are committed with their
+// Records that could not be decoded, as rows of a table of their own: what was wrong, where, and
+// their bytes, so that nothing is lost. They go the way of all rows and so are committed with their
 // neighbours; the limits are looked at row by row, so a flood ends before any of it is committed.
 
 import { createHash } from 'node:crypto'

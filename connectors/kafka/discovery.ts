@@ -21,7 +21,7 @@ export interface Topic {
 
 /**
  * @returns topics that are selected and there; what is unavailable for now is left out
- * @throws PipelineError SERVER_UNSUITABLE when they could not be told from later ones of their names
+ * @throws PipelineError SERVER_UNSUITABLE when they cannot be told from later ones of their names
  */
 export async function selectedTopics(
   cluster: ClusterPort,

@@ -9,6 +9,7 @@ const CHAPTERS: readonly (readonly [string, string])[] = [
   ['3', 'Source log and positions'],
   ['4', 'Rows, state and trace'],
   ['5', 'Catalog, table and object store'],
+  ['6', 'Kafka'],
   ['9', 'Our own mistakes'],
 ]
 

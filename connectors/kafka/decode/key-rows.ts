@@ -1,5 +1,5 @@
-// The keys of a run of records, decoded into columns of their own: exactly one row a record, so that
-// the rows of the values, of which a record may have several or none, find theirs by its number.
+// The keys of a run of records, decoded into columns of their own: exactly one row a record, so
+// that the rows of the values, of which a record may have several or none, find theirs by number.
 
 import { appendRows } from '../../../runtime/data/column/append.ts'
 import { columnBuilder, type ColumnBuilder } from '../../../runtime/data/column/builder.ts'
