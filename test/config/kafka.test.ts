@@ -38,6 +38,43 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
     [expect.stringMatching(/^7:20 MR-1005 source.value.format: csv is not supported: /)],
   ],
   [
+    'columns of JSON in every form',
+    changedKafka([
+      'format: raw',
+      'format: json, schema: { id: long not null, user.id: "decimal(12,2)", tags: list<string>,' +
+        ' at: { type: timestamptz, unit: ms, path: [at] } }, unknown: { rest: others }',
+    ]),
+    [],
+  ],
+  [
+    'a type that there is not',
+    changedKafka(['format: raw', 'format: json, schema: { id: bigint }']),
+    [
+      expect.stringMatching(
+        /^7:40 MR-1003 source.value.schema.id must be a type such as .*"bigint"/,
+      ),
+    ],
+  ],
+  [
+    'a unit for what is no time',
+    changedKafka(['format: raw', 'format: json, schema: { id: { type: long, unit: ms } }']),
+    [expect.stringMatching(/^7:\d+ MR-1003 source.value.schema.id.unit must be d for a date/)],
+  ],
+  [
+    'no columns, and none to come',
+    changedKafka(['format: raw', 'format: json']),
+    [expect.stringMatching(/^7:\d+ MR-1003 source.value.schema is missing: at least one column/)],
+  ],
+  [
+    'columns from a sample',
+    changedKafka(['format: raw', 'format: json, unknown: evolve, sample: 10000']),
+    [
+      expect.stringMatching(
+        /^7:\d+ MR-1005 source.value.sample is not supported: this version takes/,
+      ),
+    ],
+  ],
+  [
     'a key of a mechanism with other secrets',
     withKey(`${SASL}, token: t }`),
     ['6:78 MR-1002 source.sasl.token is a key of mechanism OAUTHBEARER only'],

@@ -154,7 +154,7 @@ class JsonDecoder implements RecordDecoder {
     const paths = columns.map(({ path }, slot) => ({ path, slot }))
     const shape: Shape = shapeOf(paths, strangers[unknown.kind], inner)
     const fills = columns.map(({ name, type, nullable, encoding }, slot) =>
-      columnFill(name, slot, type, nullable, encoding),
+      columnFill(name, slot, type, nullable ? 'never' : 'always', encoding),
     )
     const restSlot = unknown.kind === 'rest' ? columns.length : -1
     if (unknown.kind === 'rest') fills.push(ownFill(unknown.column, restSlot, restPut(shape)))

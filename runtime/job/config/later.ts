@@ -38,6 +38,8 @@ const LATER_KEYS: Readonly<Record<string, string>> = {
   'on_error.lookup': 'copies rows as they are',
   'on_error.sink_row': 'parks a table with a row that it cannot carry, and goes on with the others',
   'on_error.dlq': 'writes dead letters to the table NAMESPACE.PIPELINE_dlq',
+  'source.value.sample': 'takes columns from `schema`, or as they come by `unknown: evolve`',
+  'source.key.sample': 'takes columns from `schema`, or as they come by `unknown: evolve`',
   'sink.storage': 'writes to local folders',
   'sink.schema': 'carries every change of structure over (evolve)',
   'sink.partition_by': 'writes tables without partitions',
@@ -83,9 +85,8 @@ const LATER_VALUES: readonly {
   },
   ...['source.value.format', 'source.key.format'].map((key) => ({
     key,
-    values:
-      /^(?:json|debezium-json|canal-json|maxwell-json|avro|debezium-avro|protobuf|csv|string)$/i,
-    now: 'raw',
+    values: /^(?:debezium-json|canal-json|maxwell-json|avro|debezium-avro|protobuf|csv|string)$/i,
+    now: 'raw and json',
   })),
   {
     key: 'sink.type',

@@ -3,6 +3,7 @@
 // the wiring (runtime/cli/kafka-format.ts).
 
 import { z } from 'zod'
+import { json } from './schema-json-formats.ts'
 
 const raw = z
   .strictObject({
@@ -14,6 +15,6 @@ const raw = z
   })
   .describe('The bytes as they are, in a column `key` or `value`.')
 
-export const recordFormat = z.discriminatedUnion('format', [raw])
+export const recordFormat = z.discriminatedUnion('format', [raw, json])
 
 export type RecordFormatInput = z.output<typeof recordFormat>

@@ -33,6 +33,8 @@ export type Encoding =
   | { readonly kind: 'latin1' }
   /** A time in text without a day, of any number of hours, as microseconds. */
   | { readonly kind: 'duration' }
+  /** A JSON document inside a string. */
+  | { readonly kind: 'quoted' }
 
 export type TimeUnit = 'd' | 's' | 'ms' | 'us' | 'ns'
 
@@ -60,24 +62,27 @@ export interface ColumnFill {
   readonly fill: (cells: Cells, builder: ColumnBuilder, from: number) => void
 }
 
+/** Which rows need a value: none · all but deletes, which need no more than their key · all. */
+export type Needed = 'never' | 'rows' | 'always'
+
 /** @param slot  of the column in the cells of a row */
 export function columnFill(
   name: string,
   slot: number,
   type: ColumnType,
-  nullable: boolean,
+  needed: Needed,
   encoding: Encoding,
 ): ColumnFill {
   const { put, form } = kernelOf(type, encoding)
   const loop = loopOf(put)
-  return { fill: (cells, builder, from) => loop(cells, slot, builder, from, form, nullable, name) }
+  return { fill: (cells, builder, from) => loop(cells, slot, builder, from, form, needed, name) }
 }
 
 /** The same for values that a kernel of the caller's own reads. */
 export function ownFill(name: string, slot: number, put: PutBytes): ColumnFill {
   const loop = loopOf(put)
   const form = valueForm(0, 0)
-  return { fill: (cells, builder, from) => loop(cells, slot, builder, from, form, true, name) }
+  return { fill: (cells, builder, from) => loop(cells, slot, builder, from, form, 'never', name) }
 }
 
 export type PutBytes = (
@@ -94,19 +99,19 @@ type Loop = (
   builder: ColumnBuilder,
   from: number,
   form: ValueForm,
-  nullable: boolean,
+  needed: Needed,
   name: string,
 ) => void
 
 const LOOP = `'use strict'
-return function fill(cells, slot, builder, from, form, nullable, name) {
+return function fill(cells, slot, builder, from, form, needed, name) {
   const { bytes, starts, ends, bases, count } = cells
   for (let row = 0; row < count; row++) {
     const at = bases[row] + slot
     const start = starts[at]
     if (start >= 0) {
       if (!put(builder, from + row, bytes, start, ends[at], form)) cells.refuseValue(row, name)
-    } else putAbsent(cells, row, builder, from + row, at, nullable, name)
+    } else putAbsent(cells, row, builder, from + row, at, needed, name)
   }
 }
 `
@@ -124,7 +129,7 @@ function fillStrings(
   builder: ColumnBuilder,
   from: number,
   _form: ValueForm,
-  nullable: boolean,
+  needed: Needed,
   name: string,
 ): void {
   const target = builder as BytesBuilder
@@ -156,7 +161,7 @@ function fillStrings(
       }
     }
     target.bytesLength = to
-    if (start < 0) putAbsent(cells, row, builder, from + row, at, nullable, name)
+    if (start < 0) putAbsent(cells, row, builder, from + row, at, needed, name)
     else if (!putString(target, from + row, bytes, start, end)) cells.refuseValue(row, name)
     to = target.bytesLength
     if (room !== target.bytes.length) {
@@ -185,14 +190,14 @@ function loopOf(put: Put): Loop {
   return loop
 }
 
-/** A delete needs no more than its key. @param at  index of the slot */
+/** @param at  index of the slot */
 function putAbsent(
   cells: Cells,
   row: number,
   builder: ColumnBuilder,
   to: number,
   at: number,
-  nullable: boolean,
+  needed: Needed,
   name: string,
 ): void {
   const state = cells.starts[at]!
@@ -202,7 +207,7 @@ function putAbsent(
   }
   putNull(builder, to)
   if (state === MISFIT) failAt(cells.ends[at]!, 'it would stand in what is no object')
-  else if (nullable || cells.ops[row] === Op.delete) return
+  else if (needed === 'never' || (needed === 'rows' && cells.ops[row] === Op.delete)) return
   else {
     const reason = state === NULL ? 'it is null, and the column is not' : 'it is missing'
     failAt(cells.recordStarts[cells.record[row]!]!, reason)
@@ -242,6 +247,7 @@ function scalarKernel(type: PrimitiveType, encoding: Encoding): Kernel {
     return { put, form: valueForm(0, UNIT_SCALES[encoding.unit]) }
   }
   if (encoding.kind === 'duration') return { put: times.putDuration, form: valueForm(0, 0) }
+  if (encoding.kind === 'quoted') return { put: putString, form: valueForm(0, 0) }
   if (encoding.kind === 'latin1') return { put: binary.putLatin1, form: valueForm(0, 0) }
   return { put: textPut(type), form: valueForm(0, 0) }
 }

@@ -11,7 +11,7 @@ import { openText, text } from './text.ts'
 /** What `readDouble` found. */
 let value = 0
 
-/** Up to 19 digits and a point, which is how most doubles are written; all else goes a longer way. */
+/** Up to 19 digits and a point, as most doubles are written; all else goes a longer way. */
 function readDouble(bytes: Uint8Array, start: number, end: number): boolean {
   const negative = bytes[start] === MINUS
   let at = negative ? start + 1 : start

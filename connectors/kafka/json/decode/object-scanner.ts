@@ -113,7 +113,7 @@ function innerScanner(title: string, members: readonly Member[]): ScanInner {
 
 /**
  * True when one of the four bytes of w is a control, a quote, a backslash, or not ASCII: what is
- * subtracted leaves the highest bit in the first byte that is. Bytes behind it may be taken for one.
+ * subtracted leaves the highest bit in the first that is. Bytes behind it may be taken for one.
  */
 const SPECIAL_BYTES = `((w | (w - 0x20202020) | ((w ^ 0x22222222) - 0x01010101) |
           ((w ^ 0x5c5c5c5c) - 0x01010101)) & 0x80808080) !== 0`
