@@ -2,6 +2,7 @@
 // is quick to write with; what must come from Kafka's own client goes through `KafkaServer.tool`.
 import { compressionsAlgorithms } from '@platformatic/kafka'
 import kafkajs, { type Admin, type Kafka, type Message, type Producer } from 'kafkajs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { KafkaServer } from './kafka.ts'
 
 const { CompressionCodecs, CompressionTypes, logLevel } = kafkajs
@@ -50,6 +51,16 @@ export async function withAdmin<T>(
   }
 }
 
+/** kafkajs's own wait ends in an error where the broker has not heard of the topic yet. */
+async function hasLeaders(admin: Admin, topic: string, partitions: number): Promise<void> {
+  for (;;) {
+    const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => null)
+    const all = found?.topics[0]?.partitions ?? []
+    if (all.length === partitions && all.every(({ leader }) => leader >= 0)) return
+    await sleep(50)
+  }
+}
+
 export interface TopicPlan {
   partitions?: number
   replicas?: number
@@ -65,7 +76,8 @@ export async function createTopic(
   const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
   await withAdmin(server, async (admin) => {
     const plan = { topic, numPartitions: partitions, replicationFactor: replicas, configEntries }
-    await admin.createTopics({ topics: [plan], waitForLeaders: true })
+    await admin.createTopics({ topics: [plan], waitForLeaders: false })
+    await hasLeaders(admin, topic, partitions)
   })
 }
 

@@ -52,8 +52,14 @@ export class BrokerConnection {
     connection.on('error', () => {})
     // Also for a listener that takes the connection and then says nothing.
     const cancel = options.clock.after(CONNECT_TIMEOUT_MS, () => connection.socket?.destroy())
+    let inTls = false
     try {
-      await connection.connect(host, port)
+      const connecting = connection.connect(host, port)
+      // The library forgets it where it wants to log in.
+      if (options.tls.mode === 'disabled') {
+        connection.socket.once('data', (bytes: Buffer) => (inTls = isTlsAlert(bytes)))
+      }
+      await connecting
       const answer = await apiVersionsV1.api.async(connection, 'millrace', '1')
       const versions = new Map(
         answer.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [
@@ -64,7 +70,8 @@ export class BrokerConnection {
       return new BrokerConnection(options, address, connection, versions)
     } catch (error) {
       connection.socket?.destroy()
-      throw failureOf(`cannot connect to ${host}:${port}`, error)
+      const doing = `cannot connect to ${host}:${port}`
+      throw inTls ? tlsWanted(doing) : failureOf(doing, error)
     } finally {
       cancel()
     }
@@ -126,6 +133,16 @@ export class BrokerConnection {
     // Ends the timer of the renewed login.
     void this.#connection.close()
   }
+}
+
+function isTlsAlert(bytes: Buffer): boolean {
+  return bytes[0] === 0x15 && bytes[1] === 0x03
+}
+
+function tlsWanted(doing: string): PipelineError {
+  return new PipelineError('TLS_FAILED', `${doing}: this listener speaks TLS`, {
+    hint: 'Set `tls.mode`, or take the port of a listener without TLS.',
+  })
 }
 
 function libraryOptions(options: ClusterOptions, host: string): ConnectionOptions {
