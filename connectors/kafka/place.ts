@@ -22,6 +22,8 @@ interface Token {
   readonly format: typeof FORMAT
   /** What the next offsets of topics came to that are gone. */
   readonly retired: number
+  /** Their ids: a broker that has not heard yet may still name them. */
+  readonly retiredIds: readonly string[]
   readonly topics: readonly TopicToken[]
 }
 
@@ -38,19 +40,21 @@ export function splitKey(topicId: string, topic: string, partition: number): str
 
 export class Places {
   private readonly places = new Map<string, MutablePlace>()
+  private readonly retiredIds: Set<string>
   private retired: number
   private sum: number
 
   /** @param retired  the order below which nothing may begin */
-  constructor(retired = 0) {
+  constructor(retired = 0, retiredIds: readonly string[] = []) {
+    this.retiredIds = new Set(retiredIds)
     this.retired = retired
     this.sum = retired
   }
 
   /** @throws PipelineError CHECKPOINT_CORRUPT */
   static of(position: Position): Places {
-    const { retired, topics } = parseToken(position.token)
-    const places = new Places(retired)
+    const { retired, retiredIds, topics } = parseToken(position.token)
+    const places = new Places(retired, retiredIds)
     for (const { id: topicId, name: topic, partitions } of topics) {
       for (const [number, [offset, leaderEpoch, timestampMs]] of Object.entries(partitions)) {
         const partition = Number(number)
@@ -88,6 +92,7 @@ export class Places {
 
   /** Forgets a topic that another one has taken the name of; orders go on behind its records. */
   retire(topicId: string, topic: string): void {
+    this.retiredIds.add(topicId)
     for (const [key, place] of this.places) {
       if (place.topicId !== topicId || place.topic !== topic) continue
       this.retired += place.offset
@@ -98,6 +103,11 @@ export class Places {
   /** What the next offsets of topics came to that are gone. */
   get retiredOrder(): number {
     return this.retired
+  }
+
+  /** The topic with this id has been given up for a later one of its name. */
+  hasRetired(topicId: string): boolean {
+    return this.retiredIds.has(topicId)
   }
 
   get order(): Order {
@@ -116,7 +126,12 @@ export class Places {
       topics.set(key, token)
       token.partitions[partition] = [offset, leaderEpoch, timestampMs]
     }
-    const token: Token = { format: FORMAT, retired: this.retired, topics: [...topics.values()] }
+    const token: Token = {
+      format: FORMAT,
+      retired: this.retired,
+      retiredIds: [...this.retiredIds],
+      topics: [...topics.values()],
+    }
     return JSON.stringify(token)
   }
 }

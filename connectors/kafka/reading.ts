@@ -1,6 +1,6 @@
 // Reads all partitions as one log. One partition at a time gives what it has, in turns; one that
-// has nothing to give, whatever it waits for, is passed over. Rows of all partitions of a topic share a
-// batch, and between any two records all of them can be handed out and a position be named.
+// has nothing to give, whatever it waits for, is passed over. Rows of all partitions of a topic share
+// a batch, and between any two records all of them can be handed out and a position be named.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { BATCH_AGE_MS_MAX } from '../../runtime/data/batch.ts'
@@ -320,6 +320,8 @@ export class LogReading {
   private async *applyFound(found: readonly Topic[]): AsyncGenerator<SourceElement, void> {
     const { topics, options, cluster, signal } = this.parts
     for (const topic of found) {
+      // From a broker that has not heard yet, or a question of before.
+      if (this.parts.places.hasRetired(topic.id)) continue
       const known = topics.get(topic.name)
       if (known === undefined) {
         const places = await this.ofCluster(() => newPlaces(cluster, topic, options.isolation))
@@ -395,7 +397,9 @@ export class LogReading {
         const found = (await selectedTopics(cluster, options.topics)).find(
           (one) => one.name === name,
         )
-        if (found !== undefined && found.id !== topicId) yield* this.recreated(topic, found)
+        const stale = found !== undefined && places.hasRetired(found.id)
+        if (stale) this.assignOne(topicId, name, partition)
+        else if (found !== undefined && found.id !== topicId) yield* this.recreated(topic, found)
         else if (found !== undefined && found.partitions <= partition) {
           throw partitionsFewer(name, partition)
         } else if (found !== undefined) this.assignOne(topicId, name, partition)

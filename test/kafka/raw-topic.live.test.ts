@@ -30,9 +30,9 @@ for (const line of ['kafka4', 'kafka3'] as const) {
         await createTopic(server, 'clicks', { partitions: PARTITIONS })
         const log = new CommittedLog(server, 'clicks', PARTITIONS, random)
         await log.plain()
-        let writing = true
+        const writing = new AbortController()
         const writer = (async () => {
-          while (writing) {
+          while (!writing.signal.aborted) {
             if (random.chance(0.4)) await log.plain()
             else await log.transaction(random.chance(0.6))
             await sleep(20)
@@ -47,7 +47,7 @@ for (const line of ['kafka4', 'kafka3'] as const) {
         })
         const child = pipeline.start()
         await pipeline.untilStreaming(child)
-        writing = false
+        writing.abort()
         await writer
         await child.stop()
         await pipeline.once()

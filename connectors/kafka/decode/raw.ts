@@ -1,7 +1,6 @@
 // The format of those who want the bytes: one column, `key` or `value`, as they are. As text it
 // must be UTF-8, since nothing behind it could hold anything else in a string.
 
-import { isUtf8 } from 'node:buffer'
 import { Op } from '../../../runtime/data/batch.ts'
 import type { BytesBuilder } from '../../../runtime/data/column/builder.ts'
 import type {
@@ -13,6 +12,7 @@ import type {
   RowSink,
 } from '../format.ts'
 import type { RecordSet } from '../records.ts'
+import { isWellFormed, wellFormedEnd } from '../utf8.ts'
 
 export interface RawOptions {
   readonly as: 'binary' | 'text'
@@ -61,17 +61,14 @@ class RawDecoder implements RecordDecoder {
     for (let index = from; index < end; index++) {
       const start = starts[index]!
       if (start < 0) builder.setNull(row)
-      else if (!this.text || isAscii(bytes, start, ends[index]!)) {
+      else if (!this.text || isWellFormed(bytes, start, ends[index]!)) {
         builder.setBytes(row, bytes, start, ends[index]!)
       } else {
-        const fault = faultAt(bytes, start, ends[index]!)
-        if (fault >= 0) {
-          sink.rows = row
-          const message = `the ${this.part} is not UTF-8`
-          sink.dirty(index, { name: 'RECORD_CORRUPT', message, byteOffset: fault })
-          continue
-        }
-        builder.setBytes(row, bytes, start, ends[index]!)
+        sink.rows = row
+        const message = `the ${this.part} is not UTF-8`
+        const byteOffset = wellFormedEnd(bytes, start, ends[index]!) - start
+        sink.dirty(index, { name: 'RECORD_CORRUPT', message, byteOffset })
+        continue
       }
       ops[row] = Op.insert
       record[row] = index
@@ -90,30 +87,4 @@ class RawDecoder implements RecordDecoder {
   save(): null {
     return null
   }
-}
-
-/** Most text is, and short: a call out of JavaScript would cost more than the loop. */
-function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
-  if (end - start > 64) return false
-  for (let at = start; at < end; at++) if (bytes[at]! >= 0x80) return false
-  return true
-}
-
-/** @returns where bytes[start, end) cease to be UTF-8, counted from `start`; -1: they are */
-function faultAt(bytes: Uint8Array, start: number, end: number): number {
-  if (isUtf8(bytes.subarray(start, end))) return -1
-  // The longest start that is UTF-8, found from behind its first fault: this is an error's path.
-  let low = 0
-  let high = end - start
-  while (low < high) {
-    const middle = (low + high + 1) >> 1
-    const decoder = new TextDecoder('utf-8', { fatal: true })
-    try {
-      decoder.decode(bytes.subarray(start, start + middle), { stream: true })
-      low = middle
-    } catch {
-      high = middle - 1
-    }
-  }
-  return low
 }
