@@ -1,23 +1,45 @@
 // From what a pipeline says of keys and values to the formats that read them. Each family is loaded
 // when a pipeline uses it.
 
+import { readFileSync } from 'node:fs'
 import type { RecordFormat } from '../../connectors/kafka/format.ts'
-import type { KafkaSourceConfig } from '../job/config/pipeline-config.ts'
+import type { SchemaRegistry } from '../../connectors/kafka/registry/schemas.ts'
+import { PipelineError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { KafkaSourceConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
+import type { AvroFormatConfig } from '../job/config/resolve-formats.ts'
+import type { RegistryConfig } from '../job/config/resolve-registry.ts'
 import type { DeclaredColumn } from '../job/config/schema-json-columns.ts'
 
 /** @returns the formats of keys (`null`: they are not read) and values */
 export async function recordFormats(
+  pipeline: PipelineConfig,
   source: KafkaSourceConfig,
+  log: Log,
 ): Promise<{ readonly key: RecordFormat | null; readonly value: RecordFormat }> {
+  let opened: Promise<(config: RegistryConfig) => SchemaRegistry> | null = null
+  const registryOf: RegistryOf = async (config) => {
+    opened ??= import('./schema-registry.ts').then(({ registriesOf }) =>
+      registriesOf(pipeline, log),
+    )
+    return (await opened)(config)
+  }
+  const format = async (config: KafkaSourceConfig['value']): Promise<RecordFormat> => {
+    return recordFormat(config, source, registryOf)
+  }
   return {
-    key: source.key === null ? null : await recordFormat(source.key, source),
-    value: await recordFormat(source.value, source),
+    key: source.key === null ? null : await format(source.key),
+    value: await format(source.value),
   }
 }
+
+/** Keys and values with one registry share its client. */
+type RegistryOf = (config: RegistryConfig) => Promise<SchemaRegistry>
 
 async function recordFormat(
   config: KafkaSourceConfig['value'],
   { nullValue, primaryKeys }: KafkaSourceConfig,
+  registryOf: RegistryOf,
 ): Promise<RecordFormat> {
   switch (config.format) {
     case 'raw': {
@@ -29,6 +51,23 @@ async function recordFormat(
       const columns = withKey(config.schema, primaryKeys)
       return jsonFormat({ columns, unknown: config.unknown })
     }
+    case 'avro':
+      return avro(config, registryOf)
+  }
+}
+
+async function avro(config: AvroFormatConfig, registryOf: RegistryOf): Promise<RecordFormat> {
+  const { avroFormat } = await import('../../connectors/kafka/avro/format.ts')
+  const { registry, schemaFile: path } = config
+  if (registry !== null) return avroFormat({ registry: await registryOf(registry) })
+  return avroFormat({ schemaFile: { path: path ?? '', text: textOf(path ?? '') } })
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new PipelineError('CONFIG_VALUE', `the schema file ${path} cannot be read`, { cause })
   }
 }
 

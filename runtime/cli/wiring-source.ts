@@ -76,10 +76,11 @@ export function mysqlOptions(
 const CLIENT_ID = 'millrace'
 
 export async function kafkaOptions(
-  { name, onError }: PipelineConfig,
+  config: PipelineConfig,
   source: KafkaSourceConfig,
   log: Log,
 ): Promise<KafkaOptions> {
+  const { name, onError } = config
   const { tls } = source
   const diverts = onError.decode === 'dlq' || source.nullValue === 'dlq'
   const { dlqRowsMax: rowsMax, dlqRatioMax: ratioMax } = onError
@@ -105,7 +106,7 @@ export async function kafkaOptions(
     onRecreate: source.onRecreate,
     metadata: source.metadata,
     primaryKeys: source.primaryKeys,
-    ...(await recordFormats(source)),
+    ...(await recordFormats(config, source, log)),
     onDecodeError: onError.decode,
     deadLetters: diverts ? { table: `${name}_dlq`, rowsMax, ratioMax } : null,
     refreshMs: CATALOG_POLL_MS,

@@ -264,7 +264,7 @@ export function resolveAuthorities(
   return ca
 }
 
-function isReadable(path: string): boolean {
+export function isReadable(path: string): boolean {
   try {
     readFileSync(path)
     return true

@@ -85,8 +85,8 @@ const LATER_VALUES: readonly {
   },
   ...['source.value.format', 'source.key.format'].map((key) => ({
     key,
-    values: /^(?:debezium-json|canal-json|maxwell-json|avro|debezium-avro|protobuf|csv|string)$/i,
-    now: 'raw and json',
+    values: /^(?:debezium-json|canal-json|maxwell-json|debezium-avro|protobuf|csv|string)$/i,
+    now: 'raw, json and avro',
   })),
   {
     key: 'sink.type',

@@ -4,6 +4,8 @@
 
 import { z } from 'zod'
 import { json } from './schema-json-formats.ts'
+import { registry } from './schema-registry.ts'
+import { text } from './schema-values.ts'
 
 const raw = z
   .strictObject({
@@ -15,6 +17,16 @@ const raw = z
   })
   .describe('The bytes as they are, in a column `key` or `value`.')
 
-export const recordFormat = z.discriminatedUnion('format', [raw, json])
+const avro = z
+  .strictObject({
+    format: z.literal('avro'),
+    registry: registry.optional(),
+    schema_file: text('the path of an Avro schema')
+      .optional()
+      .describe('The schema of all records, which then have no schema id in front.'),
+  })
+  .describe('Avro: typed columns of every schema that the records have had.')
+
+export const recordFormat = z.discriminatedUnion('format', [raw, json, avro])
 
 export type RecordFormatInput = z.output<typeof recordFormat>
