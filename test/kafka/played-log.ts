@@ -1,6 +1,6 @@
 // The log of one partition as a broker keeps it, played in memory: transactions of several
 // producers, markers, the list of aborted transactions, and what the cleaner leaves of all that. It
-// answers fetches as brokers do: whole batches from the one that holds the offset, the last cut off.
+// answers fetches as brokers do: whole batches from the one that holds the offset, then a part.
 
 import {
   encodeBatch,

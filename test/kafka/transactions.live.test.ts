@@ -30,7 +30,7 @@ interface Written {
   offset: number
 }
 
-/** Several producers at once: transactions of one to four sends, a third aborted; some plain ones. */
+/** Several producers at once: transactions of several sends, a third aborted; some plain ones. */
 async function writeTransactions(server: KafkaServer, topic: string): Promise<Written[]> {
   const random = randomFrom(7)
   const written: Written[] = []

@@ -131,7 +131,10 @@ export interface RecordReader {
    * that the caller left before its end is offered again. `null`: nothing.
    */
   take(): Delivery | SplitProblem | null
-  /** Resolves once `take` has something, or after `ms`; rejects when the signal aborts. */
+  /**
+   * Resolves once `take` has something, or after `ms`; rejects when the signal aborts. One caller
+   * waits at a time.
+   */
   wait(ms: number, signal: AbortSignal): Promise<void>
   states(): readonly SplitState[]
   close(): Promise<void>

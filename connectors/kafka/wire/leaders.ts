@@ -40,7 +40,8 @@ export class Leaders {
   look(): void {
     if (this.#looking || this.#closed) return
     this.#looking = true
-    void this.#work()
+    // A moment later: whoever assigns many splits is to be answered by one request.
+    queueMicrotask(() => void this.#work())
   }
 
   close(): void {
