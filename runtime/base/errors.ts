@@ -286,6 +286,16 @@ export const errorCodes = {
     meaning: 'A record names a schema that the registry does not have, or that we cannot read.',
     hint: 'Check that `registry.url` is the registry that the producer uses.',
   },
+  FORMAT_TYPES_MISSING: {
+    code: 'MR-4504',
+    action: 'operator',
+    exit: 1,
+    meaning:
+      'Records of a topic do not say the types of their columns, nor does the configuration.',
+    hint:
+      'Declare them as `source.value.columns`, or set `value.converter.schemas.enable=true` at the ' +
+      'connector that writes the topic.',
+  },
   RECORD_NULL: {
     code: 'MR-4510',
     action: 'operator',

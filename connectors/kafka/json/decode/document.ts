@@ -11,9 +11,20 @@ import type { ScanObject } from './object-scanner.ts'
  * @returns the place behind the document, or FAULT
  */
 export function scanDocument(scan: ScanObject, cells: Cells, record: number, base: number): number {
-  const { bytes, view, starts, ends } = cells
-  const end = cells.recordEnds[record]!
-  let at = cells.recordStarts[record]!
+  return scanObjectAt(scan, cells, record, cells.starts, cells.ends, base)
+}
+
+/** The same, with slots that are not of a row. */
+export function scanObjectAt(
+  scan: ScanObject,
+  { bytes, view, recordStarts, recordEnds }: Cells,
+  record: number,
+  starts: Int32Array,
+  ends: Int32Array,
+  base = 0,
+): number {
+  const end = recordEnds[record]!
+  let at = recordStarts[record]!
   if (at < 0) return failAt(at, 'it is null')
   if (bytes[at] !== OPEN_OBJECT) at = skipSpace(bytes, at)
   if (at >= end || bytes[at] !== OPEN_OBJECT) return failAt(at, 'it is no object')
