@@ -10,6 +10,7 @@ import type { KafkaSourceConfig, PipelineConfig } from '../job/config/pipeline-c
 import type { AvroFormatConfig } from '../job/config/resolve-formats.ts'
 import type { RegistryConfig } from '../job/config/resolve-registry.ts'
 import type { DeclaredColumn } from '../job/config/schema-json-columns.ts'
+import { changeRecords } from './kafka-change-format.ts'
 
 /** @returns the formats of keys (`null`: they are not read) and values */
 export async function recordFormats(
@@ -51,6 +52,10 @@ async function recordFormat(
       const columns = withKey(config.schema, primaryKeys)
       return jsonFormat({ columns, unknown: config.unknown })
     }
+    case 'debezium-json':
+    case 'canal-json':
+    case 'maxwell-json':
+      return changeRecords(config, primaryKeys)
     case 'avro':
       return avro(config, registryOf)
   }

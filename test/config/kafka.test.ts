@@ -66,6 +66,38 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
     [expect.stringMatching(/^7:\d+ MR-1003 source.value.schema is missing: at least one column/)],
   ],
   [
+    'changes say their key themselves, and columns where they say none',
+    changedKafka(UPSERT, [
+      'format: raw',
+      'format: debezium-json, columns: { id: long, d: { type: "decimal(4,2)", encoding: text } }',
+    ]),
+    [],
+  ],
+  [
+    'changes of two tables',
+    changedKafka(['format: raw', 'format: canal-json, tables: [a.b, a.c]']),
+    [],
+  ],
+  [
+    'a decimal of Debezium in digits that may be base64',
+    changedKafka(['format: raw', 'format: debezium-json, columns: { d: "decimal(4,2)" }']),
+    [
+      expect.stringMatching(
+        /^7:\d+ MR-1003 source.value.columns.d must be a block with `encoding`/,
+      ),
+    ],
+  ],
+  [
+    'Maxwell without columns',
+    changedKafka(['format: raw', 'format: maxwell-json']),
+    [expect.stringMatching(/^7:\d+ MR-1003 source.value.columns is missing/)],
+  ],
+  [
+    'changes as a key',
+    withKey('key: { format: canal-json }'),
+    ['6:18 MR-1003 source.key.format: canal-json is a format of values'],
+  ],
+  [
     'columns from a sample',
     changedKafka(['format: raw', 'format: json, unknown: evolve, sample: 10000']),
     [

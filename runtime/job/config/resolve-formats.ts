@@ -28,6 +28,9 @@ export function resolveFormat(
   switch (input.format) {
     case 'raw':
     case 'json':
+    case 'debezium-json':
+    case 'canal-json':
+    case 'maxwell-json':
       return input
     case 'avro':
       return resolveAvro(input, path, context)

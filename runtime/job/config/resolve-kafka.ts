@@ -20,6 +20,7 @@ import type {
 } from './pipeline-config.ts'
 import { resolveFormat } from './resolve-formats.ts'
 import type { PipelineInput } from './schema.ts'
+import { CHANGE_FORMATS } from './schema-formats.ts'
 import type { KafkaInput } from './schema-kafka.ts'
 import { TOPIC_SHAPE } from './selector.ts'
 
@@ -36,11 +37,17 @@ export function resolveKafka(
   const brokers = input.brokers.map((written, index) => resolveBroker(written, index, document))
   const key = input.key ?? (input.value.format === 'raw' ? input.value : null)
   const primaryKeys = input.primary_keys ?? null
-  if (mode === 'upsert' && primaryKeys === null) {
+  // Changes name the columns that tell rows apart, in the record's key or beside the rows.
+  const saysKey = CHANGE_FORMATS.includes(input.value.format)
+  if (mode === 'upsert' && primaryKeys === null && !saysKey) {
     const message =
       'sink.mode upsert needs source.primary_keys, the columns that tell rows apart; ' +
       'append and changelog do not'
     document.report(['source'], { error: 'TABLE_WITHOUT_KEY', message })
+  }
+  if (input.key !== undefined && CHANGE_FORMATS.includes(input.key.format)) {
+    const message = `source.key.format: ${input.key.format} is a format of values`
+    document.report(['source', 'key', 'format'], { error: 'CONFIG_VALUE', message })
   }
   const nullValue = input.null_value ?? defaultNullValue(input)
   if (nullValue === 'delete' && primaryKeys === null) {

@@ -3,7 +3,7 @@
 // the wiring (runtime/cli/kafka-format.ts).
 
 import { z } from 'zod'
-import { json } from './schema-json-formats.ts'
+import { canalJson, debeziumJson, json, maxwellJson } from './schema-json-formats.ts'
 import { registry } from './schema-registry.ts'
 import { text } from './schema-values.ts'
 
@@ -27,6 +27,20 @@ const avro = z
   })
   .describe('Avro: typed columns of every schema that the records have had.')
 
-export const recordFormat = z.discriminatedUnion('format', [raw, json, avro])
+export const recordFormat = z.discriminatedUnion('format', [
+  raw,
+  json,
+  debeziumJson,
+  canalJson,
+  maxwellJson,
+  avro,
+])
 
 export type RecordFormatInput = z.output<typeof recordFormat>
+
+/** Formats whose records say what happened to a row, and which row it was. */
+export const CHANGE_FORMATS: readonly RecordFormatInput['format'][] = [
+  'debezium-json',
+  'canal-json',
+  'maxwell-json',
+]

@@ -20,6 +20,8 @@ export interface DeclaredColumn {
   readonly type: ColumnType
   readonly nullable: boolean
   readonly encoding: ColumnEncoding
+  /** The file says how values are written. */
+  readonly written: boolean
 }
 
 const TYPE = `a type such as ${TYPE_NAMES.join(', ')}, with "not null" behind it where it holds`
@@ -84,7 +86,8 @@ function declared(name: string, of: TypeWithNull | BlockInput): DeclaredColumn {
       path: typeof path === 'string' ? path.split('.') : path,
       ...type,
       encoding: unit === undefined ? { kind: encoding ?? 'text' } : { kind: 'number', unit },
+      written: unit !== undefined || encoding !== undefined,
     }
   }
-  return { name, path: name.split('.'), ...of, encoding: { kind: 'text' } }
+  return { name, path: name.split('.'), ...of, encoding: { kind: 'text' }, written: false }
 }

@@ -1,4 +1,4 @@
-// Formats of records that are JSON.
+// Formats of records that are JSON: by themselves, and as envelopes of the changes of a database.
 
 import { z } from 'zod'
 import { jsonColumns } from './schema-json-columns.ts'
@@ -33,3 +33,44 @@ export const json = z
     context.addIssue({ code: 'custom', path: ['schema'], message })
   })
   .describe('A record is one JSON object, and becomes one row.')
+
+const columns = jsonColumns
+  .optional()
+  .describe('Columns by name, with their types; default: as the records say.')
+
+const tables = z
+  .array(text('a name such as shop.orders'), 'a list of names such as [shop.orders]')
+  .min(1, 'a list of at least one name such as [shop.orders]')
+  .optional()
+  .describe('Tables whose changes are taken, others are passed over. Default: all must be of one.')
+
+export const debeziumJson = z
+  .strictObject({
+    format: z.literal('debezium-json'),
+    columns,
+    unavailable_value: text("the connector's `unavailable.value.placeholder`")
+      .prefault('__debezium_unavailable_value')
+      .describe('What stands for a value that the database did not log.'),
+  })
+  .superRefine(({ columns: declared }, context) => {
+    if (!Array.isArray(declared)) return
+    for (const { name, type, written } of declared) {
+      // Digits may be base64 as well: a guess would be wrong without a sign of it.
+      if (type.kind !== 'decimal' || written) continue
+      const message = "a block with `encoding`: base64, which is Debezium's default, or text"
+      context.addIssue({ code: 'custom', path: ['columns', name], message })
+    }
+  })
+  .describe('Changes as Debezium writes them, with or without their schema.')
+
+export const canalJson = z
+  .strictObject({ format: z.literal('canal-json'), columns, tables })
+  .describe('Flat messages of canal.')
+
+export const maxwellJson = z
+  .strictObject({
+    format: z.literal('maxwell-json'),
+    columns: jsonColumns.describe('Columns by name, with their types.'),
+    tables,
+  })
+  .describe("Records of Maxwell's daemon.")

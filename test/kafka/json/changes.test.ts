@@ -41,7 +41,7 @@ function decode(of: RecordDecoder, values: readonly (TestRecord | object | null)
     recordSet(
       values.map((value) => {
         if (value === null) return { value }
-        return 'value' in value ? (value as TestRecord) : { value: JSON.stringify(value) }
+        return 'value' in value ? value : { value: JSON.stringify(value) }
       }),
     ),
   )
@@ -189,7 +189,7 @@ test('a decimal beyond its digits is told, however many bytes carry its sign', (
     const after = { d: Buffer.from(bytes).toString('base64') }
     return debezium(envelopeSchema([decimal]), { after, op: 'c' })
   }
-  const padded = [...new Array<number>(20).fill(0xff), 0xd8, 0xf1]
+  const padded = [...Array.from({ length: 20 }, () => 0xff), 0xd8, 0xf1]
   const { rows, faults } = decode(of, [
     value([0x27, 0x0f]),
     value([0x27, 0x10]),

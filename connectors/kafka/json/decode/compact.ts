@@ -3,6 +3,7 @@
 
 import type { BytesBuilder } from '../../../../runtime/data/column/builder.ts'
 import { BACKSLASH, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './grammar.ts'
+import { putString } from './text.ts'
 
 /** @param end  as scanners note it: a complement where there may be white space */
 export function putJson(
@@ -20,6 +21,18 @@ export function putJson(
   writeCompact(builder, bytes, start, ~end)
   builder.endRow(row)
   return true
+}
+
+/** A document inside a string, as changes have it; an object or array is itself. */
+export function putQuotedJson(
+  builder: BytesBuilder,
+  row: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): boolean {
+  const put = bytes[start] === QUOTE ? putString : putJson
+  return put(builder, row, bytes, start, end)
 }
 
 /** Appends bytes[start, end) but for the white space between tokens. */

@@ -11,7 +11,7 @@ import type {
 import { layoutOf, type ColumnType, type PrimitiveType } from '../../../../runtime/data/type.ts'
 import * as binary from './bytes.ts'
 import type { Cells } from './cells.ts'
-import { putJson } from './compact.ts'
+import { putJson, putQuotedJson } from './compact.ts'
 import { putDecimalBase64 } from './decimal-bytes.ts'
 import { failAt, FAULT, refuse } from './fault.ts'
 import * as floats from './float.ts'
@@ -33,7 +33,7 @@ export type Encoding =
   | { readonly kind: 'latin1' }
   /** A time in text without a day, of any number of hours, as microseconds. */
   | { readonly kind: 'duration' }
-  /** A JSON document inside a string. */
+  /** A JSON document inside a string, where it is no object or array. */
   | { readonly kind: 'quoted' }
 
 export type TimeUnit = 'd' | 's' | 'ms' | 'us' | 'ns'
@@ -247,7 +247,7 @@ function scalarKernel(type: PrimitiveType, encoding: Encoding): Kernel {
     return { put, form: valueForm(0, UNIT_SCALES[encoding.unit]) }
   }
   if (encoding.kind === 'duration') return { put: times.putDuration, form: valueForm(0, 0) }
-  if (encoding.kind === 'quoted') return { put: putString, form: valueForm(0, 0) }
+  if (encoding.kind === 'quoted') return { put: putQuotedJson, form: valueForm(0, 0) }
   if (encoding.kind === 'latin1') return { put: binary.putLatin1, form: valueForm(0, 0) }
   return { put: textPut(type), form: valueForm(0, 0) }
 }
