@@ -18,7 +18,8 @@ export interface ErrorSpec {
 }
 
 /**
- * 1xxx configuration · 2xxx connection and privileges · 3xxx source log · 48xx trace · 5xxx lake.
+ * 1xxx configuration · 2xxx connection and privileges · 3xxx source log · 41xx-44xx operators ·
+ * 48xx trace · 5xxx lake.
  */
 export const errorCodes = {
   CONFIG_FILE: {
@@ -253,6 +254,15 @@ export const errorCodes = {
     exit: 1,
     meaning: 'A table changed its structure while a backfill chunk was being read.',
     hint: 'Nothing: the chunk is read again once the log has shown the change.',
+  },
+  ROUTE_TAKEN: {
+    code: 'MR-4105',
+    action: 'operator',
+    exit: 2,
+    meaning: 'Two tables are to be written under one name; this version merges no tables.',
+    hint:
+      'Correct `route`, so that each table has a name of its own, or leave one out by ' +
+      '`source.tables_exclude`.',
   },
   TRACE_BROKEN: {
     code: 'MR-4801',

@@ -4,8 +4,10 @@
 
 import { type ErrorName, PipelineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { tableKey } from '../data/schema.ts'
 import { literalName } from '../job/config/glob.ts'
 import type { PipelineConfig, SourceConfig } from '../job/config/pipeline-config.ts'
+import { type RouteConfig, routeTable } from '../job/config/route.ts'
 import { columnSelector, tableSelector } from '../job/config/selector.ts'
 import type { DiscoveredTable, Finding } from '../source.ts'
 
@@ -23,7 +25,7 @@ export interface SelectionFault {
  * @param tables  all that `source.tables` matches, those that are excluded and all columns included
  */
 export function selectionFaults(
-  { source, sink }: PipelineConfig,
+  { source, sink, routes }: PipelineConfig,
   tables: readonly DiscoveredTable[],
 ): readonly SelectionFault[] {
   return [
@@ -33,6 +35,7 @@ export function selectionFaults(
       ...columnFaults(tables, pattern, index),
       ...(sink.mode === 'upsert' ? keyFaults(source, tables, pattern, index) : []),
     ]),
+    ...routeFaults(source, routes, tables),
   ]
 }
 
@@ -134,6 +137,24 @@ function keyFaults(
     const hint = 'Take the column out of `source.columns_exclude`, or use `mode: changelog`.'
     const what = `source.columns_exclude[${index}]`
     return [{ error: 'TABLE_WITHOUT_KEY', name: what, message, fix: null, hint }]
+  })
+}
+
+function routeFaults(
+  source: SourceConfig,
+  routes: readonly RouteConfig[],
+  tables: readonly DiscoveredTable[],
+): SelectionFault[] {
+  const selects = tableSelector(source.tables, source.tablesExclude)
+  const owners = new Map<string, string>()
+  return tables.flatMap((table): SelectionFault[] => {
+    if (!selects(table.namespace, table.name)) return []
+    const [name, target] = [tableKey(table), tableKey(routeTable(routes, table))]
+    const owner = owners.get(target)
+    if (owner === undefined) owners.set(target, name)
+    if (owner === undefined) return []
+    const message = `gives ${owner} and ${name} one name in the lake, ${target}`
+    return [{ error: 'ROUTE_TAKEN', name: 'route', message, fix: null }]
   })
 }
 

@@ -10,6 +10,7 @@ import type { Order, Position } from '../data/position.ts'
 import { tableKey, type SourceTable } from '../data/schema.ts'
 import { HandOver } from '../flow/handover.ts'
 import type { ChannelSender } from '../flow/channel.ts'
+import { NO_OPERATORS, type OperatorPlans } from '../operator.ts'
 import type { Source, SourceOpening } from '../source.ts'
 import { Corridor } from './corridor.ts'
 import { LogWatch } from './log-watch.ts'
@@ -51,6 +52,7 @@ export class SourceTask {
     channels: readonly ChannelSender[],
     output: SourceTaskOutput,
     clock: Clock,
+    plans: OperatorPlans = NO_OPERATORS,
   ) {
     this.source = source
     this.start = start
@@ -59,7 +61,7 @@ export class SourceTask {
     this.clock = clock
     this.logWatch = new LogWatch(clock)
     const { appends, backfillParallelism, chunkRows } = start.options
-    this.corridor = new Corridor(channels, start.options)
+    this.corridor = new Corridor(channels, start.options, plans)
     this.handOver = new HandOver(source, this.corridor.tables, this.corridor, {
       parallelism: backfillParallelism,
       chunkRows,

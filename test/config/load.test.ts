@@ -63,6 +63,7 @@ test('every default is filled in', () => {
       mode: 'upsert',
       profile: 'v3-dv',
     },
+    routes: [],
     parallelism: defaultParallelism(),
     memoryBytes: null,
     checkpoint: {

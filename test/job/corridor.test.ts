@@ -176,7 +176,7 @@ test('a row without a key parks its table, whoever would own it', () => {
   const batch = batchOf(schema, [{ op: Op.delete, values: {} }], 2n)
   expect(corridor.send(batch)).toBeUndefined()
   expect(corridor.tables.get('shop.orders')).toMatchObject({ phase: 'parked' })
-  const counts = [{ table: 'shop.orders', sent: 0, skipped: 1 }]
+  const counts = [{ table: 'shop.orders', sent: 0, skipped: 1, filtered: 0 }]
   expect(corridor.barrier(1, '').counts).toEqual(counts)
 })
 
@@ -213,4 +213,21 @@ test('a new table with a column of the lake’s own name parks alone, and its la
   const record = corridor.tables.get('shop.orders')
   expect(record).toMatchObject({ phase: 'parked', shape: orders })
   expect(record?.schema.fields.map(({ name }) => name)).toEqual(['id', 'v'])
+})
+
+test('a second table that is routed to the name of a first is refused, and the first goes on', () => {
+  const sent: Element[] = []
+  const output = { send: (element: Element) => sent.push(element), ready: () => undefined }
+  const plans = { of: () => null, target: () => 'lake.orders' }
+  const corridor = new Corridor([output], { keyed: true, firstFieldId: 1 }, plans)
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  const other = { ...table(column('2', 'v')), namespace: 'shop_2' }
+  expect(() => corridor.tableChanged(other, 2n)).toThrow('are routed to one')
+  corridor.newTables = 'park'
+  expect(corridor.tableChanged(other, 2n)).toBeNull()
+  expect(corridor.schemaOf('shop.orders')).not.toBeNull()
+  const refused = corridor.barrier(1, '').refused
+  expect(refused.map(({ table, reason }) => [table, reason.error])).toEqual([
+    ['shop_2.orders', 'ROUTE_TAKEN'],
+  ])
 })

@@ -1,7 +1,6 @@
 // `millrace verify`, from a pipeline's configuration to one verdict a table. It only reads, beside
 // the running pipeline or without one.
 
-import { targetOf } from '../../../connectors/iceberg/writer/options.ts'
 import { localStore } from '../../../connectors/storage/local.ts'
 import { present } from '../../base/assert.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -13,6 +12,7 @@ import type { Order, Position } from '../../data/position.ts'
 import type { PipelineConfig } from '../../job/config/pipeline-config.ts'
 import type { SourceInspector } from '../../source.ts'
 import { openExistingCatalog } from '../lake-catalog.ts'
+import { lakeTargets } from '../lake-target.ts'
 import { openState } from '../state-folder.ts'
 import type { Repair, TableVerdict } from '../wiring.ts'
 import { compareRows, type Comparison } from './comparison.ts'
@@ -48,7 +48,8 @@ export async function verifyPipeline(
     const checkpoints = new CheckpointStore(openState(config))
     const catalog = await openCatalogOf(config, checkpoints)
     try {
-      const lake = { catalog, warehouse: localStore(config.sink.warehouse.path) }
+      const warehouse = localStore(config.sink.warehouse.path)
+      const lake = { catalog, warehouse, targetOf: lakeTargets(config) }
       const verification = new Verification(parts, lake, checkpoints)
       return await verification.verdicts(await verification.tables(tables))
     } finally {
@@ -224,7 +225,7 @@ class Verification {
   private async isGone(table: string): Promise<boolean> {
     const { lake } = await this.progress.checkpoint()
     const was = lake.find((entry) => entry.table === table)?.metadataLocation ?? null
-    return was !== null && (await this.lake.catalog.load(targetOf(table))) === null
+    return was !== null && (await this.lake.catalog.load(this.lake.targetOf(table))) === null
   }
 
   /** Such a pipeline was told to leave the rows out that were there before it. */

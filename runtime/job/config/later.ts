@@ -7,7 +7,6 @@ import type { Path } from './problems.ts'
 /** What a key of a later version would do, as the end of "this version ...". */
 const LATER_KEYS: Readonly<Record<string, string>> = {
   transform: 'copies rows as they are',
-  route: 'writes each table under its own name',
   include: 'reads one file for a pipeline',
   sinks: 'writes to one sink',
   merge: 'leaves small files to the tools of the lake',

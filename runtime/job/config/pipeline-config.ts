@@ -2,6 +2,7 @@
 // absolute. The rest of the program sees this and never the file.
 
 import type { LintMessage } from './problems.ts'
+import type { RouteConfig } from './route.ts'
 import type { SINK_MODES, STARTUP_MODES, TLS_MODES } from './schema.ts'
 import type { Secret } from './secret.ts'
 
@@ -85,6 +86,8 @@ export interface PipelineConfig {
   readonly file: string
   readonly source: SourceConfig
   readonly sink: SinkConfig
+  /** The first that matches a table is its own. */
+  readonly routes: readonly RouteConfig[]
   /** Writer threads, 1...128. */
   readonly parallelism: number
   readonly memoryBytes: number | null

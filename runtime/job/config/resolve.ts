@@ -13,6 +13,7 @@ import type {
 } from './pipeline-config.ts'
 import { resolvePlaces, type Places } from './places.ts'
 import { defaultParallelism, type PipelineInput, type SourceInput } from './schema.ts'
+import { checkRoutes } from './route.ts'
 import { COLUMN_SHAPE, TABLE_SHAPE } from './selector.ts'
 
 /** @returns the configuration without its warnings; `null` when an error was reported */
@@ -23,6 +24,7 @@ export function resolvePipeline(
 ): Omit<PipelineConfig, 'warnings'> | null {
   const { document, folder } = context
   checkPatterns(input.source, document)
+  checkRoutes(input.route, document)
   const connection = resolveConnection(input.source, context)
   const source = connection && resolveSource(input.source, connection, input.name)
   const { sink, pipeline } = input
@@ -38,6 +40,7 @@ export function resolvePipeline(
     file,
     source,
     sink: resolveSink(sink, places),
+    routes: input.route,
     parallelism: pipeline.parallelism ?? defaultParallelism(),
     memoryBytes: pipeline.memory ?? null,
     checkpoint: {
