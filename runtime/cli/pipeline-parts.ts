@@ -101,6 +101,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
       chunkRows: config.source.backfill.chunkRows,
       keyed: config.sink.mode === 'upsert',
       appends: config.sink.mode === 'append',
+      eventTime: config.source.eventTime,
       ...lakeColumnsOf(config),
     },
     clock: systemClock,

@@ -4,6 +4,7 @@
 
 import { PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
 import type { Adoption } from '../checkpoint/commit.ts'
+import type { SavedTimes } from '../checkpoint/manifest.ts'
 import type { SourceCounts } from '../checkpoint/trace.ts'
 import type { ChangeBatch } from '../data/batch.ts'
 import type { Control, Progress } from '../data/element.ts'
@@ -12,6 +13,7 @@ import type { Order, Position } from '../data/position.ts'
 import { tableKey, type Field, type SourceTable, type TableSchema } from '../data/schema.ts'
 import { Exchange, type ExchangeOutput } from '../flow/exchange.ts'
 import type { HandOverOutput } from '../flow/handover.ts'
+import type { EventTimes } from '../data/event-times.ts'
 import { inHandOver, lakeSchema, type TableRecord } from '../flow/tables.ts'
 import { NO_OPERATORS, type Operator, type OperatorPlans } from '../operator.ts'
 import type { SourceContext } from '../source.ts'
@@ -48,6 +50,8 @@ export class Corridor implements SourceContext, HandOverOutput {
   onNewTable: (record: TableRecord) => void = () => undefined
   /** Called when the rows of a table are gone, behind the writers' being told. */
   onTruncated: (record: TableRecord) => void = () => undefined
+  /** Called with what a source with splits says of event time. */
+  onTimes: (times: EventTimes) => void = () => undefined
   private readonly exchange: Exchange
   private readonly options: EvolutionOptions
   private readonly structures: Structures
@@ -262,15 +266,19 @@ export class Corridor implements SourceContext, HandOverOutput {
     return counts
   }
 
+  timesRead(times: EventTimes): void {
+    this.onTimes(times)
+  }
+
   /** Cuts the corridor here. @returns what the checkpoint of `epoch` needs of the source thread */
-  barrier(epoch: number, state: string): SourceBarrier {
+  barrier(epoch: number, state: string, times: SavedTimes): SourceBarrier {
     this.exchange.broadcast({ kind: 'barrier', epoch })
     const counts = [...this.counts].map(([table, each]): SourceCounts => ({ table, ...each }))
     const { position, sourceTimeUs, schemas } = this
     const tables = structuredClone([...this.tables.values()])
     this.schemas = []
     this.counts.clear()
-    const checkpoint = { position, sourceTimeUs, state, tables }
+    const checkpoint = { position, sourceTimeUs, state, tables, times }
     const refused = [...this.refused].map(([table, reason]) => ({ table, reason }))
     return { kind: 'barrier', epoch, checkpoint, schemas, counts, refused }
   }

@@ -9,6 +9,7 @@ import type { SourceCounts } from '../checkpoint/trace.ts'
 import type { TableSchema } from '../data/schema.ts'
 import type { CommitReceipt, PreparedEpoch } from '../sink.ts'
 import type { LogState } from './log-watch.ts'
+import type { EventTimeOptions } from './table-times.ts'
 
 export interface SourceStart {
   readonly kind: 'start'
@@ -45,6 +46,8 @@ export interface SourceTaskOptions {
   readonly keyed: boolean
   /** The sink keeps every row that it is given, so none may come twice. */
   readonly appends: boolean
+  /** What event time is, and when it has passed. */
+  readonly eventTime: EventTimeOptions
   readonly firstFieldId: number
   /** Names that no column of the source may have. */
   readonly reservedNames: readonly string[]
@@ -98,6 +101,8 @@ export interface TableProgress {
   readonly repair: boolean
   readonly rowsDone: number | null
   readonly rowsEstimated: number | null
+  /** No row with an earlier event time is to come; `null`: nothing can be promised yet. */
+  readonly watermarkUs: bigint | null
 }
 
 /** From the source thread. */

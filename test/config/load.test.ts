@@ -8,6 +8,7 @@ import { loadPipeline } from '../../runtime/job/config/load.ts'
 import type { PipelineConfig } from '../../runtime/job/config/pipeline-config.ts'
 import { defaultParallelism, pipelineJsonSchema } from '../../runtime/job/config/schema.ts'
 import type { Environment } from '../../runtime/job/config/variables.ts'
+import { COMMIT_TIME } from '../../runtime/job/table-times.ts'
 import { changed, COMPLETE, writeFile } from './pipeline-file.ts'
 
 function load(text: string, env: Environment = {}): PipelineConfig {
@@ -47,6 +48,7 @@ test('every default is filled in', () => {
       startup: 'initial',
       backfill: { parallelism: 2, chunkRows: 50_000 },
       heartbeatMs: 10_000,
+      eventTime: COMMIT_TIME,
       slotName: 'millrace_shop',
       publicationName: 'millrace_shop',
       maxSlotLagBytes: null,
@@ -117,6 +119,7 @@ pipeline:
     startup: 'latest',
     backfill: { parallelism: 4, chunkRows: 1000 },
     heartbeatMs: 30_000,
+    eventTime: COMMIT_TIME,
     serverId: 5400,
   })
   // Relative paths begin at the file's folder, wherever the program was started.

@@ -2,6 +2,7 @@
 // lake.
 
 import type { PipelineParts } from '../../runtime/job/run.ts'
+import { COMMIT_TIME } from '../../runtime/job/table-times.ts'
 import type { Committer } from '../../runtime/sink.ts'
 
 export const PLAYED_TASK: PipelineParts['task'] = {
@@ -11,6 +12,7 @@ export const PLAYED_TASK: PipelineParts['task'] = {
   chunkRows: 1,
   keyed: true,
   appends: false,
+  eventTime: COMMIT_TIME,
   firstFieldId: 1,
   reservedNames: [],
 }

@@ -1,6 +1,7 @@
 // A pipeline file after validation: every default filled in, every unit resolved, every path
 // absolute. The rest of the program sees this and never the file.
 
+import type { EventTimeOptions } from '../table-times.ts'
 import type { LintMessage } from './problems.ts'
 import type { RouteConfig } from './route.ts'
 import type { SINK_MODES, STARTUP_MODES, TLS_MODES } from './schema.ts'
@@ -38,6 +39,7 @@ interface AnySourceConfig {
   readonly startup: StartupMode
   readonly backfill: { readonly parallelism: number; readonly chunkRows: number }
   readonly heartbeatMs: number
+  readonly eventTime: EventTimeOptions
 }
 
 export interface PostgresSourceConfig extends AnySourceConfig {

@@ -3,7 +3,9 @@
 
 import { createHash } from 'node:crypto'
 import { type ConnectionContext, resolveConnection } from './connection.ts'
+import type { EventTimeOptions } from '../table-times.ts'
 import type { ConfigDocument } from './document.ts'
+import { resolveEventTime } from './event-time.ts'
 import { compilePattern, PatternFault } from './glob.ts'
 import type {
   ConnectionConfig,
@@ -26,7 +28,8 @@ export function resolvePipeline(
   checkPatterns(input.source, document)
   checkRoutes(input.route, document)
   const connection = resolveConnection(input.source, context)
-  const source = connection && resolveSource(input.source, connection, input.name)
+  const eventTime = resolveEventTime(input.source.event_time, null, document)
+  const source = connection && resolveSource(input.source, connection, input.name, eventTime)
   const { sink, pipeline } = input
   const written = {
     warehouse: sink.warehouse,
@@ -55,6 +58,7 @@ function resolveSource(
   input: SourceInput,
   connection: ConnectionConfig,
   pipeline: string,
+  eventTime: EventTimeOptions,
 ): SourceConfig | null {
   const shared = {
     connection,
@@ -66,6 +70,7 @@ function resolveSource(
       parallelism: input.backfill.parallelism,
       chunkRows: input.backfill.chunk_rows,
     },
+    eventTime,
     heartbeatMs: typeof input.heartbeat === 'number' ? input.heartbeat : input.heartbeat.every,
   }
   if (input.type === 'mysql') return { type: 'mysql', ...shared, serverId: input.server_id ?? null }
