@@ -133,7 +133,7 @@ test('every verb and option that is named exists', async () => {
 
 test('the verbs that README lists are those of the program', async () => {
   const { terminal } = await millrace('--help')
-  const verbs = [...terminal.stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, verb = '']) => verb)
+  const verbs = [...terminal.stdout.matchAll(/^ {2}([a-z-]+) /gm)].map(([, verb = '']) => verb)
   const listed = new Set(typed.flatMap((command) => argumentsOf(command)?.[0] ?? []))
   expect([...listed].filter((verb) => !verbs.includes(verb))).toEqual([])
   for (const verb of ['init', 'check', 'run', 'status', 'verify', 'resync', 'drop']) {

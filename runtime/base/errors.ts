@@ -18,8 +18,8 @@ export interface ErrorSpec {
 }
 
 /**
- * 1xxx configuration · 2xxx connection and privileges · 3xxx source log · 41xx-44xx operators ·
- * 48xx trace · 5xxx lake.
+ * 1xxx configuration · 2xxx connection and privileges · 3xxx source log · 41xx-44xx expressions,
+ * operators, rows · 48xx trace · 5xxx lake.
  */
 export const errorCodes = {
   CONFIG_FILE: {
@@ -254,6 +254,13 @@ export const errorCodes = {
     exit: 1,
     meaning: 'A table changed its structure while a backfill chunk was being read.',
     hint: 'Nothing: the chunk is read again once the log has shown the change.',
+  },
+  EXPRESSION_INVALID: {
+    code: 'MR-4101',
+    action: 'operator',
+    exit: 2,
+    meaning: 'An expression cannot be read, names what does not exist, or joins types that differ.',
+    hint: 'Correct the expression at the place shown; `millrace explain-expr` prints its types.',
   },
   ROUTE_TAKEN: {
     code: 'MR-4105',

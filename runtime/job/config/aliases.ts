@@ -6,7 +6,7 @@ import type { ConfigDocument } from './document.ts'
 import { isSurelyFlink, splitFlink, translateFlink } from './flink-patterns.ts'
 import { keysAt } from './issues.ts'
 import { laterKeysAt } from './later.ts'
-import { snakeCase } from './nearest.ts'
+import { snakeCase } from '../../base/nearest.ts'
 import { formatPath, type Path } from './problems.ts'
 
 type Block = Record<string, unknown>

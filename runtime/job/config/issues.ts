@@ -2,7 +2,7 @@
 
 import type { z } from 'zod'
 import type { ConfigDocument } from './document.ts'
-import { nearestName } from './nearest.ts'
+import { nearestName } from '../../base/nearest.ts'
 import { formatPath, type Path } from './problems.ts'
 import { pipelineJsonSchema } from './schema.ts'
 

@@ -1,0 +1,54 @@
+// `millrace explain-expr`: what an expression of a pipeline file gives: names, types, nullability.
+
+import { compileExpressions, type ExpressionTexts } from '../../data/expression/compile.ts'
+import { typeName } from '../../data/expression/expression-type.ts'
+import { parseColumns } from '../../data/expression/parse/columns.ts'
+import { type AddCommand, print } from '../context.ts'
+import { flag } from '../options.ts'
+
+interface Options {
+  readonly columns?: string
+  readonly filter?: string
+  readonly timeZone?: string
+}
+
+export const addExplainExpr: AddCommand = (program, context) => {
+  program
+    .command('explain-expr')
+    .description('print the types that expressions of a projection have')
+    .argument('<expr>', 'a projection, as "a + b AS c, upper(name) AS n"')
+    .addOption(flag('--columns <list>', 'columns, as "a long not null, name string"'))
+    .addOption(flag('--filter <expr>', 'a filter beside the projection'))
+    .addOption(flag('--time-zone <name>', 'of conversions that name none (default UTC)'))
+    .action((expression: string, options: Options, command) => {
+      const columns = options.columns === undefined ? [] : parseColumns(options.columns)
+      const compiled = compileExpressions(columns, textsOf(expression, options), {
+        unnamed: true,
+        zone: options.timeZone ?? 'UTC',
+      })
+      const outputs = compiled.columns.map(({ name, type, nullable, passThrough }) => ({
+        name,
+        type: typeName(type),
+        nullable,
+        passThrough: passThrough !== null,
+      }))
+      const reads = [...compiled.usesColumns].map((index) => columns[index]?.name ?? '')
+      print(context, command, { columns: outputs, reads }, () =>
+        [...outputs.map(formatOutput), `reads: ${reads.join(', ') || 'nothing'}`].join('\n'),
+      )
+    })
+}
+
+function textsOf(projection: string, { filter }: Options): ExpressionTexts {
+  return filter === undefined ? { projection } : { projection, filter }
+}
+
+function formatOutput(column: {
+  readonly name: string
+  readonly type: string
+  readonly nullable: boolean
+  readonly passThrough: boolean
+}): string {
+  const nullable = column.nullable ? '' : ' not null'
+  return `${column.name}: ${column.type}${nullable}${column.passThrough ? ' (passed on)' : ''}`
+}
