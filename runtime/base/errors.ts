@@ -271,6 +271,13 @@ export const errorCodes = {
       'Correct `route`, so that each table has a name of its own, or leave one out by ' +
       '`source.tables_exclude`.',
   },
+  EXPRESSION_FAILED: {
+    code: 'MR-4201',
+    action: 'operator',
+    exit: 4,
+    meaning: 'An expression has no value for a row: a number is too large, a text is no date.',
+    hint: 'Write `TRY_CAST` or `try(...)` for null instead, or correct the row at its source.',
+  },
   TRACE_BROKEN: {
     code: 'MR-4801',
     action: 'bug',

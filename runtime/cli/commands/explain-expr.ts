@@ -1,4 +1,5 @@
-// `millrace explain-expr`: what an expression of a pipeline file gives: names, types, nullability.
+// `millrace explain-expr`: what expressions of a pipeline file give (names, types, nullability),
+// and the code that is generated for them.
 
 import { compileExpressions, type ExpressionTexts } from '../../data/expression/compile.ts'
 import { typeName } from '../../data/expression/expression-type.ts'
@@ -15,7 +16,7 @@ interface Options {
 export const addExplainExpr: AddCommand = (program, context) => {
   program
     .command('explain-expr')
-    .description('print the types that expressions of a projection have')
+    .description('print the types of expressions, and the code that computes them')
     .argument('<expr>', 'a projection, as "a + b AS c, upper(name) AS n"')
     .addOption(flag('--columns <list>', 'columns, as "a long not null, name string"'))
     .addOption(flag('--filter <expr>', 'a filter beside the projection'))
@@ -33,8 +34,11 @@ export const addExplainExpr: AddCommand = (program, context) => {
         passThrough: passThrough !== null,
       }))
       const reads = [...compiled.usesColumns].map((index) => columns[index]?.name ?? '')
-      print(context, command, { columns: outputs, reads }, () =>
-        [...outputs.map(formatOutput), `reads: ${reads.join(', ') || 'nothing'}`].join('\n'),
+      const code = compiled.code()
+      print(context, command, { columns: outputs, reads, code }, () =>
+        [...outputs.map(formatOutput), `reads: ${reads.join(', ') || 'nothing'}`, ...code].join(
+          '\n',
+        ),
       )
     })
 }

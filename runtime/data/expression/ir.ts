@@ -2,11 +2,11 @@
 // subexpressions common; a node never changes. Every operation states what it takes and gives, and
 // what it has may be null, or an error: an error is a value here, and nothing throws for a row.
 
-import type { Literal } from '../literal.ts'
+import type { ColumnValue } from './column-value.ts'
 import type { ColumnType } from '../type.ts'
 import type { Kernel, NullRule } from './functions/function.ts'
 import { typeName } from './expression-type.ts'
-import type { Span } from './place.ts'
+import type { SourceText, Span } from './place.ts'
 
 export type Operation =
   | 'add'
@@ -46,6 +46,8 @@ export type Operation =
   | 'shift'
 
 interface IrBase extends Span {
+  /** The text in which it was first met; `start` and `end` lie in it. */
+  readonly source: SourceText
   /** Order of making, which is an order of dependency. */
   readonly id: number
   readonly type: ColumnType
@@ -64,7 +66,7 @@ export interface ColumnIr extends IrBase {
 export interface ConstantIr extends IrBase {
   readonly kind: 'constant'
   /** `null`: a typed NULL. */
-  readonly value: Literal | readonly Literal[] | null
+  readonly value: ColumnValue
 }
 
 export interface OperationIr extends IrBase {
@@ -86,13 +88,15 @@ export interface CallIr extends IrBase {
 export type Ir = ColumnIr | ConstantIr | OperationIr | CallIr
 
 /** What a node is made of; the rest the factory knows. */
-type Draft<N extends Ir> = Omit<N, 'id'>
+type Draft<N extends Ir> = Omit<N, 'id' | 'source'>
 
 /** Makes nodes, equal ones once. */
 export class IrFactory {
   private readonly nodes = new Map<string, Ir>()
   /** The time zone of the pipeline, which conversions take that name none. */
   readonly zone: string
+  /** What is being resolved. */
+  source: SourceText = { text: '', what: 'expression' }
 
   constructor(zone: string) {
     this.zone = zone
@@ -139,7 +143,7 @@ export class IrFactory {
     const known = this.nodes.get(key)
     // A key names its kind, so the node found is of the kind asked for.
     if (known !== undefined) return known as N
-    const node = { ...draft, id: this.nodes.size } as unknown as N
+    const node = { ...draft, id: this.nodes.size, source: this.source } as unknown as N
     this.nodes.set(key, node)
     return node
   }
@@ -152,7 +156,7 @@ function spanOf({ start, end }: Span): Span {
 function constantKey(value: ConstantIr['value']): string {
   if (value === null) return 'null'
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
-  if (Array.isArray(value)) return value.map((one: Literal) => `[${constantKey(one)}]`).join('')
+  if (Array.isArray(value)) return value.map((one: ColumnValue) => `[${constantKey(one)}]`).join('')
   // -0 and 0 are two constants: one prints as "-0".
   if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value)
   return JSON.stringify(String(value))

@@ -34,10 +34,9 @@ export function invalid(
   const place = placeAt(source.text, span.start)
   const where = `Line ${place.line}, column ${place.column} of the ${source.what}:`
   const detail = `${where}\n${caret(source.text, span)}`
-  const cause = { ...place, toString: () => `${place.line}:${place.column}` }
   return new PipelineError('EXPRESSION_INVALID', `${message} (${source.what})`, {
     detail,
-    cause,
+    cause: place,
     ...(hint === undefined ? {} : { hint }),
   })
 }

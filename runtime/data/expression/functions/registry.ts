@@ -1,11 +1,19 @@
 // The functions of expressions by name; function.ts says how to add one.
 
 import type { FunctionSpec } from './function.ts'
+import { jsonStepFunctions } from './json-step.ts'
+import { listElementFunctions } from './list-element.ts'
 import { numericFunctions } from './numeric.ts'
 import { stringFunctions } from './string.ts'
 import { timeFunctions } from './time.ts'
 
-const all: readonly FunctionSpec[] = [...stringFunctions, ...numericFunctions, ...timeFunctions]
+const all: readonly FunctionSpec[] = [
+  ...stringFunctions,
+  ...numericFunctions,
+  ...timeFunctions,
+  ...jsonStepFunctions,
+  ...listElementFunctions,
+]
 
 export const functions: ReadonlyMap<string, FunctionSpec> = new Map(
   all.map((spec) => [spec.name, spec]),
