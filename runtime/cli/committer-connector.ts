@@ -12,6 +12,7 @@ import type { ObjectStore } from '../object-store.ts'
 import type { Committer } from '../sink.ts'
 import { openCatalog } from './lake-catalog.ts'
 import { lakeTargets } from './lake-target.ts'
+import { lakePartitioning } from './partitioning.ts'
 
 export async function openCommitter(
   config: PipelineConfig,
@@ -28,6 +29,7 @@ export async function openCommitter(
     state,
     catalog: opened,
     target: lakeTargets(config),
+    ...lakePartitioning(config),
     log,
   })
   return {

@@ -19,6 +19,7 @@ import { requireWarehouse } from './folders.ts'
 import { openInspector } from './inspectors.ts'
 import { LakeCounter } from './lake-counter.ts'
 import { namingOwner } from './lock-owner.ts'
+import { requireSamePartitions } from './partitioning.ts'
 import { shellWord } from './query-hints.ts'
 import { requireSelection, selectionFaults, selectsNone } from './selection.ts'
 import { lockPath, openState } from './state-folder.ts'
@@ -106,6 +107,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
     },
     clock: systemClock,
     createCommitter: async () => lake.watch(await openCommitter(config, state, log)),
+    requireContinuable: (checkpoint) => requireSamePartitions(config, state, checkpoint),
     heldFiles: (checkpoint) => heldFiles(state, checkpoint),
     spawnSource: () =>
       spawnWorker<SourceCommand, SourceReport>(

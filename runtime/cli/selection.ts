@@ -10,6 +10,7 @@ import type { PipelineConfig, SourceConfig } from '../job/config/pipeline-config
 import { type RouteConfig, routeTable } from '../job/config/route.ts'
 import { columnSelector, tableSelector } from '../job/config/selector.ts'
 import type { DiscoveredTable, Finding } from '../source.ts'
+import { partitionFaults } from './partitioning.ts'
 
 export interface SelectionFault {
   /** What `run` ends with; `null`: it only warns. */
@@ -25,10 +26,12 @@ export interface SelectionFault {
  * @param tables  all that `source.tables` matches, those that are excluded and all columns included
  */
 export function selectionFaults(
-  { source, sink, routes }: PipelineConfig,
+  config: PipelineConfig,
   tables: readonly DiscoveredTable[],
 ): readonly SelectionFault[] {
+  const { source, sink, routes } = config
   return [
+    ...partitionFaults(config, tables),
     ...source.tables.flatMap((pattern, index) => tableFaults(source, tables, pattern, index)),
     ...source.tablesExclude.flatMap((pattern, index) => excludeFaults(tables, pattern, index)),
     ...source.columnsExclude.flatMap((pattern, index) => [

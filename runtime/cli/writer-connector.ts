@@ -8,6 +8,7 @@ import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { WriterPlan } from '../job/run.ts'
 import type { SinkWriter } from '../sink.ts'
 import { lakeTargets } from './lake-target.ts'
+import { lakePartitioning } from './partitioning.ts'
 import { openState } from './state-folder.ts'
 
 export async function openWriter(
@@ -25,6 +26,7 @@ export async function openWriter(
     firstFileId: plan.firstFileId,
     fileSuffix: plan.fileSuffix,
     targetOf: lakeTargets(config),
+    ...lakePartitioning(config),
     log,
     ...writerMemory(config),
   })

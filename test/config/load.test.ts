@@ -64,6 +64,7 @@ test('every default is filled in', () => {
       warehouse: { path: '/lake/warehouse', uri: 'file:///lake/warehouse' },
       mode: 'upsert',
       profile: 'v3-dv',
+      partitionBy: [],
     },
     routes: [],
     parallelism: defaultParallelism(),

@@ -33,7 +33,6 @@ const LATER_KEYS: Readonly<Record<string, string>> = {
   'source.topics': 'reads PostgreSQL, MySQL and MariaDB',
   'sink.storage': 'writes to local folders',
   'sink.schema': 'carries every change of structure over (evolve)',
-  'sink.partition_by': 'writes tables without partitions',
   'sink.target_file_size': 'sizes files by row groups',
   'sink.compression': 'compresses with zstd',
   'sink.path': 'writes Iceberg tables; give `warehouse`',

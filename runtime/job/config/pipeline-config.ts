@@ -2,6 +2,7 @@
 // absolute. The rest of the program sees this and never the file.
 
 import type { EventTimeOptions } from '../table-times.ts'
+import type { PartitionField } from '../../data/partition/transform.ts'
 import type { LintMessage } from './problems.ts'
 import type { RouteConfig } from './route.ts'
 import type { SINK_MODES, STARTUP_MODES, TLS_MODES } from './schema.ts'
@@ -67,6 +68,12 @@ export interface FolderConfig {
   readonly uri: string
 }
 
+/** Lake tables that `pattern` (for `tableSelector`) has, and what they are partitioned by. */
+export interface PartitionRule {
+  readonly pattern: string
+  readonly fields: readonly PartitionField[]
+}
+
 export interface SinkConfig {
   readonly type: 'iceberg'
   readonly catalog: {
@@ -80,6 +87,8 @@ export interface SinkConfig {
   readonly warehouse: FolderConfig
   readonly mode: SinkMode
   readonly profile: 'v3-dv'
+  /** The first that has a table counts. */
+  readonly partitionBy: readonly PartitionRule[]
 }
 
 export interface PipelineConfig {

@@ -13,6 +13,7 @@ import type {
   SinkConfig,
   SourceConfig,
 } from './pipeline-config.ts'
+import { resolvePartitioning } from './partitioning.ts'
 import { resolvePlaces, type Places } from './places.ts'
 import { defaultParallelism, type PipelineInput, type SourceInput } from './schema.ts'
 import { checkRoutes } from './route.ts'
@@ -37,13 +38,14 @@ export function resolvePipeline(
     store: pipeline.checkpoint.store,
   }
   const places = resolvePlaces(written, folder, document)
+  const partitionBy = resolvePartitioning(sink.partition_by, document)
   if (source === null || places === null) return null
   return {
     name: input.name,
     file,
     source,
-    sink: resolveSink(sink, places),
     routes: input.route,
+    sink: { ...resolveSink(sink, places), partitionBy },
     parallelism: pipeline.parallelism ?? defaultParallelism(),
     memoryBytes: pipeline.memory ?? null,
     checkpoint: {
@@ -123,7 +125,10 @@ function checkPatterns(source: SourceInput, document: ConfigDocument): void {
   }
 }
 
-function resolveSink(input: PipelineInput['sink'], { warehouse, catalog }: Places): SinkConfig {
+function resolveSink(
+  input: PipelineInput['sink'],
+  { warehouse, catalog }: Places,
+): Omit<SinkConfig, 'partitionBy'> {
   return {
     type: 'iceberg',
     catalog: {

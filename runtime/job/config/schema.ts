@@ -199,6 +199,8 @@ const mysql = z.strictObject({
     .describe('Id of this log reader among the replicas; default: random and probed.'),
 })
 
+const PARTITION_FIELDS = 'a list such as ["day(created_at)", "bucket[16](id)"]'
+
 const iceberg = z.strictObject({
   type: z.literal('iceberg'),
   catalog: z
@@ -219,6 +221,19 @@ const iceberg = z.strictObject({
     .prefault('upsert')
     .describe('upsert: as the source is now. append: rows inserted. changelog: with _op, _pos.'),
   profile: z.enum(['v3-dv']).prefault('v3-dv'),
+  partition_by: z
+    .record(
+      text('a table or pattern such as shop.orders'),
+      z
+        .array(text('a column or transform such as "day(created_at)"'), PARTITION_FIELDS)
+        .min(1, `${PARTITION_FIELDS} with at least one field`),
+      'a block of tables, each with a list such as ["day(created_at)"]',
+    )
+    .prefault({})
+    .describe(
+      'How tables are partitioned: by columns, year(), month(), day(), hour() (in UTC), ' +
+        'bucket[N]() and truncate[N](). A table keeps it for life.',
+    ),
 })
 
 const checkpoint = z.strictObject({
