@@ -1,27 +1,39 @@
 // `millrace explain-expr`: what expressions of a pipeline file give (names, types, nullability),
 // and the code that is generated for them.
 
+import { PipelineError } from '../../base/errors.ts'
 import { compileExpressions, type ExpressionTexts } from '../../data/expression/compile.ts'
 import { typeName } from '../../data/expression/expression-type.ts'
 import { parseColumns } from '../../data/expression/parse/columns.ts'
 import { type AddCommand, print } from '../context.ts'
+import { expressionManual } from '../expression-manual.ts'
 import { flag } from '../options.ts'
 
 interface Options {
   readonly columns?: string
   readonly filter?: string
   readonly timeZone?: string
+  readonly markdown?: boolean
 }
 
 export const addExplainExpr: AddCommand = (program, context) => {
   program
     .command('explain-expr')
     .description('print the types of expressions, and the code that computes them')
-    .argument('<expr>', 'a projection, as "a + b AS c, upper(name) AS n"')
+    .argument('[expr]', 'a projection, as "a + b AS c, upper(name) AS n"')
     .addOption(flag('--columns <list>', 'columns, as "a long not null, name string"'))
     .addOption(flag('--filter <expr>', 'a filter beside the projection'))
     .addOption(flag('--time-zone <name>', 'of conversions that name none (default UTC)'))
-    .action((expression: string, options: Options, command) => {
+    .addOption(flag('--markdown', 'print the manual of expressions as a document'))
+    .action((expression: string | undefined, options: Options, command) => {
+      if (options.markdown === true) {
+        context.terminal.draw(expressionManual())
+        return
+      }
+      if (expression === undefined) {
+        const hint = 'Write `millrace explain-expr "a + 1 AS b" --columns "a long"`.'
+        throw new PipelineError('CONFIG_VALUE', 'an expression is missing', { hint })
+      }
       const columns = options.columns === undefined ? [] : parseColumns(options.columns)
       const compiled = compileExpressions(columns, textsOf(expression, options), {
         unnamed: true,

@@ -9,6 +9,9 @@ import type { ColumnType } from '../type.ts'
 
 export type ColumnValue = Literal | readonly (Literal | null)[] | null
 
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
 /** Appends a value as `row`, which must be the next. */
 export function putValue(builder: ColumnBuilder, row: number, value: ColumnValue): void {
   builder.reserveRows(row + 1)
@@ -20,7 +23,7 @@ export function putValue(builder: ColumnBuilder, row: number, value: ColumnValue
     }
     builder.endRow(row)
   } else if (builder instanceof BytesBuilder) {
-    const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value
+    const bytes = typeof value === 'string' ? encoder.encode(value) : value
     const array = bytes as Uint8Array
     builder.setBytes(row, array, 0, array.length)
   } else putFixed(builder, row, value as Literal)
@@ -74,7 +77,7 @@ export function valueAt(column: Column, row: number): ColumnValue {
       return column.values.slice(row * 16, row * 16 + 16)
     case 'bytes': {
       const bytes = column.bytes.slice(column.offsets[row] ?? 0, column.offsets[row + 1] ?? 0)
-      return column.type.kind === 'string' ? new TextDecoder().decode(bytes) : bytes
+      return column.type.kind === 'string' ? decoder.decode(bytes) : bytes
     }
     case 'list': {
       const [start, end] = [column.offsets[row] ?? 0, column.offsets[row + 1] ?? 0]

@@ -58,8 +58,10 @@ function noValue({ emitter, node }: Cast): string {
 
 // Numbers
 
-function toDouble({ emitter, node, operand, from }: Cast): Value {
+function toDouble(cast: Cast): Value {
+  const { emitter, node, operand, from } = cast
   const [value = ''] = operand.parts
+  if (from.kind === 'double') return doubleToFloat(cast)
   const rounded = (text: string): string =>
     node.type.kind === 'float' ? `Math.fround(${text})` : text
   if (from.kind === 'int' || isFloating(from)) return free(emitter, [operand], rounded(value))
@@ -69,6 +71,17 @@ function toDouble({ emitter, node, operand, from }: Cast): Value {
   const plain = emitter.wide ? `Number(${value})` : `${value} + 0`
   const text = from.kind === 'long' ? plain : `${kernel}(${value}, ${scale})`
   return free(emitter, [operand], rounded(text))
+}
+
+/** Infinity stays, but a number does not become one. */
+function doubleToFloat(cast: Cast): Value {
+  const { emitter, node, operand } = cast
+  const [value = ''] = operand.parts
+  return guarded(emitter, node.type, [operand], ({ parts: [name = ''], error }) => {
+    emitter.line(`${name} = Math.fround(${value})`)
+    const grown = `Math.abs(${name}) === Infinity && Math.abs(${value}) !== Infinity`
+    emitter.line(`if (${grown}) ${error} = ${noValue(cast)}`)
+  })
 }
 
 function toExact(cast: Cast): Value {
@@ -117,19 +130,17 @@ function outsideInt(emitter: Emitter, name: string): string {
 }
 
 function doubleToExact(cast: Cast): Value {
-  const { emitter, node, operand, from } = cast
+  const { emitter, node, operand } = cast
   const to = node.type
   const [value = ''] = operand.parts
   return guarded(emitter, to, [operand], (target) => {
     const [name = ''] = target.parts
     if (to.kind === 'decimal') {
-      const text =
-        from.kind === 'float' ? `${emitter.kernel('floatText')}(${value})` : `String(${value})`
       const read = emitter.kernel('doubleToDecimal')
-      storeBig(cast, emitter.name('d', `${read}(${text}, ${to.scale})`), target)
+      storeBig(cast, emitter.name('d', `${read}(String(${value}), ${to.scale})`), target)
       return
     }
-    const whole = emitter.name('w', `${emitter.kernel('roundDouble')}(${value})`)
+    const whole = emitter.name('w', `${emitter.kernel('roundEven')}(${value})`)
     const limit = to.kind === 'int' ? '2147483648' : '9223372036854775808'
     const outside = `!(${whole} >= -${limit} && ${whole} < ${limit})`
     emitter.line(`if (${outside}) ${target.error} = ${noValue(cast)}`)

@@ -3,6 +3,7 @@
 import type { BytesBuilder } from '../../column/builder.ts'
 import { isNull } from '../../column/column.ts'
 import { INT, BOOLEAN, STRING } from '../expression-type.ts'
+import { lowerText, upperText } from '../kernels/letter-case.ts'
 import type { FunctionSpec, Kernel } from './function.ts'
 import { appendBytes, appendText, bytesArgument, decodeText, isAscii } from './rows.ts'
 import { textKernel, textToIntKernel } from './rows.ts'
@@ -32,22 +33,8 @@ function mapCase(first: number, last: number, slow: (text: string) => string): K
   })
 }
 
-/** One code point at a time: a final sigma or a sharp s would change with what stands around. */
-function mapCodePoints(text: string, map: (character: string) => string): string {
-  let mapped = ''
-  for (const character of text) {
-    const other = map(character)
-    mapped += isOneCodePoint(other) ? other : character
-  }
-  return mapped
-}
-
-function isOneCodePoint(text: string): boolean {
-  return text.length === 1 || (text.length === 2 && (text.codePointAt(0) ?? 0) > 0xffff)
-}
-
-const upper = mapCase(0x61, 0x7a, (text) => mapCodePoints(text, (one) => one.toUpperCase()))
-const lower = mapCase(0x41, 0x5a, (text) => mapCodePoints(text, (one) => one.toLowerCase()))
+const upper = mapCase(0x61, 0x7a, upperText)
+const lower = mapCase(0x41, 0x5a, lowerText)
 
 const startsWith: Kernel = (call) => {
   const text = bytesArgument(call, 0)

@@ -1,6 +1,6 @@
 // Exact numbers, in two forms: as a double while everything stays within 2^53 (the narrow form),
 // else as a bigint. A narrow result that may not be exact is NaN, and the batch is computed anew in
-// the wide form. Rounding is half away from zero.
+// the wide form. Decimals are rounded half away from zero.
 
 /** @returns value / divisor; `divisor` is a power of ten */
 export function roundDivide(value: number, divisor: number): number {
@@ -24,10 +24,12 @@ export function divideDecimal(left: number, factor: bigint, right: number): numb
   return Number.isSafeInteger(value) ? value : Number.NaN
 }
 
-/** @returns `value` without its fraction, which is rounded */
-export function roundDouble(value: number): number {
-  const whole = Math.trunc(value)
-  return Math.abs(value - whole) < 0.5 ? whole : whole + Math.sign(value)
+/** @returns the nearest integer; of two the even one, as casts of doubles do everywhere */
+export function roundEven(value: number): number {
+  const floor = Math.floor(value)
+  const rest = value - floor
+  if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1
+  return floor % 2 === 0 ? floor : floor + 1
 }
 
 /**

@@ -2,6 +2,8 @@
 // ILIKE both sides are lowered code point by code point. Time is the product of the lengths at
 // most: after a `%` only the last one is ever gone back to.
 
+import { lowerText } from './letter-case.ts'
+
 const ANY_TEXT = -1
 const ANY_CHARACTER = -2
 
@@ -63,16 +65,6 @@ function lowerBytes(bytes: Uint8Array, start: number, end: number): Uint8Array {
     const byte = lowered[at]!
     if (byte >= 0x80) return new TextEncoder().encode(lowerText(decoder.decode(lowered)))
     if (byte >= 0x41 && byte <= 0x5a) lowered[at] = byte | 0x20
-  }
-  return lowered
-}
-
-/** Each code point whose lower case is one code point. */
-export function lowerText(text: string): string {
-  let lowered = ''
-  for (const character of text) {
-    const lower = character.toLowerCase()
-    lowered += String.fromCodePoint(lower.codePointAt(0) ?? 0) === lower ? lower : character
   }
   return lowered
 }

@@ -49,6 +49,7 @@ export function castFails(from: ColumnType, to: ColumnType): boolean {
   }
   if (from.kind === to.kind && from.kind !== 'decimal') return false
   if (from.kind === 'string') return to.kind !== 'binary'
+  if (to.kind === 'float' && from.kind === 'double') return true
   if (isFloating(to) || to.kind === 'boolean') return false
   if (isFloating(from)) return true
   if (isExact(from) && isExact(to)) return exactFails(from, to)
