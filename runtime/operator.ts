@@ -16,7 +16,7 @@ export interface Operator {
   /**
    * Takes a batch and its buffers; calls `out` before it returns.
    *
-   * @throws PipelineError ROW_DIRTY, UNCHANGED_VALUE_MISSING: none of the batch was emitted
+   * @throws PipelineError EXPRESSION_FAILED, UNCHANGED_VALUE_MISSING: none of the batch was emitted
    */
   onBatch(batch: ChangeBatch, out: OperatorOutput): void
 }

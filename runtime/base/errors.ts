@@ -262,6 +262,13 @@ export const errorCodes = {
     meaning: 'An expression cannot be read, names what does not exist, or joins types that differ.',
     hint: 'Correct the expression at the place shown; `millrace explain-expr` prints its types.',
   },
+  OPERATOR_REFUSED: {
+    code: 'MR-4103',
+    action: 'operator',
+    exit: 2,
+    meaning: 'An entry of `transform` cannot be applied to this table without losing rows.',
+    hint: 'Change the entry as the message says.',
+  },
   ROUTE_TAKEN: {
     code: 'MR-4105',
     action: 'operator',
@@ -276,7 +283,9 @@ export const errorCodes = {
     action: 'operator',
     exit: 4,
     meaning: 'An expression has no value for a row: a number is too large, a text is no date.',
-    hint: 'Write `TRY_CAST` or `try(...)` for null instead, or correct the row at its source.',
+    hint:
+      'Write `TRY_CAST`, `try(...)` or `on_error: null` for null instead, or correct the row at its ' +
+      'source; a table that is parked comes back by `millrace resync FILE --table TABLE`.',
   },
   TRACE_BROKEN: {
     code: 'MR-4801',

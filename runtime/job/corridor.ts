@@ -20,8 +20,12 @@ import type { SourceContext } from '../source.ts'
 import type { SourceBarrier } from './messages.ts'
 import { shapeOf, Structures, type Step } from './structures.ts'
 
-/** What is said of a row whose key has no value. */
-const KEYLESS: ReadonlySet<string> = new Set(['VALUE_UNREPRESENTABLE', 'UNCHANGED_VALUE_MISSING'])
+/** Rows that cannot be carried on: they park their table, and the others go on. */
+const OF_ROWS: ReadonlySet<string> = new Set([
+  'VALUE_UNREPRESENTABLE',
+  'UNCHANGED_VALUE_MISSING',
+  'EXPRESSION_FAILED',
+])
 
 /** Rows of a table since the last barrier. */
 interface Counts {
@@ -128,8 +132,8 @@ export class Corridor implements SourceContext, HandOverOutput {
       if (operator === undefined) return this.enter(batch, record.schema)
       return this.operate(operator, batch, lakeSchema(record))
     } catch (error) {
-      // Rows without a whole key have no owner: none of the batch was sent.
-      if (!(error instanceof PipelineError && KEYLESS.has(error.error))) throw error
+      // Such as rows without a whole key, which have no owner: none of the batch was sent.
+      if (!(error instanceof PipelineError && OF_ROWS.has(error.error))) throw error
       this.park(batch.table, error)
       this.countParked(batch.table, batch.rows)
       return undefined

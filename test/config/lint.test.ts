@@ -121,11 +121,11 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
   ],
   [
     'later versions: blocks at the top',
-    `${COMPLETE}transform: []\nalerts: []\n`,
+    `${COMPLETE}alerts: []\ntriggers: []\n`,
     [
-      '13:1 MR-1005 transform is not supported: this version copies rows as they are',
-      '14:1 MR-1005 alerts is not supported: this version sends no alerts; ' +
+      '13:1 MR-1005 alerts is not supported: this version sends no alerts; ' +
         '/metrics has what they need',
+      '14:1 MR-1005 triggers is not supported: this version starts no other pipelines',
     ],
   ],
   [

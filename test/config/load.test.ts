@@ -66,6 +66,7 @@ test('every default is filled in', () => {
       profile: 'v3-dv',
       partitionBy: [],
     },
+    transforms: [],
     routes: [],
     parallelism: defaultParallelism(),
     memoryBytes: null,

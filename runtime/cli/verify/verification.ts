@@ -9,13 +9,16 @@ import type { Catalog } from '../../catalog.ts'
 import { CheckpointStore } from '../../checkpoint/store.ts'
 import { formatOrder, type PositionType } from '../../console/status.ts'
 import type { Order, Position } from '../../data/position.ts'
+import { lakeSchema } from '../../flow/tables.ts'
 import type { PipelineConfig } from '../../job/config/pipeline-config.ts'
 import type { SourceInspector } from '../../source.ts'
 import { openExistingCatalog } from '../lake-catalog.ts'
 import { lakeTargets } from '../lake-target.ts'
+import { operatorPlans } from '../operator-plans.ts'
 import { openState } from '../state-folder.ts'
 import type { Repair, TableVerdict } from '../wiring.ts'
 import { compareRows, type Comparison } from './comparison.ts'
+import { derivedScan } from './derived-scan.ts'
 import { LakeProgress, type Arrival } from './lake-progress.ts'
 import { openReading } from './table-reading.ts'
 
@@ -154,7 +157,7 @@ class Verification {
     try {
       const comparison = await compareRows(async () => {
         const checkpoint = await this.progress.checkpoint()
-        const { schema } = this.progress.recordIn(checkpoint, table)
+        const schema = lakeSchema(this.progress.recordIn(checkpoint, table))
         const { position } = checkpoint.source
         return openReading({
           table,
@@ -177,7 +180,8 @@ class Verification {
   }
 
   private async scan(table: string, near: Position): ReturnType<SourceInspector['scan']> {
-    return this.parts.inspector.scan(table, near, this.stopping.signal)
+    const scan = await this.parts.inspector.scan(table, near, this.stopping.signal)
+    return scan === null ? null : derivedScan(scan, operatorPlans(this.parts.config))
   }
 
   private async settle(): Promise<void> {

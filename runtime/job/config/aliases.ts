@@ -24,7 +24,7 @@ export function readAliases(document: ConfigDocument): void {
 }
 
 /** Lists of blocks that are each about some tables. */
-const TABLE_LISTS = ['route']
+const TABLE_LISTS = ['transform', 'route']
 /** Their keys in those blocks, as we write them. */
 const ENTRY_KEYS: ReadonlyMap<string, string> = new Map([
   ['source_table', 'from'],
@@ -133,6 +133,11 @@ function ignore(document: ConfigDocument, path: Path, why: string): void {
 
 /** Brings every key to our spelling whose letters are those of a key that is known there. */
 function respell(document: ConfigDocument, path: Path): void {
+  const list = valueAt(document.value, path)
+  if (Array.isArray(list)) {
+    for (const index of list.keys()) respell(document, [...path, index])
+    return
+  }
   const block = blockAt(document.value, path)
   if (block === null) return
   for (const name of Object.keys(block)) {

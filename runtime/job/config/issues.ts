@@ -164,6 +164,7 @@ function valueAt(value: unknown, path: Path): unknown {
 
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly items?: JsonSchema
   readonly oneOf?: readonly JsonSchema[]
   readonly anyOf?: readonly JsonSchema[]
   readonly const?: unknown
@@ -184,7 +185,9 @@ export function keysAt(value: unknown, path: Path): string[] {
   for (const step of [...path, null]) {
     schemas = schemas.flatMap(alternatives).filter((schema) => fits(schema, at))
     if (step === null) break
-    schemas = schemas.flatMap((schema) => schema.properties?.[step] ?? [])
+    schemas = schemas.flatMap((schema) =>
+      typeof step === 'number' ? (schema.items ?? []) : (schema.properties?.[step] ?? []),
+    )
     at = valueAt(at, [step])
   }
   return schemas.flatMap((schema) => Object.keys(schema.properties ?? {}))

@@ -6,7 +6,6 @@ import type { Path } from './problems.ts'
 
 /** What a key of a later version would do, as the end of "this version ...". */
 const LATER_KEYS: Readonly<Record<string, string>> = {
-  transform: 'copies rows as they are',
   include: 'reads one file for a pipeline',
   sinks: 'writes to one sink',
   merge: 'leaves small files to the tools of the lake',

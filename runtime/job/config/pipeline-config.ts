@@ -5,6 +5,7 @@ import type { EventTimeOptions } from '../table-times.ts'
 import type { PartitionField } from '../../data/partition/transform.ts'
 import type { LintMessage } from './problems.ts'
 import type { RouteConfig } from './route.ts'
+import type { TransformConfig } from './transform.ts'
 import type { SINK_MODES, STARTUP_MODES, TLS_MODES } from './schema.ts'
 import type { Secret } from './secret.ts'
 
@@ -98,6 +99,8 @@ export interface PipelineConfig {
   readonly source: SourceConfig
   readonly sink: SinkConfig
   /** The first that matches a table is its own. */
+  readonly transforms: readonly TransformConfig[]
+  /** The same. */
   readonly routes: readonly RouteConfig[]
   /** Writer threads, 1...128. */
   readonly parallelism: number

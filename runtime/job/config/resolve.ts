@@ -18,6 +18,7 @@ import { resolvePlaces, type Places } from './places.ts'
 import { defaultParallelism, type PipelineInput, type SourceInput } from './schema.ts'
 import { checkRoutes } from './route.ts'
 import { COLUMN_SHAPE, TABLE_SHAPE } from './selector.ts'
+import { resolveTransforms } from './transform.ts'
 
 /** @returns the configuration without its warnings; `null` when an error was reported */
 export function resolvePipeline(
@@ -28,6 +29,7 @@ export function resolvePipeline(
   const { document, folder } = context
   checkPatterns(input.source, document)
   checkRoutes(input.route, document)
+  const transforms = resolveTransforms(input.transform, document)
   const connection = resolveConnection(input.source, context)
   const eventTime = resolveEventTime(input.source.event_time, null, document)
   const source = connection && resolveSource(input.source, connection, input.name, eventTime)
@@ -44,6 +46,7 @@ export function resolvePipeline(
     name: input.name,
     file,
     source,
+    transforms,
     routes: input.route,
     sink: { ...resolveSink(sink, places), partitionBy },
     parallelism: pipeline.parallelism ?? defaultParallelism(),

@@ -7,6 +7,7 @@ import { isTimeZone } from '../../data/time-zone.ts'
 import { DURATION_PATTERN, formatDuration, parseDuration, parseSize } from './quantity.ts'
 import { SIZE_PATTERN } from './quantity.ts'
 import { routeSchema } from './route.ts'
+import { transformSchema } from './transform.ts'
 
 /** Names become parts of slot names, folders and metric labels: 63 bytes less `millrace_`. */
 const NAME_PATTERN = /^[a-z][a-z0-9_-]*$/
@@ -263,6 +264,7 @@ export const pipelineSchema = z.strictObject({
     .regex(NAME_PATTERN, 'a name of a-z, 0-9, _ and - that begins with a letter')
     .describe('State, slot and metrics are kept under this name.'),
   source: z.discriminatedUnion('type', [postgres, mysql]),
+  transform: transformSchema,
   route: routeSchema,
   sink: z.discriminatedUnion('type', [iceberg]),
   pipeline: execution,
