@@ -4,6 +4,7 @@
 import type { PipelineError } from './base/errors.ts'
 import type { ChangeBatch, Transactions } from './data/batch.ts'
 import type { SourceElement } from './data/element.ts'
+import type { EventTimes } from './data/event-times.ts'
 import type { Order, Position } from './data/position.ts'
 import type { SourceTable, TableSchema } from './data/schema.ts'
 import type { CommitReceipt } from './sink.ts'
@@ -30,6 +31,12 @@ export interface SourceContext {
   park(table: string, error: PipelineError): void
   /** Rows of a parked table that were skipped. */
   countParked(table: string, rows: number): void
+  /**
+   * What the rows of one split say about event time: told behind the rows and before the next
+   * Progress, by a source that has `splits`; `scanEventTimes` makes the figures. Of databases the
+   * runtime looks at commit times, or at the rows itself.
+   */
+  timesRead(times: EventTimes): void
 }
 
 /** The connection that the log comes by, as its reader sees it. */
@@ -45,6 +52,23 @@ export interface LogLink {
   readonly silentMsMax: number
   /** Why it was lost, while it is being opened again; `null` otherwise. */
   readonly lost: PipelineError | null
+}
+
+/**
+ * reading: rows of it are on their way · at-end: the last look found nothing behind the rows that
+ * were yielded · blocked: it is not being read, by whatever cause (paused, ahead of the others,
+ * throttled, no leader, connection lost, waiting for a schema) · finished: nothing will ever come.
+ */
+export type SplitState = 'reading' | 'at-end' | 'blocked' | 'finished'
+
+/** One split, as far as event time is concerned. */
+export interface SplitTimes {
+  readonly split: string
+  /** Tables that its rows go to: their watermarks wait for it. */
+  readonly tables: readonly string[]
+  readonly state: SplitState
+  /** The clock of the split's server, microseconds since 1970; `null`: it is not known. */
+  readonly clockUs: bigint | null
 }
 
 /** Where reading begins, decided by the source and the checkpoint together. */
@@ -131,6 +155,18 @@ export interface Source {
   requestProgress(): void
   /** Cheap; asked a few times a second. `null` while the log is not being read. */
   link(): LogLink | null
+  /**
+   * Of a source with several splits: all of them, those that have not had a row too, from the end
+   * of `open` on. Asked at every Progress and a few times a second, so that only what has been
+   * yielded may count as read. A split that is missing counts as blocked. Without it the source has
+   * one split, its log, which orders rows by commit time.
+   */
+  splits?(): readonly SplitTimes[]
+  /**
+   * These splits, and no others, are to stop fetching until the next call: they are too far ahead
+   * of the others in event time. Connections and heartbeats stay.
+   */
+  pauseSplits?(splits: ReadonlySet<string>): void
   /**
    * Looks for changes of structure that the log does not carry. `confirmed` says, after the next
    * Progress, whether all that were made before this call have been told.

@@ -31,7 +31,26 @@ const headerType = avro.Type.forSchema({
 
 /** @returns the codec of a schema given as JSON */
 export function avroType(schema: object): avro.Type {
-  return avro.Type.forSchema(schema as avro.Schema, { registry: { long: longType } })
+  const plain = withoutLogicalTypes(schema) as avro.Schema
+  return avro.Type.forSchema(plain, { registry: { long: longType } })
+}
+
+const PRIMITIVES: ReadonlySet<unknown> = new Set(
+  'null boolean int long float double bytes string'.split(' '),
+)
+
+/** `{ type: long, logicalType: ... }` is a long like any other; the library would make it a number. */
+function withoutLogicalTypes(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutLogicalTypes)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const json = schema as Readonly<Record<string, unknown>>
+  if (PRIMITIVES.has(json['type']) && !('name' in json)) return json['type']
+  return Object.fromEntries(
+    Object.entries(json).map(([key, value]) => {
+      const nested = key === 'type' || key === 'items' || key === 'values' || key === 'fields'
+      return [key, nested ? withoutLogicalTypes(value) : value]
+    }),
+  )
 }
 
 /**

@@ -8,9 +8,11 @@ import { assert, present } from '../../runtime/base/assert.ts'
 import { randomId63, type Clock } from '../../runtime/base/clock.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { CatalogTable } from '../../runtime/catalog.ts'
+import type { PartitionField } from '../../runtime/data/partition/transform.ts'
+import { partitionKey } from '../../runtime/data/partition/value.ts'
 import type { DataFileRecord } from './committable.ts'
 import type { CommitWork, IcebergIntent } from './commit-work.ts'
-import { CHANGELOG_FIELDS, type TableMode } from './fields.ts'
+import { lakeFields, type TableMode } from './fields.ts'
 import type { HistoryPolicy } from './expiry.ts'
 import type { LakeFiles } from './lake-files.ts'
 import { ownFileId, tablePath } from './layout.ts'
@@ -18,11 +20,13 @@ import { LiveChanges } from './live-changes.ts'
 import { chooseData, dataEntries, removeAll, rewriteData } from './manifest-plan.ts'
 import { rewriteDeletes, type NewVector } from './manifest-plan.ts'
 import { snapshotWithId, type TableMetadata } from './metadata.ts'
+import { bindSpec, type PartitionSpec } from './partition-spec.ts'
 import { encodePuffin } from './puffin.ts'
 import { ReleaseLog } from './releases.ts'
-import { fieldsOf, icebergSchema, schemaWithId, type IcebergSchema } from './schema.ts'
+import { icebergSchema, schemaWithId, type IcebergSchema } from './schema.ts'
 import { SnapshotDraft, type ManifestEntries, type NewFile } from './snapshot-draft.ts'
 import { finishMetadata, newTableMetadata } from './table-update.ts'
+import { checkWritable } from './writable.ts'
 import { liveFilesOf, noLiveFiles, type LiveFiles, type TableState } from './table-state.ts'
 import type { VectorState } from './table-state.ts'
 import { isDead, planVectors, puffinName, type NewBlob, type VectorCache } from './vectors.ts'
@@ -34,6 +38,8 @@ export interface PlanContext {
   readonly cache: VectorCache
   readonly clock: Clock
   readonly history: HistoryPolicy
+  /** Of a lake table that is to be made. */
+  readonly partitionBy: (table: string) => readonly PartitionField[]
 }
 
 /** Made once for an intent and used by every attempt: snapshot ids, manifests of new files. */
@@ -83,14 +89,14 @@ export async function planCommit(
 ): Promise<CommitPlan> {
   const { files, clock } = context
   const location = files.uri(tablePath(target))
-  const start = base?.metadata ?? newTableMetadata(location, work.snapshotId, clock.nowMs())
-  checkWritable(work, start, context.mode)
+  const start = base?.metadata ?? newTable(context, location, work)
+  const spec = checkWritable(work, start, context.mode)
   const schemas = mergedSchemas(context.mode, work, base === null ? null : start)
   const folder = `${files.path(start.location)}/metadata`
   const timestampMs = Math.max(clock.nowMs(), start.lastUpdatedMs)
-  const head = start.currentSnapshotId
   const draft = new SnapshotDraft(files, folder, {
-    parent: head === null ? null : snapshotWithId(start, head),
+    spec,
+    parent: headOf(start),
     manifests: base?.manifests ?? [],
     lastSequenceNumber: start.lastSequenceNumber,
     nextRowId: start.nextRowId,
@@ -145,37 +151,22 @@ export async function planCommit(
   }
 }
 
+function headOf(metadata: TableMetadata): ReturnType<typeof snapshotWithId> {
+  const { currentSnapshotId: id } = metadata
+  return id === null ? null : snapshotWithId(metadata, id)
+}
+
 function metadataName(base: string | null): string {
   const number = base === null ? 0 : Number(/\/v?(\d+)[-.][^/]*$/.exec(base)?.[1] ?? 0) + 1
   return `${String(number).padStart(5, '0')}-${ownFileId()}.metadata.json`
 }
 
-function checkWritable({ table }: CommitWork, metadata: TableMetadata, mode: TableMode): void {
-  const { formatVersion, partitionSpecs } = metadata
-  // A resync alone would adopt this very table, and meet the same again.
-  const hint = `Drop or rename the lake table, then run \`millrace resync FILE --table ${table}\`.`
-  if (formatVersion !== 3) {
-    const message = `lake table ${table} has format version ${formatVersion}, not 3`
-    throw new PipelineError('TARGET_DIVERGED', message, { hint })
-  }
-  if (mode === 'changelog' && metadata.schemas.some(hasOtherColumns)) {
-    const message = `lake table ${table} was not begun in mode changelog`
-    const detail = 'Its own columns have the field ids of _op, _pos, _ts and _tx.'
-    throw new PipelineError('TARGET_DIVERGED', message, { detail, hint })
-  }
-  const spec = partitionSpecs.find((candidate) => candidate['spec-id'] === 0)
-  const fields = spec?.['fields']
-  if (Array.isArray(fields) && fields.length === 0) return
-  const detail = 'Its partition spec 0 is not the unpartitioned one.'
-  throw new PipelineError('TARGET_DIVERGED', `lake table ${table} is partitioned`, { detail, hint })
-}
-
-/** Readers go by field ids: under one id an old file would show a value of another column. */
-function hasOtherColumns(schema: IcebergSchema): boolean {
-  return fieldsOf(schema).some(({ id, name }) => {
-    const ours = CHANGELOG_FIELDS.find((field) => field.id === id)
-    return ours !== undefined && ours.name !== name
-  })
+/** The files say how they are partitioned; of an empty table the pipeline file says it. */
+function newTable(context: PlanContext, location: string, work: CommitWork): TableMetadata {
+  const first = present(work.schemas[0], 'the first epoch of a table carries its schema')
+  const bind = (): PartitionSpec =>
+    bindSpec(work.table, context.partitionBy(work.table), lakeFields(first, context.mode))
+  return newTableMetadata(location, work.snapshotId, work.spec ?? bind(), context.clock.nowMs())
 }
 
 /** The table's schemas and those of the work behind them (C3: nobody else has used their ids). */
@@ -249,13 +240,15 @@ function addFiles(
   const { schema, snapshotId } = step
   let manifest = prepared.manifests.get(snapshotId)
   if (manifest === undefined) {
-    const entries = dataEntries(snapshotId, step.files, (path) => files.uri(path))
+    const format = draft.format(schema)
+    const entries = dataEntries(format, snapshotId, step.files, (path) => files.uri(path))
     manifest = { entries, file: draft.encodeManifest(schema, entries) }
     prepared.manifests.set(snapshotId, manifest)
   }
   draft.addManifest(snapshotId, manifest.entries, manifest.file)
-  for (const { fileId, rows, bytes } of step.files) {
+  for (const { fileId, rows, bytes, partition = [] } of step.files) {
     changes.place(fileId, manifest.file.uri)
+    draft.changes.partitions.add(partitionKey(partition))
     draft.changes.addedFiles++
     draft.changes.addedRows += BigInt(rows)
     draft.changes.addedBytes += BigInt(bytes)
@@ -335,7 +328,10 @@ function writePuffins(draft: SnapshotDraft, blobs: readonly NewBlob[]): NewVecto
     const { bytes, places } = encodePuffin(chosen)
     const uri = draft.newUri(puffinName(ownFileId(), shared))
     draft.writes.push({ uri, bytes })
-    return places.map((place) => ({ ...place, path: uri, fileBytes: bytes.length }))
+    return places.map((place, index) => {
+      const { partition } = present(chosen[index], 'each vector has a place').file
+      return { ...place, partition, path: uri, fileBytes: bytes.length }
+    })
   })
 }
 
@@ -344,12 +340,14 @@ function countVectors(
   superseded: readonly VectorState[],
   added: readonly NewVector[],
 ): void {
-  for (const { cardinality, bytes } of added) {
+  for (const { cardinality, bytes, partition } of added) {
+    changes.partitions.add(partitionKey(partition))
     changes.addedVectors++
     changes.addedPositions += BigInt(cardinality)
     changes.addedBytes += BigInt(bytes)
   }
-  for (const { cardinality, bytes } of superseded) {
+  for (const { cardinality, bytes, partition } of superseded) {
+    changes.partitions.add(partitionKey(partition))
     changes.removedVectors++
     changes.removedPositions += BigInt(cardinality)
     changes.removedBytes += BigInt(bytes)

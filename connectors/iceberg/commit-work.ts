@@ -8,6 +8,7 @@ import type { Intent, TableIntent } from '../../runtime/sink.ts'
 import type { DataFileRecord, IcebergCommittable } from './committable.ts'
 import { EpochDeletes } from './epoch-deletes.ts'
 import { readNamed } from './index/state-files.ts'
+import { UNPARTITIONED_SPEC, type PartitionSpec } from './partition-spec.ts'
 
 export type IcebergIntent = Intent<IcebergCommittable>
 export type IcebergTableIntent = TableIntent<IcebergCommittable>
@@ -27,6 +28,8 @@ export interface CommitWork {
   readonly schemas: readonly TableSchema[]
   readonly truncated: boolean
   readonly files: readonly DataFileRecord[]
+  /** How the files are partitioned; `null`: there are none, so nothing is said. */
+  readonly spec: PartitionSpec | null
   /** Files that died before they could be committed: no snapshot ever names them. */
   readonly stillborn: readonly DataFileRecord[]
   /** By file id, the union over writers and epochs. `disposeWork` frees them. */
@@ -64,11 +67,13 @@ export async function gatherWork(
   const files: DataFileRecord[] = []
   const deletes = new Map<number, RoaringBitmap32>()
   let truncated = false
+  let spec: PartitionSpec | null = null
   for (const { entry } of epochs) {
     schemas.push(...entry.schemas)
     for (const committable of entry.committables) {
       truncated ||= committable.truncated
-      files.push(...committable.files)
+      for (const file of committable.files) files.push(file)
+      if (committable.files.length > 0) spec = committable.spec ?? UNPARTITIONED_SPEC
       if (committable.deletes === null) continue
       uniteDeletes(deletes, await reader.read(committable.deletes, table))
     }
@@ -83,6 +88,7 @@ export async function gatherWork(
     schemas,
     truncated,
     files: alive,
+    spec,
     stillborn,
     deletes,
     cut: true,
@@ -140,8 +146,8 @@ export function markingWork(
     committables: [],
   }
   const epochs = [{ intent: { ...claim, position, sourceTimeUs: 0n, tables: [entry] }, entry }]
-  const none = { schemas: [], truncated: false, files: [], stillborn: [], deletes: new Map() }
-  return { table, epochs, snapshotId, ...none, cut: false }
+  const none = { schemas: [], truncated: false, files: [], spec: null, stillborn: [] }
+  return { table, epochs, snapshotId, ...none, deletes: new Map(), cut: false }
 }
 
 export function disposeWork(work: CommitWork): void {

@@ -15,6 +15,7 @@ import { randomId63, systemClock, type Clock } from '../../runtime/base/clock.ts
 import { PipelineError, recordOf } from '../../runtime/base/errors.ts'
 import { silentLog, type Log } from '../../runtime/base/log.ts'
 import type { Catalog, CatalogTable } from '../../runtime/catalog.ts'
+import type { PartitionField } from '../../runtime/data/partition/transform.ts'
 import type { ObjectStore } from '../../runtime/object-store.ts'
 import type { Committer, TableCommit } from '../../runtime/sink.ts'
 import { LakeCleanup } from './cleanup.ts'
@@ -52,6 +53,8 @@ export interface IcebergCommitterOptions {
    * hour. `null`: nothing is deleted, the caller asks `takeGarbage`.
    */
   readonly garbageGraceMs?: number | null
+  /** How a lake table is partitioned that is made without rows. Default: not at all. */
+  readonly partitionBy?: (table: string) => readonly PartitionField[]
   readonly clock?: Clock
   readonly log?: Log
 }
@@ -107,7 +110,9 @@ const RETRY_MS = 20
 const TABLES_AT_ONCE = 8
 
 /** Errors that concern one table only: it is parked, the others go on. */
-const PARKING = new Set(['TARGET_DIVERGED', 'SCHEMA_DIVERGED', 'LAKE_FORMAT'])
+const PARKING: ReadonlySet<string> = new Set(
+  'TARGET_DIVERGED SCHEMA_DIVERGED LAKE_FORMAT DDL_UNMAPPABLE'.split(' '),
+)
 
 export function createIcebergCommitter(options: IcebergCommitterOptions): IcebergCommitter {
   return new CatalogCommitter(options)
@@ -137,6 +142,7 @@ class CatalogCommitter implements IcebergCommitter {
       files: new LakeFiles(warehouse),
       cache: new VectorCache(options.vectorBytesMax ?? 64 * 1024 * 1024),
       clock,
+      partitionBy: options.partitionBy ?? (() => []),
       history: { keep: options.historyKeep ?? 100, keepMs: options.historyKeepMs ?? 600_000 },
     }
   }

@@ -33,11 +33,18 @@ export function pathSegment(name: string): string {
  * @param fileId  u32
  * @param suffix  lowercase letters, digits and `_`; tells attempts apart. No `-`: the name of a
  *                foreign file that is a UUID must never read as one of ours
+ * @param folder  of the file's partition, below the table's data folder; '': none
  */
-export function dataFilePath(table: CatalogTable, fileId: number, suffix: string): string {
+export function dataFilePath(
+  table: CatalogTable,
+  fileId: number,
+  suffix: string,
+  folder = '',
+): string {
   assert(/^[0-9a-z_]+$/.test(suffix), 'the suffix of a data file is of [0-9a-z_]')
   assert(fileId > 0 && fileId <= 0xffff_ffff, 'a file id is a u32 above 0')
-  return `${tablePath(table)}/data/${fileId.toString(16).padStart(8, '0')}-${suffix}.parquet`
+  const name = `${fileId.toString(16).padStart(8, '0')}-${suffix}.parquet`
+  return `${tablePath(table)}/data/${folder === '' ? '' : `${folder}/`}${name}`
 }
 
 /** @returns the file id in a data file's path or URI; `null`: Millrace did not write the file */

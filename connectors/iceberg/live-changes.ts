@@ -5,6 +5,7 @@ import { present } from '../../runtime/base/assert.ts'
 import type { CommitWork } from './commit-work.ts'
 import type { LakeFiles } from './lake-files.ts'
 import { fileIdOf } from './layout.ts'
+import { NO_PARTITION } from './manifest-format.ts'
 import type { NewVector } from './manifest-plan.ts'
 import type { SnapshotDraft } from './snapshot-draft.ts'
 import { noLiveFiles, type DataFileState, type LiveFiles } from './table-state.ts'
@@ -40,9 +41,9 @@ export class LiveChanges {
 
   constructor(files: LakeFiles, work: CommitWork) {
     this.newFiles = new Map(
-      work.files.map(({ fileId, path, rows }) => [
+      work.files.map(({ fileId, path, rows, partition = NO_PARTITION }) => [
         fileId,
-        { path: files.uri(path), rows, manifest: '' },
+        { path: files.uri(path), rows, partition, manifest: '' },
       ]),
     )
   }

@@ -4,9 +4,11 @@
 // that removes it.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
+import { partitionKey } from '../../runtime/data/partition/value.ts'
 import { dataFileRecord, decodeManifest, encodeAdded, encodeDeleted } from './manifest.ts'
 import { encodeExisting, EntryStatus, FileContent, isVector, vectorRecord } from './manifest.ts'
 import type { EncodedEntry, ManifestEntry } from './manifest.ts'
+import { NO_PARTITION, type ManifestFormat } from './manifest-format.ts'
 import { liveFiles, type ManifestFile } from './manifest-list.ts'
 import type { DataFileRecord } from './committable.ts'
 import type { LakeFiles } from './lake-files.ts'
@@ -28,15 +30,17 @@ const DROP_AT_ONCE_MAX = 32
 const DROP_SHARE_MIN = 1 / 8
 
 export function dataEntries(
+  format: ManifestFormat,
   snapshotId: bigint,
   records: readonly DataFileRecord[],
   uriOf: (path: string) => string,
 ): ManifestEntries {
-  const added = records.map((file) => ({
-    encoded: encodeAdded(snapshotId, dataFileRecord(file, uriOf(file.path))),
-    rows: file.rows,
-  }))
-  return { content: 'data', added, existing: [], deleted: [] }
+  const added = records.map((file) => {
+    const { rows, partition = NO_PARTITION } = file
+    const record = dataFileRecord(file, uriOf(file.path))
+    return { encoded: encodeAdded(format, snapshotId, record, partition), rows, partition }
+  })
+  return { content: 'data', format, added, existing: [], deleted: [] }
 }
 
 /** Removes every live file. @returns the URIs of the data and Puffin files removed */
@@ -47,29 +51,32 @@ export async function removeAll(
   schema: IcebergSchema,
 ): Promise<Set<string>> {
   const removed = new Set<string>()
+  const format = draft.format(schema)
   for (const manifest of draft.kept) {
-    if (manifest.partitionSpecId !== 0) throw partitioned(manifest)
+    if (manifest.partitionSpecId !== 0) throw ofOtherSpec(manifest)
     const entries = await liveEntries(files, manifest)
     const deleted = entries.map((entry) => {
       countRemoved(draft, entry)
       removed.add(entry.path)
-      return { encoded: encodeDeleted(snapshotId, entry), rows: entry.rows }
+      const { rows, partition } = entry
+      return { encoded: encodeDeleted(format, snapshotId, entry), rows, partition }
     })
     const { content } = manifest
-    draft.writeManifest(snapshotId, schema, { content, added: [], existing: [], deleted })
+    draft.writeManifest(snapshotId, schema, { content, format, added: [], existing: [], deleted })
   }
   draft.replace(new Set(draft.kept.map(({ path }) => path)))
   return removed
 }
 
-function partitioned(manifest: ManifestFile): PipelineError {
-  const message = `lake table has partitioned files in ${manifest.path}`
-  const detail = 'Somebody else wrote them; Millrace writes unpartitioned tables.'
+function ofOtherSpec(manifest: ManifestFile): PipelineError {
+  const message = `lake table has files of another partitioning in ${manifest.path}`
+  const detail = 'Somebody else wrote them; a pipeline keeps one partitioning for life.'
   return new PipelineError('TARGET_DIVERGED', message, { detail })
 }
 
 function countRemoved({ changes }: SnapshotDraft, entry: ManifestEntry): void {
   const rows = BigInt(entry.rows)
+  changes.partitions.add(partitionKey(entry.partition))
   changes.removedBytes += BigInt(entry.contentBytes ?? entry.bytes)
   if (entry.content === FileContent.data) {
     changes.deletedFiles++
@@ -142,13 +149,14 @@ export async function rewriteData(
   { manifests, dropped }: DataRewrite,
 ): Promise<Map<string, string>> {
   const homes = new Map<string, string>()
+  const format = draft.format(schema)
   const gone = new Set([...dropped.values()].map(({ path }) => path))
   let existing: CountedExisting[] = []
   let deleted: CountedEntry[] = []
   let stay: string[] = []
   const write = (): void => {
     if (existing.length + deleted.length === 0) return
-    const entries = { content: 'data', added: [], existing, deleted } as const
+    const entries = { content: 'data', format, added: [], existing, deleted } as const
     const { path } = draft.writeManifest(snapshotId, schema, entries)
     for (const file of stay) homes.set(file, path)
     existing = []
@@ -158,12 +166,13 @@ export async function rewriteData(
   for (const manifest of manifests) {
     if (existing.length + liveFiles(manifest) > MERGE_FILES_MAX) write()
     for (const entry of await liveEntries(files, manifest)) {
-      const { rows, sequenceNumber, path } = entry
+      const { rows, partition, sequenceNumber, path } = entry
       if (gone.has(path)) {
         countRemoved(draft, entry)
-        deleted.push({ encoded: encodeDeleted(snapshotId, entry), rows })
+        deleted.push({ encoded: encodeDeleted(format, snapshotId, entry), rows, partition })
       } else {
-        existing.push({ encoded: encodeExisting(entry), rows, sequenceNumber })
+        const encoded = encodeExisting(format, entry)
+        existing.push({ encoded, rows, partition, sequenceNumber })
         stay.push(path)
       }
     }
@@ -216,27 +225,32 @@ export function rewriteDeletes(
   superseded: readonly VectorState[],
 ): Map<string, string> {
   const groups = groupByManifest(draft, live, superseded)
+  const format = draft.format(schema)
   const homes = new Map<string, string>()
   const joined: CountedExisting[] = []
   const joinedDeleted: CountedEntry[] = []
   const joinedFiles: string[] = []
   for (const { survivors, removed, others } of groups.values()) {
-    const deleted = removed.map((vector) => removal(snapshotId, vector))
-    const existing = [...survivors.map(survival), ...others.map(otherSurvival)]
+    const deleted = removed.map((vector) => removal(format, snapshotId, vector))
+    const existing = [
+      ...survivors.map((vector) => survival(format, vector)),
+      ...others.map((entry) => otherSurvival(format, entry)),
+    ]
     if (existing.length < FOLD_FILES_MAX) {
       joined.push(...existing)
       joinedDeleted.push(...deleted)
       joinedFiles.push(...survivors.map(({ dataFile }) => dataFile))
       continue
     }
-    const entries = { content: 'deletes', added: [], existing, deleted } as const
+    const entries = { content: 'deletes', format, added: [], existing, deleted } as const
     const { path } = draft.writeManifest(snapshotId, schema, entries)
     for (const { dataFile } of survivors) homes.set(dataFile, path)
   }
   draft.replace(new Set(groups.keys()))
-  const added = vectors.map((vector) => addition(snapshotId, vector))
+  const added = vectors.map((vector) => addition(format, snapshotId, vector))
   if (added.length + joined.length + joinedDeleted.length > 0) {
-    const entries = { content: 'deletes', added, existing: joined, deleted: joinedDeleted } as const
+    const kept = { existing: joined, deleted: joinedDeleted }
+    const entries = { content: 'deletes', format, added, ...kept } as const
     const { path } = draft.writeManifest(snapshotId, schema, entries)
     for (const dataFile of joinedFiles) homes.set(dataFile, path)
     for (const { dataFile } of vectors) homes.set(dataFile, path)
@@ -278,25 +292,29 @@ function groupByManifest(
   return groups
 }
 
-function addition(snapshotId: bigint, vector: NewVector): CountedEntry {
-  const encoded = encodeAdded(snapshotId, vectorRecord(vector))
-  return { encoded, rows: vector.cardinality }
+function addition(format: ManifestFormat, snapshotId: bigint, vector: NewVector): CountedEntry {
+  const { cardinality: rows, partition } = vector
+  const encoded = encodeAdded(format, snapshotId, vectorRecord(vector), partition)
+  return { encoded, rows, partition }
 }
 
-function survival(vector: VectorState): CountedExisting {
-  vector.existing ??= encodeExisting(entryOf(vector))
-  const { cardinality, sequenceNumber } = vector
-  return { encoded: vector.existing, rows: cardinality, sequenceNumber }
+function survival(format: ManifestFormat, vector: VectorState): CountedExisting {
+  const { cardinality: rows, partition, sequenceNumber } = vector
+  if (vector.existing?.format !== format) {
+    vector.existing = { format, encoded: encodeExisting(format, entryOf(vector)) }
+  }
+  return { encoded: vector.existing.encoded, rows, partition, sequenceNumber }
 }
 
-function otherSurvival(entry: ManifestEntry): CountedExisting {
-  const { rows, sequenceNumber } = entry
-  return { encoded: encodeExisting(entry), rows, sequenceNumber }
+function otherSurvival(format: ManifestFormat, entry: ManifestEntry): CountedExisting {
+  const { rows, partition, sequenceNumber } = entry
+  return { encoded: encodeExisting(format, entry), rows, partition, sequenceNumber }
 }
 
-function removal(snapshotId: bigint, vector: VectorState): CountedEntry {
-  const encoded: EncodedEntry = encodeDeleted(snapshotId, entryOf(vector))
-  return { encoded, rows: vector.cardinality }
+function removal(format: ManifestFormat, snapshotId: bigint, vector: VectorState): CountedEntry {
+  const { cardinality: rows, partition } = vector
+  const encoded: EncodedEntry = encodeDeleted(format, snapshotId, entryOf(vector))
+  return { encoded, rows, partition }
 }
 
 function entryOf(vector: VectorState): ManifestEntry {
@@ -315,6 +333,7 @@ function entryOf(vector: VectorState): ManifestEntry {
     referencedDataFile: vector.dataFile,
     contentOffset: vector.offset,
     contentBytes: vector.bytes,
+    partition: vector.partition,
     record: vectorRecord(vector),
   }
 }

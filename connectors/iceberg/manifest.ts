@@ -1,13 +1,16 @@
 // Manifests: lists of data files or of delete files. Reads what format versions 1 to 3 wrote,
-// writes version 3, unpartitioned. What an entry inherits from its manifest (sequence numbers,
+// writes version 3. What an entry inherits from its manifest (sequence numbers,
 // snapshot id, first row id) is filled in when it is read, so that nobody downstream knows about
 // inheritance. Source: Apache Iceberg specification, "Manifests" and "Manifest Inheritance".
 
 import { assert } from '../../runtime/base/assert.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
-import { avroType, decodeContainer, encodeContainer, type AvroRecord } from './avro.ts'
+import { partitionKey, type PartitionTuple } from '../../runtime/data/partition/value.ts'
+import { decodeContainer, encodeContainer, type AvroRecord } from './avro.ts'
 import type { DataFileRecord, FileMetricsRecord } from './committable.ts'
 import { formatJson } from './json.ts'
+import { EMPTY_FILE, NO_PARTITION, structFields, tupleOf } from './manifest-format.ts'
+import type { ManifestFormat, StructField } from './manifest-format.ts'
 import type { ManifestFile } from './manifest-list.ts'
 import type { IcebergSchema } from './schema.ts'
 
@@ -36,68 +39,14 @@ export interface ManifestEntry {
   /** Deletion vectors: place of the blob in the Puffin file. */
   readonly contentOffset: number | null
   readonly contentBytes: number | null
+  /** [] in an unpartitioned spec, and where a value has a type that Millrace does not know. */
+  readonly partition: PartitionTuple
   /** The `data_file` record as decoded, for writing it again. */
   readonly record: AvroRecord
 }
 
 /** An entry to be written: bytes of its Avro record. */
 export type EncodedEntry = Uint8Array
-
-type AvroField = { name: string; 'field-id': number; type: unknown; default?: null }
-
-function optional(name: string, id: number, type: unknown): AvroField {
-  return { name, 'field-id': id, type: ['null', type], default: null }
-}
-
-function mapType(keyId: number, valueId: number, value: string): object {
-  const fields = [
-    { name: 'key', type: 'int', 'field-id': keyId },
-    { name: 'value', type: value, 'field-id': valueId },
-  ]
-  const items = { type: 'record', name: `k${keyId}_v${valueId}`, fields }
-  return { type: 'array', items, logicalType: 'map' }
-}
-
-const DATA_FILE_FIELDS: readonly AvroField[] = [
-  { name: 'content', 'field-id': 134, type: 'int' },
-  { name: 'file_path', 'field-id': 100, type: 'string' },
-  { name: 'file_format', 'field-id': 101, type: 'string' },
-  { name: 'partition', 'field-id': 102, type: { type: 'record', name: 'r102', fields: [] } },
-  { name: 'record_count', 'field-id': 103, type: 'long' },
-  { name: 'file_size_in_bytes', 'field-id': 104, type: 'long' },
-  optional('column_sizes', 108, mapType(117, 118, 'long')),
-  optional('value_counts', 109, mapType(119, 120, 'long')),
-  optional('null_value_counts', 110, mapType(121, 122, 'long')),
-  optional('nan_value_counts', 137, mapType(138, 139, 'long')),
-  optional('lower_bounds', 125, mapType(126, 127, 'bytes')),
-  optional('upper_bounds', 128, mapType(129, 130, 'bytes')),
-  optional('key_metadata', 131, 'bytes'),
-  optional('split_offsets', 132, { type: 'array', items: 'long', 'element-id': 133 }),
-  optional('equality_ids', 135, { type: 'array', items: 'int', 'element-id': 136 }),
-  optional('sort_order_id', 140, 'int'),
-  optional('first_row_id', 142, 'long'),
-  optional('referenced_data_file', 143, 'string'),
-  optional('content_offset', 144, 'long'),
-  optional('content_size_in_bytes', 145, 'long'),
-]
-
-const ENTRY_SCHEMA = {
-  type: 'record',
-  name: 'manifest_entry',
-  fields: [
-    { name: 'status', 'field-id': 0, type: 'int' },
-    optional('snapshot_id', 1, 'long'),
-    optional('sequence_number', 3, 'long'),
-    optional('file_sequence_number', 4, 'long'),
-    {
-      name: 'data_file',
-      'field-id': 2,
-      type: { type: 'record', name: 'r2', fields: DATA_FILE_FIELDS },
-    },
-  ],
-}
-const ENTRY_SCHEMA_TEXT = JSON.stringify(ENTRY_SCHEMA)
-const entryType = avroType(ENTRY_SCHEMA)
 
 /** @returns the `data_file` record of a new data file */
 export function dataFileRecord(file: DataFileRecord, uri: string): AvroRecord {
@@ -142,10 +91,6 @@ export function vectorRecord(vector: {
   }
 }
 
-const EMPTY_FILE: AvroRecord = Object.fromEntries(
-  DATA_FILE_FIELDS.map(({ name }) => [name, name === 'partition' ? {} : null]),
-)
-
 function countMap(counts: FileMetricsRecord['valueCounts']): object[] {
   return Object.entries(counts).map(([key, value]) => ({ key: Number(key), value: BigInt(value) }))
 }
@@ -158,62 +103,73 @@ function boundMap(bounds: FileMetricsRecord['lowerBounds']): object[] {
 }
 
 /** A new file: sequence numbers and first row id come from the snapshot that takes the manifest. */
-export function encodeAdded(snapshotId: bigint, record: AvroRecord): EncodedEntry {
-  return encodeEntry(EntryStatus.added, snapshotId, null, null, record)
+export function encodeAdded(
+  format: ManifestFormat,
+  snapshotId: bigint,
+  record: AvroRecord,
+  partition: PartitionTuple,
+): EncodedEntry {
+  return encodeEntry(format, EntryStatus.added, snapshotId, null, { record, partition })
 }
 
 /** A file that stays, with what it had inherited written out. */
-export function encodeExisting(entry: ManifestEntry): EncodedEntry {
-  const { snapshotId, sequenceNumber, fileSequenceNumber } = entry
-  const record = ownedRecord(entry)
-  const status = EntryStatus.existing
-  return encodeEntry(status, snapshotId, sequenceNumber, fileSequenceNumber, record)
+export function encodeExisting(format: ManifestFormat, entry: ManifestEntry): EncodedEntry {
+  return encodeEntry(format, EntryStatus.existing, entry.snapshotId, entry, owned(entry))
 }
 
 /** A file that snapshot `snapshotId` removes. */
-export function encodeDeleted(snapshotId: bigint, entry: ManifestEntry): EncodedEntry {
-  const { sequenceNumber, fileSequenceNumber } = entry
-  const record = ownedRecord(entry)
-  const status = EntryStatus.deleted
-  return encodeEntry(status, snapshotId, sequenceNumber, fileSequenceNumber, record)
+export function encodeDeleted(
+  format: ManifestFormat,
+  snapshotId: bigint,
+  entry: ManifestEntry,
+): EncodedEntry {
+  return encodeEntry(format, EntryStatus.deleted, snapshotId, entry, owned(entry))
 }
 
-function ownedRecord(entry: ManifestEntry): AvroRecord {
+type StatedFile = Pick<ManifestEntry, 'record' | 'partition'>
+
+function owned(entry: ManifestEntry): StatedFile {
+  const { content, firstRowId, partition } = entry
   // Entries of older format versions lack the later fields.
-  return { ...EMPTY_FILE, ...entry.record, content: entry.content, first_row_id: entry.firstRowId }
+  return {
+    record: { ...EMPTY_FILE, ...entry.record, content, first_row_id: firstRowId },
+    partition,
+  }
 }
 
 function encodeEntry(
+  format: ManifestFormat,
   status: EntryStatus,
   snapshotId: bigint,
-  sequenceNumber: bigint | null,
-  fileSequenceNumber: bigint | null,
-  record: AvroRecord,
+  numbers: Pick<ManifestEntry, 'sequenceNumber' | 'fileSequenceNumber'> | null,
+  { record, partition }: StatedFile,
 ): EncodedEntry {
-  return entryType.toBuffer({
+  const file = partition.length === 0 ? record : { ...record, partition: format.struct(partition) }
+  return format.entryType.toBuffer({
     status,
     snapshot_id: snapshotId,
-    sequence_number: sequenceNumber,
-    file_sequence_number: fileSequenceNumber,
-    data_file: record,
+    sequence_number: numbers?.sequenceNumber ?? null,
+    file_sequence_number: numbers?.fileSequenceNumber ?? null,
+    data_file: file,
   })
 }
 
-/** @returns bytes of a version 3 manifest for the unpartitioned spec 0 */
+/** @returns bytes of a version 3 manifest of spec 0 */
 export function encodeManifest(
   content: 'data' | 'deletes',
   schema: IcebergSchema,
+  format: ManifestFormat,
   entries: readonly EncodedEntry[],
 ): Buffer {
   const metadata = {
     schema: formatJson(schema.json),
     'schema-id': String(schema.schemaId),
-    'partition-spec': '[]',
+    'partition-spec': format.specText,
     'partition-spec-id': '0',
     'format-version': '3',
     content,
   }
-  return encodeContainer(ENTRY_SCHEMA_TEXT, metadata, entries)
+  return encodeContainer(format.schemaText, metadata, entries)
 }
 
 /**
@@ -222,10 +178,11 @@ export function encodeManifest(
  * @throws PipelineError LAKE_FORMAT
  */
 export function decodeManifest(bytes: Uint8Array, manifest: ManifestFile): ManifestEntry[] {
-  const { records } = decodeContainer(bytes, manifest.path)
+  const { metadata, records } = decodeContainer(bytes, manifest.path)
+  const partitions = new Partitions(structFields(metadata['avro.schema'] ?? ''))
   let nextRowId = manifest.firstRowId
   return records.map((record) => {
-    const entry = readEntry(record, manifest, nextRowId)
+    const entry = readEntry(record, manifest, nextRowId, partitions)
     const inherits = longOf(entry.record, 'first_row_id') === null
     const takesIds = inherits && entry.status !== EntryStatus.deleted
     if (nextRowId !== null && takesIds) nextRowId += BigInt(entry.rows)
@@ -237,6 +194,7 @@ function readEntry(
   record: AvroRecord,
   manifest: ManifestFile,
   nextRowId: bigint | null,
+  partitions: Partitions,
 ): ManifestEntry {
   const status = record['status'] as EntryStatus
   const file = record['data_file'] as AvroRecord
@@ -262,7 +220,27 @@ function readEntry(
     referencedDataFile: textOf(file, 'referenced_data_file'),
     contentOffset: offset === null ? null : Number(offset),
     contentBytes: length === null ? null : Number(length),
+    partition: partitions.of(file),
     record: file,
+  }
+}
+
+/** Partitions of the entries of one manifest; equal ones are one object, for they are kept. */
+class Partitions {
+  readonly #fields: readonly StructField[]
+  readonly #known = new Map<string, PartitionTuple>()
+
+  constructor(fields: readonly StructField[]) {
+    this.#fields = fields
+  }
+
+  of(file: AvroRecord): PartitionTuple {
+    if (this.#fields.length === 0) return NO_PARTITION
+    const tuple = tupleOf(this.#fields, (file['partition'] ?? {}) as AvroRecord) ?? NO_PARTITION
+    const key = partitionKey(tuple)
+    const known = this.#known.get(key)
+    if (known === undefined) this.#known.set(key, tuple)
+    return known ?? tuple
   }
 }
 

@@ -133,7 +133,6 @@ export function parseTableMetadata(bytes: Uint8Array, file: string): TableMetada
 }
 
 export const UNSORTED: JsonObject = { 'order-id': 0, fields: [] }
-export const UNPARTITIONED: JsonObject = { 'spec-id': 0, fields: [] }
 
 function schemasOf(json: JsonObject, file: string): IcebergSchema[] {
   const listed = json['schemas'] ?? (json['schema'] === undefined ? [] : [json['schema']])

@@ -2,11 +2,14 @@
 // writes them together, and only then asks the catalog. Sequence numbers and row ids depend on the
 // base, so they are given here, anew at every retry.
 
+import type { PartitionTuple } from '../../runtime/data/partition/value.ts'
 import type { LakeFiles } from './lake-files.ts'
 import { ownFileId } from './layout.ts'
 import { encodeManifest, type EncodedEntry } from './manifest.ts'
+import { manifestFormat, type ManifestFormat } from './manifest-format.ts'
 import { encodeManifestList, liveFiles, type ManifestFile } from './manifest-list.ts'
 import type { Snapshot } from './metadata.ts'
+import type { PartitionSpec } from './partition-spec.ts'
 import type { IcebergSchema } from './schema.ts'
 import { noChanges, operationOf, summaryOf, type SnapshotChanges } from './summary.ts'
 
@@ -20,6 +23,7 @@ export interface NewFile {
 export interface CountedEntry {
   readonly encoded: EncodedEntry
   readonly rows: number
+  readonly partition: PartitionTuple
 }
 
 export interface CountedExisting extends CountedEntry {
@@ -28,12 +32,15 @@ export interface CountedExisting extends CountedEntry {
 
 export interface ManifestEntries {
   readonly content: 'data' | 'deletes'
+  /** How the entries are encoded. */
+  readonly format: ManifestFormat
   readonly added: readonly CountedEntry[]
   readonly existing: readonly CountedExisting[]
   readonly deleted: readonly CountedEntry[]
 }
 
 export interface DraftBase {
+  readonly spec: PartitionSpec
   readonly parent: Snapshot | null
   readonly manifests: readonly ManifestFile[]
   readonly lastSequenceNumber: bigint
@@ -46,6 +53,7 @@ export class SnapshotDraft {
   /** Folder of metadata files, relative to the warehouse. */
   readonly #folder: string
   readonly #timestampMs: number
+  readonly #spec: PartitionSpec
   readonly snapshots: Snapshot[] = []
   readonly writes: NewFile[] = []
   parent: Snapshot | null
@@ -60,10 +68,16 @@ export class SnapshotDraft {
     this.#files = files
     this.#folder = folder
     this.#timestampMs = base.timestampMs
+    this.#spec = base.spec
     this.parent = base.parent
     this.kept = base.manifests.filter((manifest) => liveFiles(manifest) > 0)
     this.sequenceNumber = base.lastSequenceNumber + 1n
     this.nextRowId = base.nextRowId
+  }
+
+  /** How entries are written in a snapshot with this schema. */
+  format(schema: IcebergSchema): ManifestFormat {
+    return manifestFormat(this.#spec, schema)
   }
 
   newUri(name: string): string {
@@ -72,7 +86,8 @@ export class SnapshotDraft {
 
   /** Adds a manifest that exists or will: `file` says where. */
   addManifest(snapshotId: bigint, entries: ManifestEntries, file: NewFile): ManifestFile {
-    const { content, added, existing, deleted } = entries
+    const { content, format, added, existing, deleted } = entries
+    const summaries = format.summaries([added, existing, deleted])
     const manifest: ManifestFile = {
       path: file.uri,
       bytes: file.bytes.length,
@@ -88,7 +103,7 @@ export class SnapshotDraft {
       existingRows: rowsOf(existing),
       deletedRows: rowsOf(deleted),
       firstRowId: null,
-      record: null,
+      record: summaries.length === 0 ? null : { partitions: summaries },
     }
     this.created.push(manifest)
     this.changes.manifestsCreated++
@@ -103,10 +118,10 @@ export class SnapshotDraft {
   }
 
   encodeManifest(schema: IcebergSchema, entries: ManifestEntries): NewFile {
-    const { content, added, existing, deleted } = entries
+    const { content, format, added, existing, deleted } = entries
     const encoded = [...added, ...existing, ...deleted].map((entry) => entry.encoded)
     const uri = this.newUri(`${ownFileId()}-${content === 'data' ? 'm' : 'd'}.avro`)
-    return { uri, bytes: encodeManifest(content, schema, encoded) }
+    return { uri, bytes: encodeManifest(content, schema, format, encoded) }
   }
 
   /** Takes manifests out of the list, since others replace them. */

@@ -23,6 +23,8 @@ export interface SnapshotChanges {
   manifestsCreated: number
   manifestsReplaced: number
   manifestsKept: number
+  /** Keys of the partitions that files are added to or removed from. */
+  readonly partitions: Set<string>
 }
 
 export function noChanges(): SnapshotChanges {
@@ -43,6 +45,7 @@ export function noChanges(): SnapshotChanges {
     manifestsCreated: 0,
     manifestsReplaced: 0,
     manifestsKept: 0,
+    partitions: new Set(),
   }
 }
 
@@ -65,7 +68,6 @@ export function summaryOf(
 ): Record<string, string> {
   const removedDeletes =
     changes.removedVectors + changes.removedPositionFiles + changes.removedEqualityFiles
-  const files = changes.addedFiles + changes.deletedFiles + changes.addedVectors + removedDeletes
   const counters: readonly Counter[] = [
     ['added-data-files', changes.addedFiles],
     ['added-records', changes.addedRows],
@@ -82,7 +84,7 @@ export function summaryOf(
     ['removed-equality-deletes', changes.removedEqualities],
     ['added-files-size', changes.addedBytes],
     ['removed-files-size', changes.removedBytes],
-    ['changed-partition-count', files > 0 ? 1 : 0],
+    ['changed-partition-count', changes.partitions.size],
   ]
   const summary: Record<string, string> = { operation }
   for (const [name, value] of counters) if (value > 0) summary[name] = String(value)

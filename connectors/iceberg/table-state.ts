@@ -3,10 +3,12 @@
 // catalog says another one, it is read anew.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
+import type { PartitionTuple } from '../../runtime/data/partition/value.ts'
 import type { LakeFiles } from './lake-files.ts'
 import { fileIdOf } from './layout.ts'
 import { decodeManifest, EntryStatus, FileContent, isVector, vectorPlace } from './manifest.ts'
 import type { EncodedEntry, ManifestEntry } from './manifest.ts'
+import type { ManifestFormat } from './manifest-format.ts'
 import { decodeManifestList, liveFiles, type ManifestFile } from './manifest-list.ts'
 import { ReleaseLog } from './releases.ts'
 import { parseTableMetadata, snapshotWithId, type TableMetadata } from './metadata.ts'
@@ -17,6 +19,8 @@ export interface DataFileState {
   /** URI, spelled as in the manifest. */
   readonly path: string
   readonly rows: number
+  /** [] in an unpartitioned table. */
+  readonly partition: PartitionTuple
   /** URI of the manifest that names it; it moves when manifests are joined. */
   manifest: string
 }
@@ -31,13 +35,15 @@ export interface VectorState {
   readonly offset: number
   readonly bytes: number
   readonly cardinality: number
+  /** That of the data file: readers look for a vector in no other. */
+  readonly partition: PartitionTuple
   readonly snapshotId: bigint
   readonly sequenceNumber: bigint
   readonly fileSequenceNumber: bigint
   /** URI of the manifest that names it. */
   readonly manifest: string
   /** Its entry as a manifest states it that is written again; made when first needed. */
-  existing: EncodedEntry | null
+  existing: { readonly format: ManifestFormat; readonly encoded: EncodedEntry } | null
 }
 
 export interface LiveFiles {
@@ -121,8 +127,9 @@ function addEntry(live: LiveFiles, manifest: ManifestFile, entry: ManifestEntry)
   if (entry.content === FileContent.data) {
     // A file of another spec is not one that Millrace wrote, whatever its name.
     const fileId = manifest.partitionSpecId === 0 ? fileIdOf(entry.path) : null
-    const { path, rows } = entry
-    if (fileId !== null) live.dataFiles.set(fileId, { path, rows, manifest: manifest.path })
+    const { path, rows, partition } = entry
+    if (fileId === null) return
+    live.dataFiles.set(fileId, { path, rows, partition, manifest: manifest.path })
     return
   }
   if (!isVector(entry)) {
@@ -138,6 +145,7 @@ function addEntry(live: LiveFiles, manifest: ManifestFile, entry: ManifestEntry)
     offset,
     bytes,
     cardinality: entry.rows,
+    partition: entry.partition,
     snapshotId: entry.snapshotId,
     sequenceNumber: entry.sequenceNumber,
     fileSequenceNumber: entry.fileSequenceNumber,

@@ -7,8 +7,9 @@ import type { CommitWork } from './commit-work.ts'
 import { expireSnapshots } from './expiry.ts'
 import { CHANGELOG_FIELDS } from './fields.ts'
 import { formatMarker, markerName, tagName, type Marker } from './marker.ts'
-import { branchAt, formatTableMetadata, UNPARTITIONED, UNSORTED } from './metadata.ts'
+import { branchAt, formatTableMetadata, UNSORTED } from './metadata.ts'
 import type { MetadataLogEntry, Snapshot, TableMetadata } from './metadata.ts'
+import { FIRST_PARTITION_ID, specFieldsJson, type PartitionSpec } from './partition-spec.ts'
 import type { IcebergSchema } from './schema.ts'
 
 /** Superseded metadata files that stay for readers who look back. */
@@ -27,7 +28,12 @@ const TABLE_PROPERTIES: Readonly<Record<string, string>> = {
 }
 
 /** @param intent  that creates the table: all attempts to commit it make one and the same table */
-export function newTableMetadata(location: string, intent: bigint, nowMs: number): TableMetadata {
+export function newTableMetadata(
+  location: string,
+  intent: bigint,
+  spec: PartitionSpec,
+  nowMs: number,
+): TableMetadata {
   return {
     formatVersion: 3,
     tableUuid: uuidOf(intent),
@@ -37,9 +43,9 @@ export function newTableMetadata(location: string, intent: bigint, nowMs: number
     lastColumnId: 0,
     schemas: [],
     currentSchemaId: -1,
-    partitionSpecs: [UNPARTITIONED],
+    partitionSpecs: [{ 'spec-id': 0, fields: specFieldsJson(spec) }],
     defaultSpecId: 0,
-    lastPartitionId: 999,
+    lastPartitionId: FIRST_PARTITION_ID + spec.length - 1,
     sortOrders: [UNSORTED],
     defaultSortOrderId: 0,
     properties: TABLE_PROPERTIES,

@@ -1,5 +1,6 @@
 // The one error class and the one table of codes. `millrace explain CODE` prints from the table,
 // the command line takes its exit code from it, and the retry loops take their action from it.
+// tidy: table, an entry a code
 
 /** Who must act: nobody yet (`retry`), the operator, or we (`bug`). */
 export type ErrorAction = 'retry' | 'operator' | 'bug'
@@ -18,8 +19,8 @@ export interface ErrorSpec {
 }
 
 /**
- * 1xxx configuration · 2xxx connection and privileges · 3xxx source log · 42xx rows ·
- * 45xx formats · 48xx trace · 5xxx lake · 6xxx Kafka.
+ * 1xxx configuration · 2xxx connection and privileges · 3xxx source log · 41xx-44xx expressions,
+ * operators, rows · 45xx formats · 48xx trace · 5xxx lake · 6xxx Kafka.
  */
 export const errorCodes = {
   CONFIG_FILE: {
@@ -254,6 +255,38 @@ export const errorCodes = {
     exit: 1,
     meaning: 'A table changed its structure while a backfill chunk was being read.',
     hint: 'Nothing: the chunk is read again once the log has shown the change.',
+  },
+  EXPRESSION_INVALID: {
+    code: 'MR-4101',
+    action: 'operator',
+    exit: 2,
+    meaning: 'An expression cannot be read, names what does not exist, or joins types that differ.',
+    hint: 'Correct the expression at the place shown; `millrace explain-expr` prints its types.',
+  },
+  OPERATOR_REFUSED: {
+    code: 'MR-4103',
+    action: 'operator',
+    exit: 2,
+    meaning: 'An entry of `transform` cannot be applied to this table without losing rows.',
+    hint: 'Change the entry as the message says.',
+  },
+  ROUTE_TAKEN: {
+    code: 'MR-4105',
+    action: 'operator',
+    exit: 2,
+    meaning: 'Two tables are to be written under one name; this version merges no tables.',
+    hint:
+      'Correct `route`, so that each table has a name of its own, or leave one out by ' +
+      '`source.tables_exclude`.',
+  },
+  EXPRESSION_FAILED: {
+    code: 'MR-4201',
+    action: 'operator',
+    exit: 4,
+    meaning: 'An expression has no value for a row: a number is too large, a text is no date.',
+    hint:
+      'Write `TRY_CAST`, `try(...)` or `on_error: null` for null instead, or correct the row at its ' +
+      'source; a table that is parked comes back by `millrace resync FILE --table TABLE`.',
   },
   DEAD_LETTERS_MAX: {
     code: 'MR-4203',

@@ -7,6 +7,7 @@ import type { Clock } from '../base/clock.ts'
 import { randomId63 } from '../base/clock.ts'
 import type { ErrorRecord } from '../base/errors.ts'
 import type { TableSchema } from '../data/schema.ts'
+import { lakeSchema } from '../flow/tables.ts'
 import type { CommitReceipt, Intent, PreparedEpoch, TableCounts, TableIntent } from '../sink.ts'
 import { receiptOf, type CommitQueue } from './commit.ts'
 import { CHECKPOINT_FORMAT, type Checkpoint, type SourceCheckpoint } from './manifest.ts'
@@ -203,7 +204,9 @@ export class Coordinator {
       .filter(({ table }) => !parked.has(table))
     const changed = schemas.filter(({ table }) => !parked.has(table))
     const names = new Set([...changed, ...committables].map(({ table }) => table))
-    const current = new Map(source.tables.map(({ schema }) => [schema.table, schema]))
+    const current = new Map(
+      source.tables.map((record) => [record.schema.table, lakeSchema(record)]),
+    )
     return [...names].map((table): TableIntent<unknown> => ({
       table,
       snapshotId: randomId63(),

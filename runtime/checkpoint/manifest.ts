@@ -4,6 +4,7 @@
 import { PipelineError, type ErrorRecord } from '../base/errors.ts'
 import type { Position } from '../data/position.ts'
 import type { TableRecord } from '../flow/tables.ts'
+import type { SavedWatermarks } from '../flow/watermark.ts'
 import type { Intent, WriterState } from '../sink.ts'
 import { decodeDocument, encodeDocument } from './document.ts'
 import type { IntentChain, PendingIntent } from './pending-intent.ts'
@@ -18,6 +19,14 @@ export interface SourceCheckpoint {
   /** `Source.save()`, base64. */
   readonly state: string
   readonly tables: readonly TableRecord[]
+  /** Event time; missing: of a version that had none. */
+  readonly times?: SavedTimes
+}
+
+export interface SavedTimes {
+  readonly splits: SavedWatermarks
+  /** Watermarks that may be relied on: of the tables that are handed over. */
+  readonly tables: readonly (readonly [table: string, watermarkUs: bigint])[]
 }
 
 /** What the lake holds of a table, as far as this pipeline has seen its own commits succeed. */

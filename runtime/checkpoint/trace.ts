@@ -11,6 +11,8 @@ export interface SourceCounts {
   readonly sent: number
   /** Rows of a parked table that were skipped at the source. */
   readonly skipped: number
+  /** Rows that a filter has taken out before they were sent. */
+  readonly filtered: number
 }
 
 /** Holds what must be carried from epoch to epoch: rows held back for their backfill row. */

@@ -3,7 +3,6 @@
 import { createIcebergCommitter } from '../../connectors/iceberg/committer.ts'
 import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts'
 import { firstFieldId, reservedNames } from '../../connectors/iceberg/fields.ts'
-import { targetOf } from '../../connectors/iceberg/writer/options.ts'
 import { heldDataFiles } from '../../connectors/iceberg/writer/writer-state.ts'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { Log } from '../base/log.ts'
@@ -12,6 +11,8 @@ import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Committer } from '../sink.ts'
 import { openCatalog } from './lake-catalog.ts'
+import { lakeTargets } from './lake-target.ts'
+import { lakePartitioning } from './partitioning.ts'
 
 export async function openCommitter(
   config: PipelineConfig,
@@ -27,7 +28,8 @@ export async function openCommitter(
     warehouse: localStore(warehouse.path),
     state,
     catalog: opened,
-    target: targetOf,
+    target: lakeTargets(config),
+    ...lakePartitioning(config),
     log,
   })
   return {

@@ -9,13 +9,13 @@ import { tablePath } from '../../connectors/iceberg/layout.ts'
 import { filesOfOtherTables, filesOfTable } from '../../connectors/iceberg/orphans.ts'
 import { markerName, markerOf } from '../../connectors/iceberg/marker.ts'
 import { parseTableMetadata, type TableMetadata } from '../../connectors/iceberg/metadata.ts'
-import { targetOf } from '../../connectors/iceberg/writer/options.ts'
 import { localStore } from '../../connectors/storage/local.ts'
 import { PipelineError } from '../base/errors.ts'
 import type { Catalog, CatalogTable } from '../catalog.ts'
 import type { CheckpointRecord } from '../checkpoint/manifest.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { Removal } from '../source.ts'
+import { lakeTargets } from './lake-target.ts'
 
 /** A table of the lake that the pipeline knows by name, and what is to become of it. */
 export interface LakeDecision {
@@ -40,6 +40,7 @@ export async function decideLake(
   checkpoint: CheckpointRecord | null,
 ): Promise<readonly LakeDecision[]> {
   const decisions: LakeDecision[] = []
+  const targetOf = lakeTargets(config)
   for (const [table, uuid] of knownTables(checkpoint)) {
     const target = targetOf(table)
     const location = await catalog.load(target)

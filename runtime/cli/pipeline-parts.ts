@@ -25,6 +25,7 @@ import { requireWarehouse } from './folders.ts'
 import { openInspector } from './inspectors.ts'
 import { LakeCounter } from './lake-counter.ts'
 import { namingOwner } from './lock-owner.ts'
+import { requireSamePartitions } from './partitioning.ts'
 import { shellWord } from './query-hints.ts'
 import { requireSelection, selectionFaults, selectsNone } from './selection.ts'
 import { lockPath, openState } from './state-folder.ts'
@@ -104,10 +105,12 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
       ...readingOf(config.source, options.once),
       keyed: config.sink.mode === 'upsert',
       appends: config.sink.mode === 'append',
+      eventTime: config.source.eventTime,
       ...lakeColumnsOf(config),
     },
     clock: systemClock,
     createCommitter: async () => lake.watch(await openCommitter(config, state, log)),
+    requireContinuable: (checkpoint) => requireSamePartitions(config, state, checkpoint),
     heldFiles: (checkpoint) => heldFiles(state, checkpoint),
     spawnSource: () =>
       spawnWorker<SourceCommand, SourceReport>(
@@ -130,13 +133,14 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
 function readingOf(
   source: SourceConfig,
   once: boolean,
-): Pick<SourceTaskOptions, 'backfills' | 'once' | 'backfillParallelism' | 'chunkRows'> {
+): Pick<SourceTaskOptions, 'backfills' | 'rereads' | 'once' | 'backfillParallelism' | 'chunkRows'> {
   if (source.type === 'kafka') {
-    return { backfills: false, once, backfillParallelism: 1, chunkRows: 1 }
+    return { backfills: false, rereads: false, once, backfillParallelism: 1, chunkRows: 1 }
   }
   const { startup, backfill } = source
   return {
     backfills: startup !== 'latest',
+    rereads: true,
     once: once || startup === 'backfill_only',
     backfillParallelism: backfill.parallelism,
     chunkRows: backfill.chunkRows,

@@ -8,6 +8,7 @@ import { addCheck } from './commands/check.ts'
 import { addDiscover } from './commands/discover.ts'
 import { addDrop } from './commands/drop.ts'
 import { addExplain } from './commands/explain.ts'
+import { addExplainExpr } from './commands/explain-expr.ts'
 import { addInit } from './commands/init.ts'
 import { addLint } from './commands/lint.ts'
 import { addResync } from './commands/resync.ts'
@@ -34,6 +35,7 @@ const COMMANDS: readonly AddCommand[] = [
   addDrop,
   addSchema,
   addExplain,
+  addExplainExpr,
 ]
 
 /** A wrong command line is a wrong configuration. */

@@ -2,8 +2,8 @@
 
 import { fileURLToPath } from 'node:url'
 import type { TableStatus } from '../console/status.ts'
-import { namesOf } from '../data/schema.ts'
-import type { SinkConfig } from '../job/config/pipeline-config.ts'
+import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import { lakeTargets } from './lake-target.ts'
 
 const SPARK_ICEBERG = 'org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0'
 const SPARK_SQLITE = 'org.xerial:sqlite-jdbc:3.50.3.0'
@@ -16,10 +16,13 @@ export interface QueryHints {
 }
 
 /** @returns `null` when the table has not been committed yet */
-export function queryHints(sink: SinkConfig, { table, commit }: TableStatus): QueryHints | null {
+export function queryHints(
+  config: Pick<PipelineConfig, 'routes' | 'sink'>,
+  { table, commit }: TableStatus,
+): QueryHints | null {
   if (commit.metadata_location === null) return null
-  const { catalog, warehouse } = sink
-  const { namespace, name } = namesOf(table)
+  const { catalog, warehouse } = config.sink
+  const { namespace, name } = lakeTargets(config)(table)
   const path = pathOf(commit.metadata_location)
   const python = [
     'from pyiceberg.catalog.sql import SqlCatalog',

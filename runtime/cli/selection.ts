@@ -4,6 +4,7 @@
 
 import { type ErrorName, PipelineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { tableKey } from '../data/schema.ts'
 import { literalName } from '../job/config/glob.ts'
 import type {
   DatabaseSourceConfig,
@@ -11,6 +12,7 @@ import type {
   PipelineConfig,
   SourceConfig,
 } from '../job/config/pipeline-config.ts'
+import { type RouteConfig, routeTable } from '../job/config/route.ts'
 import {
   columnSelector,
   sourceSelector,
@@ -18,6 +20,7 @@ import {
   topicSelector,
 } from '../job/config/selector.ts'
 import type { DiscoveredTable, Finding } from '../source.ts'
+import { partitionFaults } from './partitioning.ts'
 
 export interface SelectionFault {
   /** What `run` ends with; `null`: it only warns. */
@@ -33,17 +36,22 @@ export interface SelectionFault {
  * @param tables  all that `source.tables` matches, those that are excluded and all columns included
  */
 export function selectionFaults(
-  { source, sink }: PipelineConfig,
+  config: PipelineConfig,
   tables: readonly DiscoveredTable[],
 ): readonly SelectionFault[] {
-  if (source.type === 'kafka') return topicFaults(source, tables)
+  const { source, sink, routes } = config
+  if (source.type === 'kafka') {
+    return [...topicFaults(source, tables), ...routeFaults(source, routes, tables)]
+  }
   return [
+    ...partitionFaults(config, tables),
     ...source.tables.flatMap((pattern, index) => tableFaults(source, tables, pattern, index)),
     ...source.tablesExclude.flatMap((pattern, index) => excludeFaults(tables, pattern, index)),
     ...source.columnsExclude.flatMap((pattern, index) => [
       ...columnFaults(tables, pattern, index),
       ...(sink.mode === 'upsert' ? keyFaults(source, tables, pattern, index) : []),
     ]),
+    ...routeFaults(source, routes, tables),
   ]
 }
 
@@ -171,6 +179,24 @@ function keyFaults(
     const hint = 'Take the column out of `source.columns_exclude`, or use `mode: changelog`.'
     const what = `source.columns_exclude[${index}]`
     return [{ error: 'TABLE_WITHOUT_KEY', name: what, message, fix: null, hint }]
+  })
+}
+
+function routeFaults(
+  source: SourceConfig,
+  routes: readonly RouteConfig[],
+  tables: readonly DiscoveredTable[],
+): SelectionFault[] {
+  const selects = sourceSelector(source)
+  const owners = new Map<string, string>()
+  return tables.flatMap((table): SelectionFault[] => {
+    if (!selects(table.namespace, table.name)) return []
+    const [name, target] = [tableKey(table), tableKey(routeTable(routes, table))]
+    const owner = owners.get(target)
+    if (owner === undefined) owners.set(target, name)
+    if (owner === undefined) return []
+    const message = `gives ${owner} and ${name} one name in the lake, ${target}`
+    return [{ error: 'ROUTE_TAKEN', name: 'route', message, fix: null }]
   })
 }
 

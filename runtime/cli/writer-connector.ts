@@ -1,12 +1,14 @@
 // Makes the part of the sink that runs in each writer thread.
 
 import { createIcebergWriter } from '../../connectors/iceberg/writer/iceberg-writer.ts'
-import { type IcebergWriterOptions, targetOf } from '../../connectors/iceberg/writer/options.ts'
+import type { IcebergWriterOptions } from '../../connectors/iceberg/writer/options.ts'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { Log } from '../base/log.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { WriterPlan } from '../job/run.ts'
 import type { SinkWriter } from '../sink.ts'
+import { lakeTargets } from './lake-target.ts'
+import { lakePartitioning } from './partitioning.ts'
 import { openState } from './state-folder.ts'
 
 export async function openWriter(
@@ -23,7 +25,8 @@ export async function openWriter(
     states: plan.states,
     firstFileId: plan.firstFileId,
     fileSuffix: plan.fileSuffix,
-    targetOf,
+    targetOf: lakeTargets(config),
+    ...lakePartitioning(config),
     log,
     ...writerMemory(config),
   })

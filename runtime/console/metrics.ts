@@ -58,8 +58,18 @@ function addTables(metrics: MetricSet, status: PipelineStatus, tablesMax: number
     ...labels,
     'kind',
   ])
+  const watermarks = metrics.gauge(
+    'millrace_watermark_timestamp_seconds',
+    'No row with an earlier event time is to come.',
+    labels,
+  )
   for (const [index, table] of status.table_list.entries()) {
     const name = index < tablesMax ? table.table : OTHER
+    const watermark = timestamp(table.watermark)
+    // One value cannot stand for several tables.
+    if (watermark !== null && name !== OTHER) {
+      watermarks.set(watermarks.cell(pipeline, name), watermark)
+    }
     for (const op of ['insert', 'update', 'delete', 'read'] as const) {
       read.add(read.cell(pipeline, name, OPS[op]), table.ops[op])
     }

@@ -52,6 +52,8 @@ export interface TableStatus {
   readonly phase: TablePhase
   readonly reason: ErrorRecord | null
   readonly waits_for: string | null
+  /** No row with an earlier event time is to come, ISO 8601; `null`: nothing can be promised yet. */
+  readonly watermark: string | null
   readonly backfill: { readonly rows_done: number | null; readonly rows_est: number | null }
   readonly ops: Readonly<Record<'insert' | 'update' | 'delete' | 'read', number>>
   readonly rows: Readonly<
@@ -203,6 +205,7 @@ export class StatusTracker {
       phase: phaseOf(progress),
       reason: progress.reason,
       waits_for: progress.waitsFor,
+      watermark: isoTimeUs(progress.watermarkUs),
       backfill: { rows_done: progress.rowsDone, rows_est: progress.rowsEstimated },
       ops: { ...ops },
       rows: { ...rows },

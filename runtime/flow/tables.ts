@@ -40,7 +40,12 @@ export interface Backfill {
 }
 
 export interface TableRecord {
+  /** As the source's rows are decoded. */
   schema: TableSchema
+  /** Of the lake's table, where operators make other columns; `null`: `schema`. */
+  lake: TableSchema | null
+  /** `OperatorPlan.semantics` of the rows that the lake has; `null`: no operators. */
+  semantics: string | null
   incarnation: string
   phase: TablePhase
   /** `null` once handed over. */
@@ -56,6 +61,11 @@ export interface TableRecord {
 
 export function newBackfill(repair: boolean): Backfill {
   return { repair, ranges: null, high: 0n, rowsDone: 0, rowsEstimated: null, sourceEpoch: null }
+}
+
+/** @returns the structure of what enters the exchange */
+export function lakeSchema({ schema, lake }: TableRecord): TableSchema {
+  return lake ?? schema
 }
 
 /** True while chunks of the table are in flight or still to come. */

@@ -4,21 +4,43 @@
 
 import { PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
 import type { Adoption } from '../checkpoint/commit.ts'
+import type { SavedTimes } from '../checkpoint/manifest.ts'
 import type { SourceCounts } from '../checkpoint/trace.ts'
 import type { ChangeBatch } from '../data/batch.ts'
 import type { Control, Progress } from '../data/element.ts'
-import { evolve, firstSchema } from '../data/evolution.ts'
-import type { Evolution, EvolutionOptions, Unmappable } from '../data/evolution.ts'
+import type { EvolutionOptions, Unmappable } from '../data/evolution.ts'
 import type { Order, Position } from '../data/position.ts'
 import { tableKey, type Field, type SourceTable, type TableSchema } from '../data/schema.ts'
 import { Exchange, type ExchangeOutput } from '../flow/exchange.ts'
 import type { HandOverOutput } from '../flow/handover.ts'
-import { inHandOver, type TableRecord } from '../flow/tables.ts'
+import type { EventTimes } from '../data/event-times.ts'
+import { inHandOver, lakeSchema, type TableRecord } from '../flow/tables.ts'
+import { NO_OPERATORS, type Operator, type OperatorPlans } from '../operator.ts'
 import type { SourceContext } from '../source.ts'
 import type { SourceBarrier } from './messages.ts'
+import { shapeOf, Structures, type Step } from './structures.ts'
 
-/** What is said of a row whose key has no value. */
-const KEYLESS: ReadonlySet<string> = new Set(['VALUE_UNREPRESENTABLE', 'UNCHANGED_VALUE_MISSING'])
+/** Rows that cannot be carried on: they park their table, and the others go on. */
+const OF_ROWS: ReadonlySet<string> = new Set([
+  'VALUE_UNREPRESENTABLE',
+  'UNCHANGED_VALUE_MISSING',
+  'EXPRESSION_FAILED',
+])
+
+interface CorridorOptions extends EvolutionOptions {
+  /** Default: true. A source without a first copy cannot bring a parked table back. */
+  readonly rereads?: boolean
+}
+
+/** Rows of a table since the last barrier. */
+interface Counts {
+  /** Sent to the writers. */
+  sent: number
+  /** Skipped, since the table takes none. */
+  skipped: number
+  /** Taken out by a filter. */
+  filtered: number
+}
 
 export class Corridor implements SourceContext, HandOverOutput {
   readonly tables = new Map<string, TableRecord>()
@@ -37,16 +59,26 @@ export class Corridor implements SourceContext, HandOverOutput {
   onNewTable: (record: TableRecord) => void = () => undefined
   /** Called when the rows of a table are gone, behind the writers' being told. */
   onTruncated: (record: TableRecord) => void = () => undefined
+  /** Called with what a source with splits says of event time. */
+  onTimes: (times: EventTimes) => void = () => undefined
   private readonly exchange: Exchange
-  private readonly options: EvolutionOptions
+  private readonly options: CorridorOptions
+  private readonly structures: Structures
+  private readonly operators = new Map<string, Operator>()
+  /** By name in the sink: the table that has it. */
+  private readonly targets = new Map<string, string>()
   private position: Position = { split: '', order: 0n, token: '' }
   private schemas: TableSchema[] = []
-  private readonly sent = new Map<string, number>()
-  private readonly skipped = new Map<string, number>()
+  private readonly counts = new Map<string, Counts>()
 
-  constructor(outputs: readonly ExchangeOutput[], options: EvolutionOptions) {
+  constructor(
+    outputs: readonly ExchangeOutput[],
+    options: CorridorOptions,
+    plans: OperatorPlans = NO_OPERATORS,
+  ) {
     this.exchange = new Exchange(outputs)
     this.options = options
+    this.structures = new Structures(plans, options)
   }
 
   begin(position: Position, sourceTimeUs: bigint): void {
@@ -56,12 +88,30 @@ export class Corridor implements SourceContext, HandOverOutput {
 
   /** Takes a table over from a checkpoint and tells the writers its structure. */
   restore(record: TableRecord): void {
+    // Checkpoints of versions without operators have neither.
+    record.lake ??= null
+    record.semantics ??= null
     this.tables.set(record.schema.table, record)
+    this.targets.set(this.structures.targetOf(record.schema.table), record.schema.table)
     if (record.phase === 'dropped') return
-    this.control({ kind: 'schema', schema: record.schema })
+    this.control({ kind: 'schema', schema: lakeSchema(record) })
     if (record.phase === 'parked' && record.reason !== null) {
       this.control({ kind: 'park', table: record.schema.table, reason: record.reason })
+    } else this.resumeOperators(record)
+  }
+
+  /** The configuration may have changed while the pipeline was down. */
+  private resumeOperators(record: TableRecord): void {
+    if (!this.structures.derives(record)) return
+    const changed = this.structures.changedOperators(record)
+    if (changed !== null) {
+      const error = refusal(record.schema.table, changed)
+      if (this.options.rereads === false) throw error
+      this.park(record.schema.table, error)
+      return
     }
+    this.take(record, this.structures.next(record, shapeOf(record), 'carried'))
+    record.semantics = this.structures.semanticsOf(record)
   }
 
   schemaOf(table: string): TableSchema | null {
@@ -84,18 +134,42 @@ export class Corridor implements SourceContext, HandOverOutput {
       this.countParked(batch.table, batch.rows)
       return undefined
     }
-    let credit
     try {
-      credit = this.exchange.send(batch, record.schema)
+      const operator = this.operators.get(batch.table)
+      if (operator === undefined) return this.enter(batch, record.schema)
+      return this.operate(operator, batch, lakeSchema(record))
     } catch (error) {
-      // Rows without a whole key have no owner: none of the batch was sent.
-      if (!(error instanceof PipelineError && KEYLESS.has(error.error))) throw error
+      // Such as rows without a whole key, which have no owner: none of the batch was sent.
+      if (!(error instanceof PipelineError && OF_ROWS.has(error.error))) throw error
+      if (this.options.rereads === false) throw error
       this.park(batch.table, error)
       this.countParked(batch.table, batch.rows)
       return undefined
     }
+  }
+
+  private operate(
+    operator: Operator,
+    batch: ChangeBatch,
+    schema: TableSchema,
+  ): Promise<unknown> | undefined {
+    const counts = this.countsOf(batch.table)
+    let credit: Promise<unknown> | undefined
+    operator.onBatch(batch, {
+      emit: (made) => {
+        credit = this.enter({ ...made, schemaVersion: schema.version }, schema)
+      },
+      filtered: (rows) => {
+        counts.filtered += rows
+      },
+    })
+    return credit
+  }
+
+  private enter(batch: ChangeBatch, schema: TableSchema): Promise<unknown> | undefined {
+    const credit = this.exchange.send(batch, schema)
     this.rowsSent += batch.rows
-    this.sent.set(batch.table, (this.sent.get(batch.table) ?? 0) + batch.rows)
+    this.countsOf(batch.table).sent += batch.rows
     return credit
   }
 
@@ -113,7 +187,7 @@ export class Corridor implements SourceContext, HandOverOutput {
     }
     const gone = record.phase === 'dropped'
     // A start tells the writers nothing of a table that is gone.
-    if (gone) this.control({ kind: 'schema', schema: record.schema })
+    if (gone) this.control({ kind: 'schema', schema: lakeSchema(record) })
     const reborn = record.incarnation !== table.incarnation || gone
     if (reborn) {
       this.truncated(record, order)
@@ -125,9 +199,9 @@ export class Corridor implements SourceContext, HandOverOutput {
     }
     // Modes that keep every row keep those of the table's former life too.
     const older = this.options.keyed ? 'gone' : 'visible'
-    const evolution = evolve(record.schema, table, reborn ? older : 'carried', this.options)
+    const step = this.structures.next(record, table, reborn ? older : 'carried')
     record.incarnation = table.incarnation
-    const schema = this.applyEvolution(record, evolution)
+    const schema = this.take(record, step)
     // Parked by this very change: a repair starts from the structure that could not be carried.
     if (schema === null) record.shape = table
     if (reborn && schema !== null) this.onNewTable(record)
@@ -179,63 +253,85 @@ export class Corridor implements SourceContext, HandOverOutput {
     record.phase = 'streaming'
     record.reason = null
     record.shape = null
-    if (adoption !== null) record.schema = renewed(record.schema, adoption)
+    if (adoption !== null) setLakeSchema(record, renewed(lakeSchema(record), adoption))
     if (shape !== null) record.incarnation = shape.incarnation
-    const evolution: Evolution =
-      shape === null ? { kind: 'same' } : evolve(record.schema, shape, 'visible', this.options)
+    const step = this.structures.next(record, shape ?? shapeOf(record), 'visible')
     // It may still be one that cannot be carried: the next repair starts from it again.
-    if (evolution.kind === 'unmappable') record.shape = shape
-    if (evolution.kind !== 'same') this.applyEvolution(record, evolution)
-    else if (adoption !== null) this.announce(record.schema)
-    else this.control({ kind: 'schema', schema: record.schema })
+    if (step.kind === 'unmappable') record.shape = shape
+    this.take(record, step)
+    if (step.kind === 'unmappable') return
+    record.semantics = this.structures.semanticsOf(record)
+    if (step.kind === 'evolved') return
+    if (adoption !== null) this.announce(lakeSchema(record))
+    else this.control({ kind: 'schema', schema: lakeSchema(record) })
   }
 
   countParked(table: string, rows: number): void {
-    this.skipped.set(table, (this.skipped.get(table) ?? 0) + rows)
+    this.countsOf(table).skipped += rows
+  }
+
+  private countsOf(table: string): Counts {
+    const known = this.counts.get(table)
+    if (known !== undefined) return known
+    const counts = { sent: 0, skipped: 0, filtered: 0 }
+    this.counts.set(table, counts)
+    return counts
+  }
+
+  timesRead(times: EventTimes): void {
+    this.onTimes(times)
   }
 
   /** Cuts the corridor here. @returns what the checkpoint of `epoch` needs of the source thread */
-  barrier(epoch: number, state: string): SourceBarrier {
+  barrier(epoch: number, state: string, times: SavedTimes): SourceBarrier {
     this.exchange.broadcast({ kind: 'barrier', epoch })
-    const names = new Set([...this.sent.keys(), ...this.skipped.keys()])
-    const counts = [...names].map((table): SourceCounts => {
-      const [sent, skipped] = [this.sent.get(table) ?? 0, this.skipped.get(table) ?? 0]
-      return { table, sent, skipped }
-    })
+    const counts = [...this.counts].map(([table, each]): SourceCounts => ({ table, ...each }))
     const { position, sourceTimeUs, schemas } = this
     const tables = structuredClone([...this.tables.values()])
     this.schemas = []
-    this.sent.clear()
-    this.skipped.clear()
-    const checkpoint = { position, sourceTimeUs, state, tables }
+    this.counts.clear()
+    const checkpoint = { position, sourceTimeUs, state, tables, times }
     const refused = [...this.refused].map(([table, reason]) => ({ table, reason }))
     return { kind: 'barrier', epoch, checkpoint, schemas, counts, refused }
   }
 
   private tableAppeared(table: SourceTable): TableSchema | null {
-    const evolution = firstSchema(table, this.options)
-    if (evolution.kind === 'same') throw new PipelineError('INTERNAL', 'a first schema is new')
-    if (evolution.kind === 'evolved') {
-      const record = this.register(table, evolution.schema)
+    const name = tableKey(table)
+    const taken = this.targets.get(this.structures.targetOf(name))
+    // Nothing can be made of it: two tables would write one, each with an index of its own.
+    if (taken !== undefined) return this.refuse(name, routeTaken(name, taken))
+    const step = this.structures.first(table)
+    if (step.kind === 'evolved') {
+      const record = this.register(table, step.schema)
+      record.semantics = this.structures.semanticsOf(record)
+      const schema = this.take(record, step)
       this.onNewTable(record)
-      return record.schema
+      return schema
     }
-    const error = refusal(tableKey(table), evolution)
+    if (step.kind === 'same') throw new PipelineError('INTERNAL', 'a first schema is new')
+    const error = refusal(name, step)
     if (this.newTables === 'refuse') throw error
-    const carried = firstSchema(withoutReserved(table, this.options), {
-      ...this.options,
-      keyed: false,
-    })
+    const lenient = { ...this.options, keyed: false }
+    const carried = new Structures(NO_OPERATORS, lenient).first(withoutReserved(table, lenient))
     if (carried.kind !== 'evolved') throw error
     const record = this.register(table, carried.schema)
+    this.announce(carried.schema)
     record.shape = table
     this.park(record.schema.table, error)
+    return null
+  }
+
+  private refuse(table: string, error: PipelineError): null {
+    if (this.newTables === 'refuse') throw error
+    this.refused.set(table, recordOf(error))
     return null
   }
 
   private register(table: SourceTable, schema: TableSchema): TableRecord {
     const record: TableRecord = {
       schema,
+      lake: null,
+      semantics: null,
       incarnation: table.incarnation,
       phase: 'streaming',
       backfill: null,
@@ -245,23 +341,26 @@ export class Corridor implements SourceContext, HandOverOutput {
       waitsFor: null,
     }
     this.tables.set(schema.table, record)
+    this.targets.set(this.structures.targetOf(schema.table), schema.table)
     this.refused.delete(schema.table)
-    this.announce(schema)
     return record
   }
 
-  private applyEvolution(record: TableRecord, evolution: Evolution): TableSchema | null {
-    switch (evolution.kind) {
-      case 'same':
-        return record.schema
-      case 'evolved':
-        record.schema = evolution.schema
-        this.announce(evolution.schema)
-        return evolution.schema
-      case 'unmappable':
-        this.park(record.schema.table, refusal(record.schema.table, evolution))
-        return null
+  /** Takes the structures over. @returns the one that the source's rows have; `null`: parked */
+  private take(record: TableRecord, step: Step): TableSchema | null {
+    const { table } = record.schema
+    if (step.kind === 'unmappable') {
+      this.park(table, refusal(table, step))
+      return null
     }
+    record.schema = step.schema
+    if (step.operator === null) this.operators.delete(table)
+    else this.operators.set(table, step.operator)
+    if (step.kind === 'evolved') {
+      record.lake = step.lake
+      this.announce(lakeSchema(record))
+    }
+    return record.schema
   }
 
   private announce(schema: TableSchema): void {
@@ -293,6 +392,11 @@ function renewed(schema: TableSchema, adoption: Adoption): TableSchema {
   return { ...schema, version, fields, lastFieldId: next }
 }
 
+function setLakeSchema(record: TableRecord, schema: TableSchema): void {
+  if (record.lake === null) record.schema = schema
+  else record.lake = schema
+}
+
 function takesRows({ phase }: TableRecord): boolean {
   return phase !== 'parked' && phase !== 'dropped'
 }
@@ -301,6 +405,10 @@ function refusal(table: string, { error, reason, hint }: Unmappable): PipelineEr
   return new PipelineError(error, `table "${table}": ${reason}`, {
     ...(hint !== undefined && { hint }),
   })
+}
+
+function routeTaken(table: string, taken: string): PipelineError {
+  return new PipelineError('ROUTE_TAKEN', `table "${table}" and table "${taken}" are routed to one`)
 }
 
 /** The lake's table of one that is parked: it has no column that it could never take. */

@@ -240,6 +240,9 @@ export class Execution {
         this.sourceStopped.resolve()
         break
       case 'opened':
+        // What the source has chosen to begin with must not be chosen anew after a crash: tables
+        // may have changed by then, and `latest` would be another place.
+        if (this.options.last === null) this.wake.resolve()
         break
     }
   }

@@ -9,6 +9,7 @@ import type { SourceCounts } from '../checkpoint/trace.ts'
 import type { TableSchema } from '../data/schema.ts'
 import type { CommitReceipt, PreparedEpoch } from '../sink.ts'
 import type { LogState } from './log-watch.ts'
+import type { EventTimeOptions } from './table-times.ts'
 
 export interface SourceStart {
   readonly kind: 'start'
@@ -38,6 +39,8 @@ export interface Repairs {
 export interface SourceTaskOptions {
   /** Tables get a first copy of their rows; else they begin with what the log brings. */
   readonly backfills: boolean
+  /** A parked table can be read again; else a row that cannot be carried on ends the reading. */
+  readonly rereads: boolean
   /** Stop at the log end of the start, once all tables are handed over. */
   readonly once: boolean
   readonly backfillParallelism: number
@@ -46,6 +49,8 @@ export interface SourceTaskOptions {
   readonly keyed: boolean
   /** The sink keeps every row that it is given, so none may come twice. */
   readonly appends: boolean
+  /** What event time is, and when it has passed. */
+  readonly eventTime: EventTimeOptions
   readonly firstFieldId: number
   /** Names that no column of the source may have. */
   readonly reservedNames: readonly string[]
@@ -99,6 +104,8 @@ export interface TableProgress {
   readonly repair: boolean
   readonly rowsDone: number | null
   readonly rowsEstimated: number | null
+  /** No row with an earlier event time is to come; `null`: nothing can be promised yet. */
+  readonly watermarkUs: bigint | null
 }
 
 /** From the source thread. */

@@ -63,6 +63,12 @@ export interface PipelineParts {
   createCommitter(): Promise<Committer<unknown>>
   spawnSource(): WorkerPort<SourceCommand, SourceReport>
   spawnWriter(plan: WriterPlan): WorkerPort<WriterCommand, WriterReport>
+  /**
+   * Whether this pipeline file can go on from a checkpoint, as far as the sink is concerned.
+   *
+   * @throws PipelineError
+   */
+  requireContinuable?(checkpoint: Checkpoint): Promise<void>
   /** Files of the sink that the checkpoint needs and no lake table names yet. */
   heldFiles(checkpoint: Checkpoint): Promise<readonly string[]>
   onSnapshot(snapshot: RunSnapshot): void
@@ -190,6 +196,7 @@ class PipelineRun {
     const all = await this.requests.wantsAll()
     const last = all ? await this.store.loadForResync() : await this.store.loadNewest()
     requireSameMode(last, this.parts.mode)
+    if (last !== null) await this.parts.requireContinuable?.(last)
     return last
   }
 

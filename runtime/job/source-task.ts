@@ -4,17 +4,21 @@
 
 import type { Clock } from '../base/clock.ts'
 import { recordOf, PipelineError, type ErrorRecord } from '../base/errors.ts'
-import type { SourceCheckpoint } from '../checkpoint/manifest.ts'
+import type { SavedTimes, SourceCheckpoint } from '../checkpoint/manifest.ts'
+import type { ChangeBatch } from '../data/batch.ts'
 import type { Progress } from '../data/element.ts'
 import type { Order, Position } from '../data/position.ts'
 import { tableKey, type SourceTable } from '../data/schema.ts'
 import { HandOver } from '../flow/handover.ts'
 import type { ChannelSender } from '../flow/channel.ts'
-import type { Source, SourceOpening } from '../source.ts'
+import { NO_OPERATORS, type OperatorPlans } from '../operator.ts'
+import type { TableRecord } from '../flow/tables.ts'
+import type { Source, SourceOpening, SplitTimes } from '../source.ts'
 import { Corridor } from './corridor.ts'
 import { LogWatch } from './log-watch.ts'
 import type { Repair, SourceCommand, SourceReport, SourceStart } from './messages.ts'
 import type { TableProgress } from './messages.ts'
+import { TableTimes } from './table-times.ts'
 
 /** How often the main thread hears how far the source is. */
 const PROGRESS_MS = 250
@@ -34,6 +38,9 @@ export class SourceTask {
   private readonly corridor: Corridor
   private readonly handOver: HandOver
   private readonly logWatch: LogWatch
+  private readonly times: TableTimes
+  /** Rows wait for credit: the source is kept from reading, whatever it thinks. */
+  private isSending = false
   private barrierAt: number | null = null
   /** The log end that `once` reads up to; `null`: none. */
   private target: Position | null = null
@@ -51,6 +58,7 @@ export class SourceTask {
     channels: readonly ChannelSender[],
     output: SourceTaskOutput,
     clock: Clock,
+    plans: OperatorPlans = NO_OPERATORS,
   ) {
     this.source = source
     this.start = start
@@ -58,14 +66,16 @@ export class SourceTask {
     this.output = output
     this.clock = clock
     this.logWatch = new LogWatch(clock)
-    const { appends, backfillParallelism, chunkRows } = start.options
-    this.corridor = new Corridor(channels, start.options)
+    const { appends, backfillParallelism, chunkRows, eventTime } = start.options
+    this.times = new TableTimes(eventTime, start.checkpoint?.times ?? null)
+    this.corridor = new Corridor(channels, start.options, plans)
     this.handOver = new HandOver(source, this.corridor.tables, this.corridor, {
       parallelism: backfillParallelism,
       chunkRows,
       appends,
       clock,
     })
+    this.corridor.onTimes = (times) => this.times.timesRead(times)
     this.corridor.onTruncated = (record) => this.handOver.truncated(record)
     this.corridor.onNewTable = (record) => {
       if (start.options.backfills) this.handOver.begin(record, false)
@@ -190,9 +200,32 @@ export class SourceTask {
         this.pass(element)
         continue
       }
+      this.readTimes(element)
       const sent = this.handOver.send(element)
-      if (sent !== undefined) await sent
+      if (sent === undefined) continue
+      this.isSending = true
+      await sent
+      this.isSending = false
     }
+  }
+
+  private readTimes(batch: ChangeBatch): void {
+    const schema = this.corridor.schemaOf(batch.table)
+    if (schema !== null) this.times.batchRead(batch, schema, this.corridor.sourceTimeUs)
+  }
+
+  /** How the source's splits are; what they have beside their rows is known here alone. */
+  private lookAtTimes(): void {
+    const { tables, sourceTimeUs } = this.corridor
+    const splits = this.source.splits?.() ?? null
+    const seen = this.isSending ? (splits?.map(keptFromReading) ?? null) : splits
+    this.times.look(seen, tables, sourceTimeUs, this.clock.elapsedMs())
+    if (splits !== null) this.source.pauseSplits?.(this.times.ahead())
+  }
+
+  private watermarkOf(record: TableRecord): bigint | null {
+    const hasSplits = this.source.splits !== undefined
+    return this.times.watermarkOf(record, hasSplits, this.corridor.sourceTimeUs)
   }
 
   /** Between two transactions: everything before is sent, nothing after. Must not await. */
@@ -202,13 +235,19 @@ export class SourceTask {
     // where, and a chunk may lack what was skipped: a commit is delivered before it is visible.
     for (const repair of this.repairs.splice(0)) this.repair(repair)
     this.handOver.advance()
+    this.lookAtTimes()
     if (this.barrierAt !== null) {
       const epoch = this.barrierAt
       this.barrierAt = null
       const state = Buffer.from(this.source.save()).toString('base64')
-      this.output.report(this.corridor.barrier(epoch, state))
+      this.output.report(this.corridor.barrier(epoch, state, this.savedTimes()))
     }
     this.checkFinished()
+  }
+
+  private savedTimes(): SavedTimes {
+    const { tables, sourceTimeUs } = this.corridor
+    return this.times.save(tables, this.source.splits !== undefined, sourceTimeUs)
   }
 
   private checkFinished(): void {
@@ -228,6 +267,8 @@ export class SourceTask {
   private reportProgress(): void {
     // An idle log moves only when it is asked; `once` and the hand-over wait for it to move.
     if (this.target !== null || !this.handOver.finished()) this.source.requestProgress()
+    // A source with splits is idle by its own account; that of a log moves with what it says.
+    if (this.source.splits !== undefined) this.lookAtTimes()
     this.tellProgress()
   }
 
@@ -236,15 +277,7 @@ export class SourceTask {
     const tables = [...records.values()]
       // Another table has its name.
       .filter(({ schema, phase }) => phase !== 'dropped' || !refused.has(schema.table))
-      .map(({ schema, phase, reason, waitsFor, backfill }): TableProgress => ({
-        table: schema.table,
-        phase,
-        reason,
-        waitsFor,
-        repair: backfill?.repair ?? false,
-        rowsDone: backfill?.rowsDone ?? null,
-        rowsEstimated: backfill?.rowsEstimated ?? null,
-      }))
+      .map((record) => this.progressOf(record))
     for (const [table, reason] of refused) tables.push(refusedTable(table, reason))
     const log = this.logWatch.look(this.source.link())
     this.output.report({
@@ -258,6 +291,20 @@ export class SourceTask {
       log,
       tables,
     })
+  }
+
+  private progressOf(record: TableRecord): TableProgress {
+    const { schema, phase, reason, waitsFor, backfill } = record
+    return {
+      table: schema.table,
+      phase,
+      reason,
+      waitsFor,
+      repair: backfill?.repair ?? false,
+      rowsDone: backfill?.rowsDone ?? null,
+      rowsEstimated: backfill?.rowsEstimated ?? null,
+      watermarkUs: this.watermarkOf(record),
+    }
   }
 
   private async refreshHead(): Promise<void> {
@@ -283,7 +330,18 @@ export class SourceTask {
   }
 }
 
+/** One that is at its end, but for what nobody takes from it now, is not. */
+function keptFromReading(split: SplitTimes): SplitTimes {
+  return split.state === 'at-end' ? { ...split, state: 'blocked' } : split
+}
+
 function refusedTable(table: string, reason: ErrorRecord): TableProgress {
-  const unknown = { waitsFor: null, repair: false, rowsDone: null, rowsEstimated: null }
+  const unknown = {
+    waitsFor: null,
+    repair: false,
+    rowsDone: null,
+    rowsEstimated: null,
+    watermarkUs: null,
+  }
   return { table, phase: 'parked', reason, ...unknown }
 }

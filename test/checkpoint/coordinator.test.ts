@@ -81,6 +81,8 @@ class Epochs {
             floor: null,
             reason: null,
             shape: null,
+            lake: null,
+            semantics: null,
             waitsFor: null,
           },
         ],

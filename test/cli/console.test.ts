@@ -177,7 +177,7 @@ test('progress lines fit the terminal and cannot steer it', () => {
         const status = statusOf({
           tables: tables.map(({ name: text, ...rest }) => ({
             ...template,
-            progress: { ...rest, table: text, reason: null, waitsFor: null, repair: false },
+            progress: { ...template.progress, ...rest, table: text, repair: false },
           })),
         })
         expect(JSON.parse(JSON.stringify(status))).toEqual(status)
@@ -255,6 +255,7 @@ test('progress lines put first what somebody waits for or must act on', () => {
       waitsFor: null,
       rowsDone: 250,
       rowsEstimated: 1000,
+      watermarkUs: null,
     },
   }))
   const lines = renderProgress(statusOf({ tables }), 120)

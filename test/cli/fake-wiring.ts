@@ -97,6 +97,7 @@ const UNKNOWN = {
   repair: false,
   rowsDone: null,
   rowsEstimated: null,
+  watermarkUs: null,
 } as const
 
 const STREAMING: TableSnapshot = {
@@ -115,6 +116,7 @@ const BACKFILLING: TableSnapshot = {
     phase: 'backfilling',
     rowsDone: 400_000,
     rowsEstimated: 1_600_000,
+    watermarkUs: null,
   },
   rows: { read: 400_000, written: 400_000, stale: 0, absorbed: 0, parked: 0, held: 0 },
   ops: { insert: 0, update: 0, delete: 0, read: 400_000 },

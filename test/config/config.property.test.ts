@@ -7,7 +7,7 @@ import { stringify } from 'yaml'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { compilePattern, PatternFault } from '../../runtime/job/config/glob.ts'
 import { lintFile, loadPipeline } from '../../runtime/job/config/load.ts'
-import { nearestName } from '../../runtime/job/config/nearest.ts'
+import { nearestName } from '../../runtime/base/nearest.ts'
 import {
   formatDuration,
   formatSize,

@@ -119,10 +119,11 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
   ],
   [
     'later versions: blocks at the top',
-    `${COMPLETE}transform: []\nroute: []\n`,
+    `${COMPLETE}alerts: []\ntriggers: []\n`,
     [
-      '13:1 MR-1005 transform is not supported: this version copies rows as they are',
-      '14:1 MR-1005 route is not supported: this version writes each table under its own name',
+      '13:1 MR-1005 alerts is not supported: this version sends no alerts; ' +
+        '/metrics has what they need',
+      '14:1 MR-1005 triggers is not supported: this version starts no other pipelines',
     ],
   ],
   [

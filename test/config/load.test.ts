@@ -9,6 +9,7 @@ import type { PipelineConfig } from '../../runtime/job/config/pipeline-config.ts
 import { defaultParallelism, pipelineJsonSchema } from '../../runtime/job/config/schema.ts'
 import type { Environment } from '../../runtime/job/config/variables.ts'
 import { sourceSelector } from '../../runtime/job/config/selector.ts'
+import { COMMIT_TIME } from '../../runtime/job/table-times.ts'
 import { changed, changedKafka, COMPLETE, databaseOf, writeFile } from './pipeline-file.ts'
 
 function load(text: string, env: Environment = {}): PipelineConfig {
@@ -48,6 +49,7 @@ test('every default is filled in', () => {
       startup: 'initial',
       backfill: { parallelism: 2, chunkRows: 50_000 },
       heartbeatMs: 10_000,
+      eventTime: COMMIT_TIME,
       slotName: 'millrace_shop',
       publicationName: 'millrace_shop',
       maxSlotLagBytes: null,
@@ -63,7 +65,10 @@ test('every default is filled in', () => {
       warehouse: { path: '/lake/warehouse', uri: 'file:///lake/warehouse' },
       mode: 'upsert',
       profile: 'v3-dv',
+      partitionBy: [],
     },
+    transforms: [],
+    routes: [],
     onError: { decode: 'stop', dlqRowsMax: null, dlqRatioMax: null },
     parallelism: defaultParallelism(),
     memoryBytes: null,
@@ -118,6 +123,7 @@ pipeline:
     startup: 'latest',
     backfill: { parallelism: 4, chunkRows: 1000 },
     heartbeatMs: 30_000,
+    eventTime: COMMIT_TIME,
     serverId: 5400,
   })
   // Relative paths begin at the file's folder, wherever the program was started.
@@ -303,6 +309,7 @@ test('a topic needs little, and what is not said has a default', () => {
     primaryKeys: null,
     key: raw,
     value: raw,
+    eventTime: COMMIT_TIME,
   })
   expect(onError).toEqual({ decode: 'stop', dlqRowsMax: null, dlqRatioMax: null })
 })

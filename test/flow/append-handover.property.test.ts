@@ -140,7 +140,7 @@ function begun(record: TableRecord): TableRecord {
 
 function newRecord(keyed: boolean): TableRecord {
   const record = { incarnation: '1', phase: 'streaming', backfill: null, floor: null } as const
-  const nothing = { reason: null, shape: null, waitsFor: null }
+  const nothing = { lake: null, semantics: null, reason: null, shape: null, waitsFor: null }
   return { ...record, ...nothing, schema: keyed ? schema : unkeyed }
 }
 

@@ -48,7 +48,14 @@ function scene(
   const options = { parallelism: 2, chunkRows: 5, clock, ...more }
   const handOver = new HandOver(source, corridor.tables, corridor, options)
   const phase = backfill === null ? 'streaming' : 'backfilling'
-  const none = { floor: null, reason: null, shape: null, waitsFor: null }
+  const none = {
+    floor: null,
+    reason: null,
+    shape: null,
+    lake: null,
+    semantics: null,
+    waitsFor: null,
+  }
   corridor.restore({ schema, incarnation: '1', phase, backfill, ...none })
   const record = corridor.tables.get(schema.table)
   if (record === undefined) throw new Error('the table was just put there')

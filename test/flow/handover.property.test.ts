@@ -116,6 +116,8 @@ function newRecord(): TableRecord {
     floor: null,
     reason: null,
     shape: null,
+    lake: null,
+    semantics: null,
     waitsFor: null,
   }
 }

@@ -124,6 +124,7 @@ async function foreignDelete(lake: Lake, fileId: number, rows: readonly number[]
   await foreignUpdate(lake, table, async ({ metadata, manifests }, files) => {
     const dataFile = (await lake.scan(table)).files.find((file) => file.fileId === fileId)!.uri
     const draft = new SnapshotDraft(files, `${files.path(metadata.location)}/metadata`, {
+      spec: [],
       parent: metadata.snapshots.at(-1)!,
       manifests,
       lastSequenceNumber: metadata.lastSequenceNumber,
@@ -140,10 +141,12 @@ async function foreignDelete(lake: Lake, fileId: number, rows: readonly number[]
     const snapshotId = randomId63()
     const schema = schemaWithId(metadata.schemas, metadata.currentSchemaId)
     const vector = { ...places[0]!, path: uri, fileBytes: bytes.length }
-    const encoded = encodeAdded(snapshotId, vectorRecord(vector))
-    const added = [{ encoded, rows: rows.length }]
+    const format = draft.format(schema)
+    const encoded = encodeAdded(format, snapshotId, vectorRecord(vector), [])
+    const added = [{ encoded, rows: rows.length, partition: [] }]
     draft.writeManifest(snapshotId, schema, {
       content: 'deletes',
+      format,
       added,
       existing: [],
       deleted: [],

@@ -57,6 +57,7 @@ export async function foreignAppend(
     const record = { fileId: 0, path, schemaVersion: 0, rows: 2, bytes: 102, metrics: NO_METRICS }
     const head = parent ?? metadata.currentSnapshotId
     const draft = new SnapshotDraft(files, `${folder}/metadata`, {
+      spec: [],
       parent: head === null ? null : snapshotWithId(metadata, head),
       manifests: head === null ? [] : await readManifestList(files, metadata, head),
       lastSequenceNumber: metadata.lastSequenceNumber,
@@ -65,12 +66,14 @@ export async function foreignAppend(
     })
     const snapshotId = randomId63()
     const schema = schemaWithId(metadata.schemas, metadata.currentSchemaId)
-    const encoded = encodeAdded(snapshotId, dataFileRecord(record, files.uri(path)))
+    const format = draft.format(schema)
+    const encoded = encodeAdded(format, snapshotId, dataFileRecord(record, files.uri(path)), [])
     draft.changes.addedFiles++
     draft.changes.addedRows += 2n
     draft.changes.addedBytes += 102n
-    const added = [{ encoded, rows: 2 }]
-    draft.writeManifest(snapshotId, schema, { content: 'data', added, existing: [], deleted: [] })
+    const added = [{ encoded, rows: 2, partition: [] }]
+    const none = { existing: [], deleted: [] }
+    draft.writeManifest(snapshotId, schema, { content: 'data', format, added, ...none })
     draft.close(snapshotId, schema.schemaId, {})
     for (const { uri, bytes } of draft.writes) await lake.warehouse.put(files.path(uri), bytes)
     const grown = {

@@ -90,6 +90,7 @@ async function checkSnapshot(
     expect(file, `a vector of the absent file ${path}`).toBeDefined()
     expect(positions.at(-1)!).toBeLessThan(file!.rows)
     expect(entry.sequenceNumber).toBeGreaterThanOrEqual(file!.sequenceNumber)
+    expect(entry.partition, 'a vector is in the partition of its file').toEqual(file!.partition)
   }
   checkRowIds(metadata, content)
   expect(snapshot.summary).toMatchObject({

@@ -6,6 +6,8 @@ import type { SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
 import { Corridor } from '../../runtime/job/corridor.ts'
 import { batchOf } from '../writer/batches.ts'
 
+const NO_TIMES = { splits: { tables: [], splits: [] }, tables: [] }
+
 function column(identity: string, name: string, more: Partial<SourceColumn> = {}): SourceColumn {
   return {
     identity,
@@ -121,7 +123,8 @@ test('a table that cannot be taken in is told at every barrier until it is there
   const error = new PipelineError('TABLE_WITHOUT_KEY', 'it has no key')
   corridor.park('shop.orders', error)
   corridor.park('shop.other', error)
-  const refused = (): string[] => corridor.barrier(1, '').refused.map(({ table: name }) => name)
+  const refused = (): string[] =>
+    corridor.barrier(1, '', NO_TIMES).refused.map(({ table: name }) => name)
   expect(refused()).toEqual(['shop.orders', 'shop.other'])
   corridor.tableChanged(table(column('2', 'v')), 1n)
   expect(refused()).toEqual(['shop.other'])
@@ -156,7 +159,8 @@ test('a table that comes back in a form that cannot be carried is parked, not go
 
 test('a table that cannot be taken in is told although one of its name has gone', () => {
   const { corridor } = open()
-  const refused = (): string[] => corridor.barrier(1, '').refused.map(({ table: name }) => name)
+  const refused = (): string[] =>
+    corridor.barrier(1, '', NO_TIMES).refused.map(({ table: name }) => name)
   corridor.begin({ split: 'log', order: 1n, token: '' }, 0n)
   corridor.tableChanged(table(column('2', 'v')), 1n)
   corridor.tableDropped('shop.orders', 2n)
@@ -176,8 +180,8 @@ test('a row without a key parks its table, whoever would own it', () => {
   const batch = batchOf(schema, [{ op: Op.delete, values: {} }], 2n)
   expect(corridor.send(batch)).toBeUndefined()
   expect(corridor.tables.get('shop.orders')).toMatchObject({ phase: 'parked' })
-  const counts = [{ table: 'shop.orders', sent: 0, skipped: 1 }]
-  expect(corridor.barrier(1, '').counts).toEqual(counts)
+  const counts = [{ table: 'shop.orders', sent: 0, skipped: 1, filtered: 0 }]
+  expect(corridor.barrier(1, '', NO_TIMES).counts).toEqual(counts)
 })
 
 test('a table with a column of the lake’s own name is parked until the column has another one', () => {
@@ -213,4 +217,21 @@ test('a new table with a column of the lake’s own name parks alone, and its la
   const record = corridor.tables.get('shop.orders')
   expect(record).toMatchObject({ phase: 'parked', shape: orders })
   expect(record?.schema.fields.map(({ name }) => name)).toEqual(['id', 'v'])
+})
+
+test('a second table that is routed to the name of a first is refused, and the first goes on', () => {
+  const sent: Element[] = []
+  const output = { send: (element: Element) => sent.push(element), ready: () => undefined }
+  const plans = { of: () => null, target: () => 'lake.orders' }
+  const corridor = new Corridor([output], { keyed: true, firstFieldId: 1 }, plans)
+  corridor.tableChanged(table(column('2', 'v')), 1n)
+  const other = { ...table(column('2', 'v')), namespace: 'shop_2' }
+  expect(() => corridor.tableChanged(other, 2n)).toThrow('are routed to one')
+  corridor.newTables = 'park'
+  expect(corridor.tableChanged(other, 2n)).toBeNull()
+  expect(corridor.schemaOf('shop.orders')).not.toBeNull()
+  const refused = corridor.barrier(1, '', NO_TIMES).refused
+  expect(refused.map(({ table, reason }) => [table, reason.error])).toEqual([
+    ['shop_2.orders', 'ROUTE_TAKEN'],
+  ])
 })

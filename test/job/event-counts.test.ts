@@ -35,6 +35,8 @@ function record(
     floor: null,
     reason: null,
     shape: null,
+    lake: null,
+    semantics: null,
     waitsFor: null,
     ...rest,
     schema,

@@ -50,6 +50,7 @@ interface SceneOptions {
   store?: (state: ObjectStore) => ObjectStore
   clock?: Clock
   onEpoch?: (report: EpochReport) => Promise<void>
+  options?: Partial<ExecutionOptions>
 }
 
 /** A source and a writer that answer each other, without threads. */
@@ -110,7 +111,8 @@ const OPTIONS: ExecutionOptions = {
   task: PLAYED_TASK,
 }
 
-function scene({ answers = () => true, store, clock = systemClock, onEpoch }: SceneOptions): Scene {
+function scene(scene: SceneOptions): Scene {
+  const { answers = () => true, store, clock = systemClock, onEpoch, options = {} } = scene
   const folder = mkdtempSync(join(tmpdir(), 'millrace-execution-'))
   folders.push(folder)
   const state = localStore(folder)
@@ -126,7 +128,7 @@ function scene({ answers = () => true, store, clock = systemClock, onEpoch }: Sc
   let epochs = 0
   const execution = new Execution(
     { source, writers, store: checkpoints, commits, clock },
-    OPTIONS,
+    { ...OPTIONS, ...options },
     {
       onEpoch: async (report) => {
         epochs++
@@ -162,6 +164,19 @@ test('an attempt of many epochs keeps nothing of those that are over', async () 
   expect(await execution.run()).toBe('stopped')
   expect(reports.length).toBeGreaterThanOrEqual(200)
   expect(kept).toBeLessThan(20)
+})
+
+test('the very first checkpoint is taken as soon as the source is open', async () => {
+  const running = scene({
+    options: { intervalMs: 3_600_000 },
+    onEpoch: async () => running.execution.stop(),
+  })
+  const end = running.execution.run()
+  await sleep(5)
+  expect(running.epochs).toBe(0)
+  running.tell({ kind: 'opened', tables: [] })
+  expect(await end).toBe('stopped')
+  expect(running.epochs).toBe(2)
 })
 
 test('a stop does not wait for a source that does not answer', async () => {

@@ -2,15 +2,18 @@
 // lake.
 
 import type { PipelineParts } from '../../runtime/job/run.ts'
+import { COMMIT_TIME } from '../../runtime/job/table-times.ts'
 import type { Committer } from '../../runtime/sink.ts'
 
 export const PLAYED_TASK: PipelineParts['task'] = {
   backfills: true,
+  rereads: true,
   once: false,
   backfillParallelism: 1,
   chunkRows: 1,
   keyed: true,
   appends: false,
+  eventTime: COMMIT_TIME,
   firstFieldId: 1,
   reservedNames: [],
 }

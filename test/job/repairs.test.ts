@@ -19,7 +19,14 @@ function diverged(...tables: string[]): Checkpoint {
   const records = tables.map((table): TableRecord => {
     const schema = { table, version: 0, fields: [], key: [], comment: null, lastFieldId: 0 }
     const reason = { error: 'TARGET_DIVERGED', message: 'm', detail: null, hint: 'h' } as const
-    const none = { backfill: null, floor: null, shape: null, waitsFor: null }
+    const none = {
+      backfill: null,
+      floor: null,
+      shape: null,
+      lake: null,
+      semantics: null,
+      waitsFor: null,
+    }
     return { schema, incarnation: '1', phase: 'parked', reason, ...none }
   })
   return {

@@ -6,7 +6,13 @@ import type { TableProgress } from '../../runtime/job/messages.ts'
 import { RunState } from '../../runtime/job/run-state.ts'
 
 function progressOf(table: string): TableProgress {
-  const none = { reason: null, waitsFor: null, rowsDone: null, rowsEstimated: null }
+  const none = {
+    reason: null,
+    waitsFor: null,
+    rowsDone: null,
+    rowsEstimated: null,
+    watermarkUs: null,
+  }
   return { table, phase: 'streaming', repair: false, ...none }
 }
 

@@ -38,6 +38,10 @@ export class PlayedContext implements SourceContext {
     this.keyed = keyed
   }
 
+  timesRead(): void {
+    return undefined
+  }
+
   schemaOf(table: string): TableSchema | null {
     return this.parked.has(table) ? null : (this.schemas.get(table) ?? null)
   }

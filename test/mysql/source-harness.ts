@@ -159,6 +159,10 @@ export class MemoryLake implements SourceContext {
     this.parked.set(table, error)
   }
 
+  timesRead(): void {
+    throw new Error('a database has one split')
+  }
+
   countParked(table: string, rows: number): void {
     this.parkedRows.set(table, (this.parkedRows.get(table) ?? 0) + rows)
   }

@@ -32,6 +32,23 @@ export async function readIcebergWithJava(request: CatalogRequest): Promise<Lake
   }
 }
 
+/**
+ * @param args  as of IcebergPlan.java, without the output
+ * @returns its output
+ */
+export async function planIcebergWithJava(args: readonly string[]): Promise<string> {
+  const classPath = await compiled('IcebergPlan')
+  const folder = await serverFolder('java-plan')
+  try {
+    const output = join(folder, 'plan')
+    const { java, env } = await javaTools()
+    await run(java, [...JVM, QUIET, '-cp', classPath, 'IcebergPlan', output, ...args], { env })
+    return await readFile(output, 'utf8')
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
 /** Makes everything that the first read needs. */
 export async function prepareJava(): Promise<void> {
   await compiledReader()
@@ -42,8 +59,12 @@ async function libraries(): Promise<string> {
 }
 
 async function compiledReader(): Promise<string> {
+  return compiled('IcebergDump')
+}
+
+async function compiled(className: string): Promise<string> {
   const jars = join(await libraries(), '*')
-  const source = join(SOURCES, 'IcebergDump.java')
+  const source = join(SOURCES, `${className}.java`)
   const name = `java-reader-${hashOf(Buffer.concat([await readFile(source), Buffer.from(jars)]))}`
   const classes = await cached(name, async (folder) => {
     const { javac, env } = await javaTools()

@@ -93,6 +93,7 @@ test('what is read back by position is what was written, for every type', async 
         fileId: 1,
         path: 'x',
         schemaVersion: 0,
+        partition: null,
         parquet: { rowGroupRowsMax: 24, pageRowsMax: 8 },
       })
       await file.append(columns, table.length, null)
@@ -118,7 +119,14 @@ test('a column that the file lacks has its default, a widened one its value', as
     field(4, 'd', { kind: 'list', element: { kind: 'int' } }, { elementId: 5 }),
   ]
   const row: RawValue[] = [-7, 1.5, -123n, [1, null, 3]]
-  const file = new DataFile(before, { store, fileId: 1, path: 'x', schemaVersion: 0, parquet: {} })
+  const file = new DataFile(before, {
+    store,
+    fileId: 1,
+    path: 'x',
+    schemaVersion: 0,
+    partition: null,
+    parquet: {},
+  })
   const columns = before.map(({ type }, at) => {
     const builder = columnBuilder(type)
     setRaw(builder, 0, row[at]!)

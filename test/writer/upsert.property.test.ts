@@ -4,7 +4,9 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Op } from '../../runtime/data/batch.ts'
+import type { PartitionField } from '../../runtime/data/partition/transform.ts'
 import type { TableSchema } from '../../runtime/data/schema.ts'
+import type { IcebergWriterOptions } from '../../connectors/iceberg/writer/options.ts'
 import { batchOf, field, schemaOf, UNCHANGED, type TestRow } from './batches.ts'
 import { TestSink } from './test-sink.ts'
 
@@ -212,9 +214,10 @@ async function run(
   steps: readonly Step[],
   indexMemoryBytes: number,
   writers: number,
+  more: Partial<IcebergWriterOptions> = {},
 ): Promise<void> {
   const parquet = { rowGroupRowsMax: 16 }
-  const options = { indexMemoryBytes, parquet, bufferBytesMax: 2000, fileBytesMax: 1500 }
+  const options = { indexMemoryBytes, parquet, bufferBytesMax: 2000, fileBytesMax: 1500, ...more }
   const sink = new TestSink(options)
   await sink.open(writers)
   const run = new Run(sink)
@@ -231,7 +234,24 @@ test('after each epoch the lake holds the rows of the model', async () => {
       fc.array(step, { minLength: 1, maxLength: 40 }),
       fc.constantFrom(2_000, 1_000_000),
       fc.integer({ min: 1, max: 3 }),
-      run,
+      async (steps, memory, writers) => run(steps, memory, writers),
+    ),
+    { numRuns: 1_000_000, interruptAfterTimeLimit: seconds * 3000 },
+  )
+}, 120_000)
+
+test('the same of a partitioned table, whose rows change partitions, with few open files', async () => {
+  const fields: PartitionField[] = [
+    { column: 'name', transform: { kind: 'truncate', width: 1 } },
+    { column: 'id', transform: { kind: 'bucket', buckets: 3 } },
+  ]
+  const more = { partitionBy: () => fields, openFilesMax: 3 }
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { minLength: 1, maxLength: 40 }),
+      fc.constantFrom(2_000, 1_000_000),
+      fc.integer({ min: 1, max: 3 }),
+      async (steps, memory, writers) => run(steps, memory, writers, more),
     ),
     { numRuns: 1_000_000, interruptAfterTimeLimit: seconds * 3000 },
   )

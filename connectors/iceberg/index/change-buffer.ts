@@ -53,6 +53,29 @@ export class ChangeBuffer {
     this.count += count
   }
 
+  /** As `append`, of rows that go to several files. Parameters as of `TableIndex.applyPlaced`. */
+  appendPlaced(
+    hashes: Int32Array,
+    ops: Uint8Array,
+    selection: Int32Array | null,
+    count: number,
+    places: { readonly files: Int32Array; readonly positions: Int32Array },
+  ): void {
+    this.reserve(count)
+    const { entries, words } = this
+    const { files, positions } = places
+    let at = this.count * this.stride
+    for (let index = 0; index < count; index++) {
+      const row = selection === null ? index : selection[index]!
+      const key = row * words
+      const isDelete = ops[row] === Op.delete
+      for (let word = 0; word < words; word++) entries[at++] = hashes[key + word]!
+      entries[at++] = isDelete ? TOMBSTONE : files[row]!
+      entries[at++] = isDelete ? 0 : positions[row]!
+    }
+    this.count += count
+  }
+
   private reserve(count: number): void {
     const needed = (this.count + count) * this.stride
     if (needed <= this.entries.length) return

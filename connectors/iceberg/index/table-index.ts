@@ -142,6 +142,21 @@ export class TableIndex {
     this.buffer.append(hashes, ops, selection, count, file, position)
   }
 
+  /**
+   * As `apply`, of rows that go to several files.
+   *
+   * @param places  by row of the batch: where it is; of a delete nothing is asked
+   */
+  applyPlaced(
+    hashes: Int32Array,
+    ops: Uint8Array,
+    selection: Int32Array | null,
+    count: number,
+    places: RowPlaces,
+  ): void {
+    this.buffer.appendPlaced(hashes, ops, selection, count, places)
+  }
+
   /** Puts what is buffered into memory and the change log. Cost: 80-160 ns a change. */
   settle(): void {
     const { buffer, words } = this

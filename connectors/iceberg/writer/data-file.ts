@@ -1,15 +1,16 @@
 // A data file while it is written: rows go into the encoder's row group, full groups are encoded
 // and written while the next one fills, and nobody sees the file before `finish`.
 
-import { assert } from '../../../runtime/base/assert.ts'
+import { assert, present } from '../../../runtime/base/assert.ts'
 import type { Column } from '../../../runtime/data/column/column.ts'
 import type { Field } from '../../../runtime/data/schema.ts'
 import type { ObjectStore, ObjectWriter } from '../../../runtime/object-store.ts'
-import type { ParquetOptions } from '../../parquet/encode/encoder.ts'
+import type { BufferedRow, ParquetOptions } from '../../parquet/encode/encoder.ts'
 import { ParquetEncoder } from '../../parquet/encode/encoder.ts'
 import type { ParquetField } from '../../parquet/encode/leaf.ts'
 import type { FileMetrics } from '../../parquet/encode/metrics.ts'
 import type { DataFileRecord, FileMetricsRecord } from '../committable.ts'
+import type { Partition } from './partitioner.ts'
 
 export interface DataFileOptions {
   readonly store: ObjectStore
@@ -17,6 +18,8 @@ export interface DataFileOptions {
   readonly fileId: number
   readonly path: string
   readonly schemaVersion: number
+  /** Of all its rows; `null`: the table is not partitioned. */
+  readonly partition: Partition | null
   readonly parquet: ParquetOptions
 }
 
@@ -36,7 +39,11 @@ export class DataFile {
   readonly path: string
   readonly schemaVersion: number
   readonly fields: readonly Field[]
-  readonly encoder: ParquetEncoder
+  readonly partition: Partition | null
+  /** `null`: the file is finished. Its memory would stay until the end of the epoch. */
+  private encoder: ParquetEncoder | null
+  private finalRows = 0
+  private finalBytes = 0
   private readonly store: ObjectStore
   private writer: ObjectWriter | null = null
   /** The writes so far, one after the other; rejects with the first failure. */
@@ -48,18 +55,33 @@ export class DataFile {
     this.fileId = options.fileId
     this.path = options.path
     this.schemaVersion = options.schemaVersion
+    this.partition = options.partition
     this.store = options.store
     this.encoder = new ParquetEncoder(parquetFields(fields), options.parquet)
   }
 
   /** Position of the next row. */
   get rows(): number {
-    return this.encoder.rowCount
+    return this.encoder?.rowCount ?? this.finalRows
   }
 
   /** Encoded bytes so far. */
   get bytes(): number {
-    return this.encoder.bytes
+    return this.encoder?.bytes ?? this.finalBytes
+  }
+
+  /** Bytes of rows that are not encoded yet. */
+  get bufferedBytes(): number {
+    return this.encoder?.bufferedBytes ?? 0
+  }
+
+  /** Where a row is while it is in memory; `null`: it is encoded already. */
+  bufferedRow(position: number): BufferedRow | null {
+    return this.encoder?.bufferedRow(position) ?? null
+  }
+
+  private get open(): ParquetEncoder {
+    return present(this.encoder, 'a finished file takes no rows')
   }
 
   /**
@@ -72,14 +94,15 @@ export class DataFile {
     count: number,
     selection: Int32Array | null,
   ): Promise<void> | undefined {
-    const full = this.encoder.append(columns, count, selection)
+    const full = this.open.append(columns, count, selection)
     for (const { chunks } of full) this.enqueue(chunks)
     return this.backlog()
   }
 
   /** Encodes what is buffered, to free its memory; the file stays open. */
   relieve(): Promise<void> | undefined {
-    if (this.encoder.bufferedRows > 0) this.enqueue(this.encoder.encodeRowGroup().chunks)
+    const { open } = this
+    if (open.bufferedRows > 0) this.enqueue(open.encodeRowGroup().chunks)
     return this.backlog()
   }
 
@@ -102,9 +125,12 @@ export class DataFile {
   /** Ends the file and makes it durable. It must have rows. */
   async finish(): Promise<DataFileRecord> {
     assert(this.rows > 0, 'a data file has rows')
-    if (this.encoder.bufferedRows > 0) this.enqueue(this.encoder.encodeRowGroup().chunks)
-    const { rows } = this
-    const footer = this.encoder.finish()
+    const { open, rows, partition } = this
+    if (open.bufferedRows > 0) this.enqueue(open.encodeRowGroup().chunks)
+    const footer = open.finish()
+    this.finalRows = rows
+    this.finalBytes = open.bytes
+    this.encoder = null
     this.enqueue(footer.chunks)
     await this.writes
     await this.writer?.finish()
@@ -113,8 +139,9 @@ export class DataFile {
       path: this.path,
       schemaVersion: this.schemaVersion,
       rows,
-      bytes: this.encoder.bytes,
+      bytes: this.finalBytes,
       metrics: metricsRecord(footer.metrics),
+      ...(partition === null ? {} : { partition: partition.tuple }),
     }
   }
 

@@ -88,7 +88,7 @@ function fromMemory(
   places: readonly number[],
   buffered: Map<number, BufferedRow>,
 ): boolean {
-  const found = places.map((place) => file.encoder.bufferedRow((positions[place] as number) >>> 0))
+  const found = places.map((place) => file.bufferedRow((positions[place] as number) >>> 0))
   if (found.includes(null)) return false
   for (const [index, row] of found.entries()) {
     if (row !== null) buffered.set(places[index] as number, row)

@@ -5,6 +5,7 @@
 import type { ChangeBatch } from '../../../runtime/data/batch.ts'
 import type { Control } from '../../../runtime/data/element.ts'
 import { segmentsOf } from '../../../runtime/data/key-hash.ts'
+import { RowGroups } from '../../../runtime/data/partition/groups.ts'
 import type { PreparedEpoch, SinkWriter, WriterState } from '../../../runtime/sink.ts'
 import type { DataFileRecord, IcebergCommittable } from '../committable.ts'
 import { encodeEpochDeletes, readEpochDeletes, type TableDeletes } from '../epoch-deletes.ts'
@@ -16,11 +17,13 @@ import { OpenFiles } from './open-files.ts'
 import { targetOf, type IcebergWriterOptions } from './options.ts'
 import { ReadBack } from './read-back.ts'
 import { TableWriter, type TableEpoch } from './table-writer.ts'
+import { TableSpecs } from './table-specs.ts'
 import { UpsertScratch } from './upsert-rows.ts'
 import type { WriterParts } from './writer-parts.ts'
 import { blockOf, readBlocks, withoutDead, type OlderBlocks } from './file-blocks.ts'
 import {
   readPart,
+  readSpecs,
   writePart,
   writerData,
   type RepairRecord,
@@ -63,6 +66,8 @@ export async function createIcebergWriter(
     openFiles,
     scratch: new UpsertScratch(),
     readBack: new ReadBack(options.warehouse),
+    specs: new TableSpecs(options.partitionBy, await readSpecs(options.state, states)),
+    groups: new RowGroups(),
     pathOf(table, fileId) {
       // Ids grow: those of this start are above all older ones.
       const suffix = fileId < firstFileId ? blockOf(older.blocks, fileId)?.suffix : fileSuffix
@@ -92,6 +97,11 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
   /** Held rows as the last checkpoint has them, and the changes of each table that are in it. */
   private held: { changes: ReadonlyMap<string, number>; part: StatePart | null } = {
     changes: new Map(),
+    part: null,
+  }
+  /** Specs as the last checkpoint has them. */
+  private specs: { readonly changes: number; readonly part: StatePart | null } = {
+    changes: -1,
     part: null,
   }
   private partsWritten = 0
@@ -188,6 +198,8 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     await this.saveRepairs(epochs, deletes?.path ?? null)
     await this.saveHeld()
     await this.saveOlder()
+    await this.saveSpecs()
+    this.tellEvictions()
     const parked = tables.flatMap(({ table, parked, newlyParked }) =>
       parked !== null && newlyParked ? [{ table, reason: parked }] : [],
     )
@@ -268,6 +280,26 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     this.olderPart = await this.writePart('blocks', this.older)
   }
 
+  private async saveSpecs(): Promise<void> {
+    const { specs } = this.parts
+    const { changes } = specs
+    if (changes === this.specs.changes) return
+    const stored = specs.store()
+    this.specs = {
+      changes,
+      part: stored.length === 0 ? null : await this.writePart('specs', stored),
+    }
+  }
+
+  /** Each is a small file more, which readers open for ever: somebody may want to know. */
+  private tellEvictions(): void {
+    const { openFiles, options } = this.parts
+    if (openFiles.evicted === 0) return
+    const facts = { files: openFiles.evicted }
+    options.log?.info('files were ended early, to make room for others', facts)
+    openFiles.evicted = 0
+  }
+
   private writePart(kind: string, value: unknown): Promise<StatePart> {
     const { state, fileSuffix, index } = this.parts.options
     this.partsWritten++
@@ -286,8 +318,9 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
       older: this.olderPart,
       repairs: part,
       held: this.held.part,
+      ...(this.specs.part === null ? {} : { specs: this.specs.part }),
     }
-    const parts = [part, this.held.part, this.olderPart]
+    const parts = [part, this.held.part, this.olderPart, this.specs.part]
     const own = parts.flatMap((part) => (part === null ? [] : [part.path]))
     const deletes = records.flatMap(({ deletes }) => (deletes === null ? [] : [deletes]))
     return { data: state, files: [...files, ...own, ...new Set(deletes)], nextFileId }
@@ -315,10 +348,11 @@ function committablesOf(
   writer: number,
 ): IcebergCommittable[] {
   const committables: IcebergCommittable[] = []
-  for (const [{ table }, { truncated, files, heldBack }] of epochs) {
+  for (const [{ table, spec }, { truncated, files, heldBack }] of epochs) {
     const path = deletes?.tables.has(table) === true ? deletes.path : null
     if (heldBack || (!truncated && files.length === 0 && path === null)) continue
-    committables.push({ table, writer, truncated, files, deletes: path })
+    const partitioned = spec.length === 0 ? {} : { spec }
+    committables.push({ table, writer, truncated, files, deletes: path, ...partitioned })
   }
   return committables
 }

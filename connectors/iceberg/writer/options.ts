@@ -2,6 +2,7 @@
 
 import type { Log } from '../../../runtime/base/log.ts'
 import type { CatalogTable } from '../../../runtime/catalog.ts'
+import type { PartitionField } from '../../../runtime/data/partition/transform.ts'
 import { namesOf } from '../../../runtime/data/schema.ts'
 import type { ObjectStore } from '../../../runtime/object-store.ts'
 import type { WriterState } from '../../../runtime/sink.ts'
@@ -25,6 +26,8 @@ export interface IcebergWriterOptions {
   readonly fileSuffix: string
   /** Where a source table lies in the catalog; default: the same names. */
   readonly targetOf?: (table: string) => CatalogTable
+  /** How a table is partitioned that has none of its rows yet; default: no table is. */
+  readonly partitionBy?: (table: string) => readonly PartitionField[]
   /** Memory of the primary-key index; default 512 MiB. */
   readonly indexMemoryBytes?: number
   /** Memory of rows that wait to be encoded, over all tables; default 256 MiB. */

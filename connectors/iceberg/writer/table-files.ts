@@ -1,5 +1,6 @@
-// The data files of one table in one epoch: the open one, and those that are ended. All of them can
-// be taken back until the epoch is prepared, since no checkpoint names them.
+// The data files of one table in one epoch: the open ones, one for each partition, and those that
+// are ended. All of them can be taken back until the epoch is prepared, since no checkpoint names
+// them.
 
 import type { Column } from '../../../runtime/data/column/column.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
@@ -8,8 +9,11 @@ import type { DataFileRecord } from '../committable.ts'
 import { lakeFields, type TableMode } from '../fields.ts'
 import type { DataFile } from './data-file.ts'
 import type { OpenFiles } from './open-files.ts'
+import type { Partition } from './partitioner.ts'
 
 const FILE_BYTES_MAX = 256 * 1024 * 1024
+/** Key of the only file of a table that is not partitioned. */
+const WHOLE = ''
 
 interface Ended {
   readonly file: DataFile
@@ -22,8 +26,12 @@ export class TableFiles {
   private readonly warehouse: ObjectStore
   private readonly mode: TableMode
   private readonly fileBytesMax: number
-  private current: DataFile | null = null
-  private ended: Ended[] = []
+  /** By key of the partition. */
+  private readonly open = new Map<string, DataFile>()
+  private readonly openById = new Map<number, DataFile>()
+  /** By id, in the order of their ends. */
+  private ended = new Map<number, Ended>()
+  private readonly endFile = (file: DataFile): void => this.end(file)
 
   constructor(
     table: string,
@@ -38,15 +46,17 @@ export class TableFiles {
   }
 
   /** The file that takes rows of `schema`; a new one when there is none. */
-  writable(schema: TableSchema): DataFile {
-    if (this.current !== null && this.current.schemaVersion !== schema.version) this.end()
-    this.current ??= this.openFiles.create(
-      this.table,
-      lakeFields(schema, this.mode),
-      schema.version,
-      () => this.end(),
-    )
-    return this.current
+  writable(schema: TableSchema, partition: Partition | null = null): DataFile {
+    const key = partition?.key ?? WHOLE
+    const known = this.open.get(key)
+    if (known !== undefined && known.schemaVersion === schema.version) return known
+    if (known !== undefined) this.end(known)
+    const fields = lakeFields(schema, this.mode)
+    const { table, endFile } = this
+    const file = this.openFiles.create(table, fields, schema.version, partition, endFile)
+    this.open.set(key, file)
+    this.openById.set(file.fileId, file)
+    return file
   }
 
   /** Appends rows to the file that `writable` gave. */
@@ -58,50 +68,57 @@ export class TableFiles {
   ): Promise<void> | undefined {
     if (count === 0) return undefined
     const wait = this.openFiles.append(file, columns, count, selection)
-    if (this.current === file && file.bytes >= this.fileBytesMax) this.end()
+    if (file.bytes >= this.fileBytesMax && this.openById.has(file.fileId)) this.end(file)
     return wait
   }
 
-  /** No more rows go into the open file. It is finished beside what follows. */
-  end(): void {
-    const file = this.current
-    if (file === null) return
-    this.current = null
-    this.openFiles.remove(file)
+  /** No more rows go into the open files. They are finished beside what follows. */
+  endAll(): void {
+    for (const file of this.open.values()) this.end(file)
+  }
+
+  private end(file: DataFile): void {
+    this.close(file)
     if (file.rows === 0) return
-    const record = file.finish()
+    const record = this.openFiles.finish(file)
     // Looked at when the epoch is prepared.
     record.catch(() => undefined)
-    this.ended.push({ file, record })
+    this.ended.set(file.fileId, { file, record })
+  }
+
+  private close(file: DataFile): void {
+    this.open.delete(file.partition?.key ?? WHOLE)
+    this.openById.delete(file.fileId)
+    this.openFiles.remove(file)
   }
 
   /** The file of this epoch with that id; `null`: it is of an earlier one. */
   find(fileId: number): DataFile | null {
-    if (this.current?.fileId === fileId) return this.current
-    return this.ended.find(({ file }) => file.fileId === fileId)?.file ?? null
+    return this.openById.get(fileId) ?? this.ended.get(fileId)?.file ?? null
   }
 
   /** Ends the file if it is open, and waits until it can be read. */
   async finished(fileId: number): Promise<void> {
-    if (this.current?.fileId === fileId) this.end()
-    await this.ended.find(({ file }) => file.fileId === fileId)?.record
+    const file = this.openById.get(fileId)
+    if (file !== undefined) this.end(file)
+    await this.ended.get(fileId)?.record
   }
 
   /**
    * Finishes all files.
    *
    * @param isDead  true for a file all of whose rows are deleted again: it is not kept
-   * @returns the files in the order of their rows
+   * @returns the files in the order in which they were ended
    */
   async finish(isDead: (file: DataFile) => boolean): Promise<DataFileRecord[]> {
-    if (this.current !== null && isDead(this.current)) {
-      await this.abortCurrent()
+    for (const file of this.open.values()) {
+      if (isDead(file)) await this.abort(file)
+      else this.end(file)
     }
-    this.end()
     const { ended } = this
-    this.ended = []
+    this.ended = new Map()
     const records: DataFileRecord[] = []
-    for (const { file, record } of ended) {
+    for (const { file, record } of ended.values()) {
       const finished = await record
       if (isDead(file)) await this.warehouse.delete(file.path)
       else records.push(finished)
@@ -109,26 +126,23 @@ export class TableFiles {
     return records
   }
 
-  private async abortCurrent(): Promise<void> {
-    const file = this.current
-    if (file === null) return
-    this.current = null
-    this.openFiles.remove(file)
+  private async abort(file: DataFile): Promise<void> {
+    this.close(file)
     await file.abort()
   }
 
   /** Takes all files of the epoch back. */
   async cancel(): Promise<void> {
-    await this.abortCurrent()
+    for (const file of this.open.values()) await this.abort(file)
     const { ended } = this
-    this.ended = []
-    for (const { file, record } of ended) {
+    this.ended = new Map()
+    for (const { file, record } of ended.values()) {
       await record
       await this.warehouse.delete(file.path)
     }
   }
 
   get isEmpty(): boolean {
-    return this.current === null && this.ended.length === 0
+    return this.open.size === 0 && this.ended.size === 0
   }
 }

@@ -9,15 +9,17 @@ import { recordOf, PipelineError, type ErrorRecord } from '../../../runtime/base
 import { type Log, silentLog } from '../../../runtime/base/log.ts'
 import { assert, present } from '../../../runtime/base/assert.ts'
 import { Op, type ChangeBatch } from '../../../runtime/data/batch.ts'
-import { isUnchanged } from '../../../runtime/data/column/column.ts'
+import { isUnchanged, type Column } from '../../../runtime/data/column/column.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
 import type { TableCounts } from '../../../runtime/sink.ts'
 import type { DataFileRecord } from '../committable.ts'
-import type { TableMode } from '../fields.ts'
+import { lakeFields, type TableMode } from '../fields.ts'
 import type { Resolved } from '../index/replaced-rows.ts'
+import { resolveSpec, UNPARTITIONED_SPEC, type PartitionSpec } from '../partition-spec.ts'
 import { changelogColumns, knownColumns } from './changelog-columns.ts'
 import { SupersededRows } from './positions.ts'
 import { EpochCounts } from './row-counts.ts'
+import { Partitioner } from './partitioner.ts'
 import { TableFiles } from './table-files.ts'
 import { unknownFile } from './fetch-rows.ts'
 import type { StoredHeldRows } from './held-rows.ts'
@@ -45,12 +47,18 @@ export class TableWriter {
   /** Files of a repair under way; `null`: none is. */
   repair: DataFileRecord[] | null = null
   readonly superseded = new SupersededRows()
+  /** How its files are partitioned. */
+  spec: PartitionSpec = UNPARTITIONED_SPEC
   private readonly parts: WriterParts
   private readonly mode: TableMode
   private readonly log: Log
   private readonly files: TableFiles
   private readonly rows: UpsertRows
   private schema: TableSchema | null = null
+  /** `null`: the table is not partitioned. */
+  private partitioner: Partitioner | null = null
+  /** Why it cannot be partitioned as it is to be, under its present structure; `null`: it can. */
+  private partitionFault: PipelineError | null = null
   private counts = new EpochCounts(0)
   private backfilling = false
   /** The checkpoint's repair goes on with the first BackfillStart; the next begins another. */
@@ -113,9 +121,12 @@ export class TableWriter {
   setSchema(schema: TableSchema): Promise<void> | undefined {
     const before = this.schema
     this.schema = schema
-    this.files.end()
+    this.files.endAll()
     this.rows.evolve(schema)
-    if (this.parked !== null || this.mode !== 'upsert') return undefined
+    this.setPartitioning(schema)
+    if (this.parked !== null) return undefined
+    if (this.partitionFault !== null) return this.parkSelf(this.partitionFault)
+    if (this.mode !== 'upsert') return undefined
     if (schema.key === null) {
       return this.parkSelf(
         new PipelineError('TABLE_WITHOUT_KEY', `table "${this.table}" has no key`),
@@ -128,6 +139,22 @@ export class TableWriter {
       )
     }
     return undefined
+  }
+
+  private setPartitioning(schema: TableSchema): void {
+    this.partitionFault = null
+    const columns = (): ReturnType<typeof lakeFields> => lakeFields(schema, this.mode)
+    try {
+      this.spec = this.parts.specs.specOf(this.table, columns)
+      this.partitioner =
+        this.spec.length === 0
+          ? null
+          : new Partitioner(resolveSpec(this.table, this.spec, columns()), this.parts.groups)
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error
+      this.partitionFault = error
+    }
+    this.rows.partitioner = this.partitioner
   }
 
   write(batch: ChangeBatch): Promise<void> | undefined {
@@ -201,16 +228,29 @@ export class TableWriter {
     this.counts.written += count
     this.counts.absorbed += rows - count
     if (count === 0) return undefined
-    const file = this.files.writable(schema)
-    return this.files.append(file, batch.columns, count, count === rows ? null : selection)
+    return this.put(schema, batch.columns, rows, count === rows ? null : selection, count)
   }
 
   private appendChanges(batch: ChangeBatch, schema: TableSchema): Promise<void> | undefined {
     const known = knownColumns(batch)
     if (known === null) throw missingValue(this.table)
     this.counts.written += batch.rows
-    const file = this.files.writable(schema)
-    return this.files.append(file, [...known, ...changelogColumns(batch)], batch.rows, null)
+    const columns = [...known, ...changelogColumns(batch)]
+    return this.put(schema, columns, batch.rows, null, batch.rows)
+  }
+
+  private put(
+    schema: TableSchema,
+    columns: readonly Column[],
+    rows: number,
+    selection: Int32Array | null,
+    count: number,
+  ): Promise<void> | undefined {
+    const { files, partitioner } = this
+    if (partitioner === null) {
+      return files.append(files.writable(schema), columns, count, selection)
+    }
+    return partitioner.append(files, schema, { columns, rows, selection, count }, null)
   }
 
   /** What puts and deletes have replaced. */
@@ -268,6 +308,7 @@ export class TableWriter {
     this.backfilling = true
     const resumes = this.resumable
     this.resumable = false
+    if (this.partitionFault !== null) return this.parkSelf(this.partitionFault)
     // In these modes rows are only added: what is read again stands there twice.
     if (this.mode !== 'upsert') return undefined
     if (!repair) {

@@ -18,6 +18,7 @@ import { fetchRows, type FetchParts } from './fetch-rows.ts'
 import { HeldRows } from './held-rows.ts'
 import { completeHeld, findBases, mergeRows, movesOf, type LastDelete } from './partial-rows.ts'
 import type { SupersededRows } from './positions.ts'
+import type { Partitioner, RowsToWrite } from './partitioner.ts'
 import type { EpochCounts } from './row-counts.ts'
 
 /** From this share of repeated keys on, rows are dropped before they are written. */
@@ -26,6 +27,13 @@ const FOLD_SHARE = 0.07
 /** What all tables of a writer share: a batch is done with before the next comes. */
 export class UpsertScratch {
   readonly chain = new KeyChain()
+  private places = placesOf(0)
+
+  /** Places of the rows of a batch, by their numbers; what they hold is of another batch. */
+  placesFor(rows: number): RowPlaces {
+    if (rows > this.places.files.length) this.places = placesOf(rows)
+    return this.places
+  }
 }
 
 function placesOf(rows: number): RowPlaces {
@@ -58,6 +66,8 @@ export function batchHashes(batch: ChangeBatch, schema: TableSchema): Int32Array
 
 export class UpsertRows {
   private readonly parts: UpsertParts
+  /** `null`: the table is not partitioned. */
+  partitioner: Partitioner | null = null
   /** The last batch repeated many keys: the next is searched too. */
   private folds = false
   /** Partial rows that wait for their backfill row; `null`: none ever did. */
@@ -236,20 +246,19 @@ export class UpsertRows {
     hashes: Int32Array,
     selection: Int32Array | null,
     count: number,
-    fileId: number,
-    position: number,
+    apply: (selection: Int32Array | null, count: number) => void,
   ): void {
     const last = rows - 1
     const endsInDelete = ops[last] === Op.delete
     // A chunk may come between the two halves of a key change: it is no part of the log's order.
     if (!endsInDelete && ops[last] !== Op.read) this.lastDelete = null
     if (!endsInDelete) {
-      index.apply(hashes, ops, selection, count, fileId, position)
+      apply(selection, count)
       return
     }
     const isWhole = selection === null ? count === rows : selection[count - 1] === last
     assert(isWhole, 'a delete at the end of a batch is never left out')
-    index.apply(hashes, ops, selection, count - 1, fileId, position)
+    apply(selection, count - 1)
     const selected = Int32Array.of(last)
     const found = placesOf(1)
     index.lookup(hashes, selected, found)
@@ -259,7 +268,7 @@ export class UpsertRows {
       file: found.files[0] as number,
       position: found.positions[0] as number,
     }
-    index.apply(hashes, ops, selected, 1, fileId, position)
+    apply(selected, 1)
   }
 
   /**
@@ -281,21 +290,45 @@ export class UpsertRows {
     const { ops } = batch
     const written = writtenRows(ops, selection, count)
     const writes = written === null ? count : written.length
+    const rows = written ?? (writes === batch.rows ? null : selection)
+    counts.written += writes
+    counts.unresolved += count - writes
+    const { partitioner } = this
+    if (partitioner !== null && writes > 0) {
+      const chosen = { columns, rows: batch.rows, selection: rows, count: writes }
+      return this.placeByPartition(partitioner, batch, schema, chosen, hashes, selection, count)
+    }
     const file = writes === 0 ? null : files.writable(schema)
     const position = file?.rows ?? 0
     const fileId = (file?.fileId ?? 1) | 0
     const index = this.index(schema)
-    this.applyTo(index, batch, hashes, selection, count, fileId, position)
-    counts.written += writes
-    counts.unresolved += count - writes
-    let wait: Promise<void> | undefined
-    if (file !== null) {
-      const rows = written ?? (writes === batch.rows ? null : selection)
-      wait = files.append(file, columns, writes, rows)
-    }
+    this.applyTo(index, batch, hashes, selection, count, (selected, length) =>
+      index.apply(hashes, ops, selected, length, fileId, position),
+    )
+    const wait = file === null ? undefined : files.append(file, columns, writes, rows)
     const work = keyIndex.afterApply(index)
     if (wait === undefined) return work
     return work === undefined ? wait : Promise.all([wait, work]).then(() => undefined)
+  }
+
+  /** The files first: where a row stands is known when its partition has taken it. */
+  private async placeByPartition(
+    partitioner: Partitioner,
+    batch: ChangeBatch,
+    schema: TableSchema,
+    written: RowsToWrite,
+    hashes: Int32Array,
+    selection: Int32Array | null,
+    count: number,
+  ): Promise<void> {
+    const { keyIndex, files, scratch } = this.parts
+    const places = scratch.placesFor(batch.rows)
+    await partitioner.append(files, schema, written, places)
+    const index = this.index(schema)
+    this.applyTo(index, batch, hashes, selection, count, (selected, length) =>
+      index.applyPlaced(hashes, batch.ops, selected, length, places),
+    )
+    await keyIndex.afterApply(index)
   }
 }
 

@@ -8,6 +8,7 @@ import type { WriterState } from '../../../runtime/sink.ts'
 import type { DataFileRecord } from '../committable.ts'
 import type { IndexState } from '../index/manifest.ts'
 import { damaged, readNamed } from '../index/state-files.ts'
+import type { StoredSpec } from './table-specs.ts'
 
 /** Data files with first <= id < until have `suffix` in their name, whichever writer made them. */
 export interface FileBlock {
@@ -33,6 +34,8 @@ export interface WriterData {
   readonly repairs: StatePart | null
   /** JSON of `StoredHeldRows[]`; `null`: no partial row waits. */
   readonly held: StatePart | null
+  /** JSON of `StoredSpec[]`. None: no table is partitioned. */
+  readonly specs?: StatePart | null
 }
 
 export interface RepairRecord {
@@ -56,6 +59,24 @@ export function writerData(state: WriterState): WriterData {
     )
   }
   return data as WriterData
+}
+
+/**
+ * How the tables are partitioned that writers of a checkpoint have written, by their names; of a
+ * table that is not there nothing has been written, or it is not partitioned.
+ */
+export async function readSpecs(
+  store: ObjectStore,
+  states: readonly WriterData[],
+): Promise<StoredSpec[]> {
+  const specs = new Map<string, StoredSpec>()
+  for (const { specs: part } of states) {
+    if (part === null || part === undefined) continue
+    for (const stored of (await readPart(store, part)) as StoredSpec[]) {
+      specs.set(stored.table, stored)
+    }
+  }
+  return [...specs.values()]
 }
 
 /** Writes JSON durably. */

@@ -31,6 +31,7 @@ const SAMPLE_DISTINCT_MAX = { numbers: 0.9, bytes: 0.98 }
 /** Values between two looks at whether the dictionary still pays. */
 const BLOCK_VALUES = 16 * 1024
 const SLOTS_AT_START = 4096
+const SLOTS_MIN = 16
 
 const indexScratch = new Int32Scratch()
 const firstScratch = new Int32Scratch()
@@ -77,6 +78,13 @@ function pays(leaf: Leaf, table: DictionaryTable, entryBytes: number, end: numbe
   return entryBytes + (bitWidth(table.count - 1) * end) / 8 <= plain * (1 - SAVING_MIN)
 }
 
+/** As many as a chunk of so few values needs: files of single rows are made by the thousand. */
+function slotsFor(values: number): number {
+  let slots = SLOTS_MIN
+  while (slots < SLOTS_AT_START && slots < 4 * values) slots *= 2
+  return slots
+}
+
 /** Open addressing with linear probing; a slot holds entry + 1, 0 is free. */
 class DictionaryTable {
   readonly values: LeafValues
@@ -89,7 +97,7 @@ class DictionaryTable {
     this.values = values
     this.indexes = indexScratch.take(values.count)
     this.firsts = firstScratch.take(values.count)
-    this.slots = new Int32Array(SLOTS_AT_START)
+    this.slots = new Int32Array(slotsFor(values.count))
   }
 
   reset(): void {

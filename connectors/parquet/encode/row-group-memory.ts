@@ -15,19 +15,22 @@ interface Spare {
 
 export class RowGroupMemory {
   private readonly bytesMax: number
+  private readonly rowsAtStart: number | undefined
   /** By the types of the columns, the one that was given last at the end. */
   private readonly spares = new Map<string, Spare>()
   private bytes = 0
 
-  constructor(bytesMax: number = MEMORY_BYTES_MAX) {
+  /** @param rowsAtStart  as of `columnBuilder`, of the builders that are made here */
+  constructor(bytesMax: number = MEMORY_BYTES_MAX, rowsAtStart?: number) {
     this.bytesMax = bytesMax
+    this.rowsAtStart = rowsAtStart
   }
 
   /** @returns an empty builder a type; the caller owns them */
   take(types: readonly ColumnType[]): readonly ColumnBuilder[] {
     const key = JSON.stringify(types)
     const spare = this.spares.get(key)
-    if (spare === undefined) return types.map((type) => columnBuilder(type))
+    if (spare === undefined) return types.map((type) => columnBuilder(type, this.rowsAtStart))
     this.forget(key, spare)
     return spare.builders
   }

@@ -1,7 +1,7 @@
 // `millrace explain`: the manual of errors, printed from the table that the program itself uses.
 
 import { type ErrorName, errorCodes, type ErrorSpec, PipelineError } from '../../base/errors.ts'
-import { nearestName } from '../../job/config/nearest.ts'
+import { nearestName } from '../../base/nearest.ts'
 import { type AddCommand, print } from '../context.ts'
 import { errorManual } from '../error-manual.ts'
 import { flag } from '../options.ts'

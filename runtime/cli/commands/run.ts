@@ -193,7 +193,7 @@ class RunCommand {
 
   #sayHowToQuery(): void {
     const hints = (this.#status?.table_list ?? [])
-      .flatMap((table) => queryHints(this.#config.sink, table) ?? [])
+      .flatMap((table) => queryHints(this.#config, table) ?? [])
       .slice(0, HINTS_MAX)
     for (const hint of hints) {
       if (this.#screen) this.#context.terminal.out(`\n${formatHints(hint)}`)

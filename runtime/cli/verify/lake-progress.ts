@@ -4,9 +4,9 @@
 import { markerOf } from '../../../connectors/iceberg/marker.ts'
 import type { ScanSource } from '../../../connectors/iceberg/scan.ts'
 import { readTable } from '../../../connectors/iceberg/scan.ts'
-import { targetOf } from '../../../connectors/iceberg/writer/options.ts'
 import { present } from '../../base/assert.ts'
 import type { Clock } from '../../base/clock.ts'
+import type { CatalogTable } from '../../catalog.ts'
 import { PipelineError } from '../../base/errors.ts'
 import type { CheckpointRecord } from '../../checkpoint/manifest.ts'
 import type { CheckpointStore } from '../../checkpoint/store.ts'
@@ -20,10 +20,15 @@ const STALL_MS = 120_000
 /** behind: nobody is there, or nobody moves, who would bring the lake to the place. */
 export type Arrival = 'reached' | 'behind'
 
+/** The lake, and where it has the tables of the source. */
+export interface VerifiedLake extends ScanSource {
+  targetOf(table: string): CatalogTable
+}
+
 export interface LakeProgressParts {
   readonly pipeline: string
   readonly checkpoints: CheckpointStore
-  readonly lake: ScanSource
+  readonly lake: VerifiedLake
   readonly clock: Clock
   isRunning(): Promise<boolean>
   /** Called once for each wait that is not over at once. */
@@ -99,7 +104,8 @@ export class LakeProgress {
     if (checkpoint.source.position.order < wanted) return false
     const last = checkpoint.waiting[table]
     if (last === undefined) return true
-    const scanned = await readTable(this.parts.lake, targetOf(table))
+    const { lake } = this.parts
+    const scanned = await readTable(lake, lake.targetOf(table))
     const marker = scanned === null ? null : markerOf(scanned.metadata, this.parts.pipeline)
     return marker !== null && marker.timeline === checkpoint.timeline && marker.epoch >= last
   }

@@ -2,9 +2,8 @@
 // source, found in the lake by their names.
 
 import { scanRows } from '../../../connectors/iceberg/row-scan.ts'
-import { readTable, type ScannedTable, type ScanSource } from '../../../connectors/iceberg/scan.ts'
+import { readTable, type ScannedTable } from '../../../connectors/iceberg/scan.ts'
 import type { IcebergField } from '../../../connectors/iceberg/schema.ts'
-import { targetOf } from '../../../connectors/iceberg/writer/options.ts'
 import { present } from '../../base/assert.ts'
 import { PipelineError } from '../../base/errors.ts'
 import type { Order } from '../../data/position.ts'
@@ -13,13 +12,14 @@ import { formatType } from '../../data/type.ts'
 import type { TableScan } from '../../source.ts'
 import { StructureDifference } from './comparison.ts'
 import type { ComparedColumns, Reading, SideRows } from './comparison.ts'
+import type { VerifiedLake } from './lake-progress.ts'
 
 /** A commit that removes the files of the snapshot that is being opened makes it be opened anew. */
 const OPEN_ATTEMPTS = 5
 
 export interface ReadingParts {
   readonly table: string
-  readonly lake: ScanSource
+  readonly lake: VerifiedLake
   /** As the newest checkpoint has it: it knows the defaults of columns that older files lack. */
   readonly schema: TableSchema
   /** `null`: the source does not have the table. */
@@ -97,12 +97,13 @@ async function* lakeRows(
 }
 
 async function openLake({ lake, table }: ReadingParts): Promise<ScannedTable | null> {
+  const target = lake.targetOf(table)
   for (let attempt = 1; ; attempt++) {
-    const location = await lake.catalog.load(targetOf(table))
+    const location = await lake.catalog.load(target)
     try {
-      return await readTable(lake, targetOf(table))
+      return await readTable(lake, target)
     } catch (error) {
-      const moved = (await lake.catalog.load(targetOf(table))) !== location
+      const moved = (await lake.catalog.load(target)) !== location
       const vanished =
         error instanceof PipelineError && ['STORAGE_FAILED', 'LAKE_FORMAT'].includes(error.error)
       if (!vanished || !moved || attempt === OPEN_ATTEMPTS) throw error

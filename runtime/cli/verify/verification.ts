@@ -1,7 +1,6 @@
 // `millrace verify`, from a pipeline's configuration to one verdict a table. It only reads, beside
 // the running pipeline or without one.
 
-import { targetOf } from '../../../connectors/iceberg/writer/options.ts'
 import { localStore } from '../../../connectors/storage/local.ts'
 import { present } from '../../base/assert.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -11,12 +10,16 @@ import { CheckpointStore } from '../../checkpoint/store.ts'
 import { formatOrder, type PositionType } from '../../console/status.ts'
 import { POSITION_TYPES } from '../position-types.ts'
 import type { Order, Position } from '../../data/position.ts'
+import { lakeSchema } from '../../flow/tables.ts'
 import type { PipelineConfig } from '../../job/config/pipeline-config.ts'
 import type { SourceInspector } from '../../source.ts'
 import { openExistingCatalog } from '../lake-catalog.ts'
+import { lakeTargets } from '../lake-target.ts'
+import { operatorPlans } from '../operator-plans.ts'
 import { openState } from '../state-folder.ts'
 import type { Repair, TableVerdict } from '../wiring.ts'
 import { compareRows, type Comparison } from './comparison.ts'
+import { derivedScan } from './derived-scan.ts'
 import { LakeProgress, type Arrival } from './lake-progress.ts'
 import { openReading } from './table-reading.ts'
 
@@ -49,7 +52,8 @@ export async function verifyPipeline(
     const checkpoints = new CheckpointStore(openState(config))
     const catalog = await openCatalogOf(config, checkpoints)
     try {
-      const lake = { catalog, warehouse: localStore(config.sink.warehouse.path) }
+      const warehouse = localStore(config.sink.warehouse.path)
+      const lake = { catalog, warehouse, targetOf: lakeTargets(config) }
       const verification = new Verification(parts, lake, checkpoints)
       return await verification.verdicts(await verification.tables(tables))
     } finally {
@@ -160,7 +164,7 @@ class Verification {
     try {
       const comparison = await compareRows(async () => {
         const checkpoint = await this.progress.checkpoint()
-        const { schema } = this.progress.recordIn(checkpoint, table)
+        const schema = lakeSchema(this.progress.recordIn(checkpoint, table))
         const { position } = checkpoint.source
         return openReading({
           table,
@@ -183,7 +187,8 @@ class Verification {
   }
 
   private async scan(table: string, near: Position): ReturnType<SourceInspector['scan']> {
-    return this.parts.inspector.scan(table, near, this.stopping.signal)
+    const scan = await this.parts.inspector.scan(table, near, this.stopping.signal)
+    return scan === null ? null : derivedScan(scan, operatorPlans(this.parts.config))
   }
 
   private async settle(): Promise<void> {
@@ -231,7 +236,7 @@ class Verification {
   private async isGone(table: string): Promise<boolean> {
     const { lake } = await this.progress.checkpoint()
     const was = lake.find((entry) => entry.table === table)?.metadataLocation ?? null
-    return was !== null && (await this.lake.catalog.load(targetOf(table))) === null
+    return was !== null && (await this.lake.catalog.load(this.lake.targetOf(table))) === null
   }
 
   /** Such a pipeline was told to leave the rows out that were there before it. */

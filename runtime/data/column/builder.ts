@@ -7,7 +7,8 @@ import { bitmapBytes, type Bitmap, type Column, type ListColumn } from './column
 import { layoutOf, type ColumnType, type ListType, type PrimitiveType } from '../type.ts'
 
 const ROWS_AT_START = 1024
-const BYTES_AT_START = 16 * 1024
+/** Bytes of text for each of the rows that a builder begins with. */
+const BYTES_PER_ROW = 16
 
 /** Offsets are int32, so the bytes of one column in one batch end here. */
 export const COLUMN_BYTES_MAX = 0x7fff_ffff
@@ -37,20 +38,22 @@ abstract class BuilderBase<T extends ColumnType> {
   readonly type: T
   /** Rows that fit without growing. */
   capacity = 0
+  private readonly rowsAtStart: number
   /** Bit 1: null. Inverted to a validity bitmap by `view`. */
   protected nulls: Bitmap = new Uint8Array(0)
   protected unchanged: Bitmap = new Uint8Array(0)
   protected nullCount = 0
   protected unchangedCount = 0
 
-  constructor(type: T) {
+  constructor(type: T, rowsAtStart: number) {
     this.type = type
+    this.rowsAtStart = rowsAtStart
   }
 
   /** Makes room for rows 0...rows - 1; keeps what is there. Arrays may be replaced. */
   reserveRows(rows: number): void {
     if (rows <= this.capacity) return
-    const capacity = Math.max(rows, this.capacity * 2, ROWS_AT_START)
+    const capacity = Math.max(rows, this.capacity * 2, this.rowsAtStart)
     this.nulls = grown(this.nulls, bitmapBytes(capacity))
     this.unchanged = grown(this.unchanged, bitmapBytes(capacity))
     this.growRows(capacity)
@@ -113,8 +116,8 @@ export class FixedBuilder extends BuilderBase<PrimitiveType> {
   values: FixedArray
   pairs: Int32Array = new Int32Array(0)
 
-  constructor(type: PrimitiveType) {
-    super(type)
+  constructor(type: PrimitiveType, rowsAtStart = ROWS_AT_START) {
+    super(type, rowsAtStart)
     this.layout = layoutOf(type) as keyof typeof fixedLayouts
     this.stride = fixedLayouts[this.layout].stride
     this.values = fixedLayouts[this.layout].create(0)
@@ -171,8 +174,13 @@ export class BytesBuilder extends BuilderBase<PrimitiveType> {
   readonly layout = 'bytes'
   /** offsets[row + 1] is the end of `row`; offsets[0] is 0. */
   offsets: Int32Array = new Int32Array(1)
-  bytes: Uint8Array = new Uint8Array(BYTES_AT_START)
+  bytes: Uint8Array
   bytesLength = 0
+
+  constructor(type: PrimitiveType, rowsAtStart = ROWS_AT_START) {
+    super(type, rowsAtStart)
+    this.bytes = new Uint8Array(rowsAtStart * BYTES_PER_ROW)
+  }
 
   protected override growRows(capacity: number): void {
     this.offsets = grown(this.offsets, capacity + 1)
@@ -244,9 +252,9 @@ export class ListBuilder extends BuilderBase<ListType> {
   readonly child: FixedBuilder | BytesBuilder
   childLength = 0
 
-  constructor(type: ListType) {
-    super(type)
-    this.child = primitiveBuilder(type.element)
+  constructor(type: ListType, rowsAtStart = ROWS_AT_START) {
+    super(type, rowsAtStart)
+    this.child = primitiveBuilder(type.element, rowsAtStart)
   }
 
   protected override growRows(capacity: number): void {
@@ -296,13 +304,23 @@ export class ListBuilder extends BuilderBase<ListType> {
 
 export type ColumnBuilder = FixedBuilder | BytesBuilder | ListBuilder
 
-function primitiveBuilder(type: PrimitiveType): FixedBuilder | BytesBuilder {
-  return layoutOf(type) === 'bytes' ? new BytesBuilder(type) : new FixedBuilder(type)
+function primitiveBuilder(
+  type: PrimitiveType,
+  rowsAtStart: number | undefined,
+): FixedBuilder | BytesBuilder {
+  return layoutOf(type) === 'bytes'
+    ? new BytesBuilder(type, rowsAtStart)
+    : new FixedBuilder(type, rowsAtStart)
 }
 
-/** @returns an empty builder of columns of `type` */
-export function columnBuilder(type: ColumnType): ColumnBuilder {
-  return type.kind === 'list' ? new ListBuilder(type) : primitiveBuilder(type)
+/**
+ * @param rowsAtStart  rows that it makes room for at first; fewer where there are many builders
+ * @returns an empty builder of columns of `type`
+ */
+export function columnBuilder(type: ColumnType, rowsAtStart?: number): ColumnBuilder {
+  return type.kind === 'list'
+    ? new ListBuilder(type, rowsAtStart)
+    : primitiveBuilder(type, rowsAtStart)
 }
 
 /**

@@ -6,7 +6,7 @@ import type { ConfigDocument } from './document.ts'
 import { isSurelyFlink, splitFlink, translateFlink } from './flink-patterns.ts'
 import { keysAt } from './issues.ts'
 import { laterKeysAt } from './later.ts'
-import { snakeCase } from './nearest.ts'
+import { snakeCase } from '../../base/nearest.ts'
 import { formatPath, type Path } from './problems.ts'
 
 type Block = Record<string, unknown>
@@ -20,7 +20,16 @@ export function readAliases(document: ConfigDocument): void {
   }
   respell(document, [])
   for (const name of ['tables', 'tables_exclude']) readPatterns(document, ['source', name])
+  for (const name of TABLE_LISTS) readEntries(document, name)
 }
+
+/** Lists of blocks that are each about some tables. */
+const TABLE_LISTS = ['transform', 'route']
+/** Their keys in those blocks, as we write them. */
+const ENTRY_KEYS: ReadonlyMap<string, string> = new Map([
+  ['source_table', 'from'],
+  ['sink_table', 'into'],
+])
 
 /** What becomes of one key of Flink CDC's. */
 type Rule = (document: ConfigDocument, path: Path) => void
@@ -124,6 +133,11 @@ function ignore(document: ConfigDocument, path: Path, why: string): void {
 
 /** Brings every key to our spelling whose letters are those of a key that is known there. */
 function respell(document: ConfigDocument, path: Path): void {
+  const list = valueAt(document.value, path)
+  if (Array.isArray(list)) {
+    for (const index of list.keys()) respell(document, [...path, index])
+    return
+  }
   const block = blockAt(document.value, path)
   if (block === null) return
   for (const name of Object.keys(block)) {
@@ -198,6 +212,23 @@ function readPatterns(document: ConfigDocument, path: Path): void {
     const message = `${formatPath([...path, index])}: use ${JSON.stringify(ours)}`
     document.report([...path, index], { error: 'CONFIG_VALUE', message, severity: 'info' })
     written[index] = ours
+  }
+}
+
+function readEntries(document: ConfigDocument, list: string): void {
+  const entries = blockAt(document.value, [])?.[list]
+  if (!Array.isArray(entries)) return
+  for (const index of entries.keys()) {
+    const block = blockAt(document.value, [list, index])
+    for (const name of Object.keys(block ?? {})) {
+      const ours = ENTRY_KEYS.get(snakeCase(name))
+      if (ours !== undefined) moveAs(document, [list, index, name], [list, index, ours], ours)
+    }
+    const from = block?.['from']
+    if (block === null || typeof from !== 'string' || !isSurelyFlink(from)) continue
+    block['from'] = translateFlink(from)
+    const message = `${list}[${index}].from: use ${JSON.stringify(block['from'])}`
+    document.report([list, index, 'from'], { error: 'CONFIG_VALUE', message, severity: 'info' })
   }
 }
 

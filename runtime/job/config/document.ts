@@ -131,10 +131,10 @@ export class ConfigDocument {
     for (const step of path) {
       if (make && at[step] === undefined) at[step] = Object.create(null)
       const inner = at[step]
-      if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return null
+      if (typeof inner !== 'object' || inner === null) return null
       at = inner as Record<string, unknown>
     }
-    return at
+    return Array.isArray(at) ? null : at
   }
 
   #note(offset: number, problem: Problem): void {

@@ -48,6 +48,32 @@ export function compilePattern(
 }
 
 /**
+ * What the stars of a glob, or the groups of an expression, have matched, in order. A star takes as
+ * little as it can.
+ *
+ * @param pattern  one that `compilePattern` takes, for as many parts
+ * @returns `null` when the pattern does not match the name
+ */
+export function captureName(pattern: string, names: readonly string[]): readonly string[] | null {
+  if (pattern.startsWith('/')) {
+    const found = new RegExp(`^(?:${pattern.slice(1, -1)})$`, 'u').exec(names.join('.'))
+    return found === null ? null : found.slice(1).map((text) => (text as string | undefined) ?? '')
+  }
+  const parts = splitGlob(pattern, names.length > 1)
+  if (parts instanceof PatternFault || parts.length !== names.length) return null
+  const captured: string[] = []
+  for (const [index, part] of parts.entries()) {
+    const source = part.map((code) =>
+      code === STAR ? '(.*?)' : code === ANY ? '.' : `\\u{${code.toString(16)}}`,
+    )
+    const found = new RegExp(`^${source.join('')}$`, 'su').exec(names[index] ?? '')
+    if (found === null) return null
+    captured.push(...found.slice(1))
+  }
+  return captured
+}
+
+/**
  * @param dotted  a dot stands between two parts
  * @returns the parts of the one name that a pattern stands for; `null`: it may match several
  */

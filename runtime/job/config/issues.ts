@@ -2,7 +2,7 @@
 
 import type { z } from 'zod'
 import type { ConfigDocument } from './document.ts'
-import { nearestName } from './nearest.ts'
+import { nearestName } from '../../base/nearest.ts'
 import { formatPath, type Path } from './problems.ts'
 import { pipelineJsonSchema } from './schema.ts'
 
@@ -165,6 +165,7 @@ function valueAt(value: unknown, path: Path): unknown {
 
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly items?: JsonSchema
   readonly oneOf?: readonly JsonSchema[]
   readonly anyOf?: readonly JsonSchema[]
   readonly const?: unknown
@@ -185,7 +186,9 @@ export function keysAt(value: unknown, path: Path): string[] {
   for (const step of [...path, null]) {
     schemas = schemas.flatMap(alternatives).filter((schema) => fits(schema, at))
     if (step === null) break
-    schemas = schemas.flatMap((schema) => schema.properties?.[step] ?? [])
+    schemas = schemas.flatMap((schema) =>
+      typeof step === 'number' ? (schema.items ?? []) : (schema.properties?.[step] ?? []),
+    )
     at = valueAt(at, [step])
   }
   return schemas.flatMap((schema) => Object.keys(schema.properties ?? {}))

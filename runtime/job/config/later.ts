@@ -6,8 +6,6 @@ import type { Path } from './problems.ts'
 
 /** What a key of a later version would do, as the end of "this version ...". */
 const LATER_KEYS: Readonly<Record<string, string>> = {
-  transform: 'copies rows as they are',
-  route: 'writes each table under its own name',
   include: 'reads one file for a pipeline',
   sinks: 'writes to one sink',
   merge: 'leaves small files to the tools of the lake',
@@ -42,7 +40,6 @@ const LATER_KEYS: Readonly<Record<string, string>> = {
   'source.key.sample': 'takes columns from `schema`, or as they come by `unknown: evolve`',
   'sink.storage': 'writes to local folders',
   'sink.schema': 'carries every change of structure over (evolve)',
-  'sink.partition_by': 'writes tables without partitions',
   'sink.target_file_size': 'sizes files by row groups',
   'sink.compression': 'compresses with zstd',
   'sink.path': 'writes Iceberg tables; give `warehouse`',

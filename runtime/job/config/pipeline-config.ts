@@ -1,8 +1,12 @@
 // A pipeline file after validation: every default filled in, every unit resolved, every path
 // absolute. The rest of the program sees this and never the file.
 
+import type { EventTimeOptions } from '../table-times.ts'
+import type { PartitionField } from '../../data/partition/transform.ts'
 import type { LintMessage } from './problems.ts'
 import type { RecordFormatConfig } from './resolve-formats.ts'
+import type { RouteConfig } from './route.ts'
+import type { TransformConfig } from './transform.ts'
 import type { SINK_MODES, STARTUP_MODES, TLS_MODES } from './schema.ts'
 import type { ISOLATIONS, METADATA_COLUMNS, NULL_VALUES } from './schema-kafka.ts'
 import type { Secret } from './secret.ts'
@@ -39,6 +43,7 @@ interface AnyDatabaseConfig {
   readonly startup: StartupMode
   readonly backfill: { readonly parallelism: number; readonly chunkRows: number }
   readonly heartbeatMs: number
+  readonly eventTime: EventTimeOptions
 }
 
 export interface PostgresSourceConfig extends AnyDatabaseConfig {
@@ -97,6 +102,7 @@ export interface KafkaSourceConfig {
   /** `null`: keys are not read. */
   readonly key: RecordFormatConfig | null
   readonly value: RecordFormatConfig
+  readonly eventTime: EventTimeOptions
 }
 
 export type SourceConfig = DatabaseSourceConfig | KafkaSourceConfig
@@ -117,6 +123,12 @@ export interface FolderConfig {
   readonly uri: string
 }
 
+/** Lake tables that `pattern` (for `tableSelector`) has, and what they are partitioned by. */
+export interface PartitionRule {
+  readonly pattern: string
+  readonly fields: readonly PartitionField[]
+}
+
 export interface SinkConfig {
   readonly type: 'iceberg'
   readonly catalog: {
@@ -130,6 +142,8 @@ export interface SinkConfig {
   readonly warehouse: FolderConfig
   readonly mode: SinkMode
   readonly profile: 'v3-dv'
+  /** The first that has a table counts. */
+  readonly partitionBy: readonly PartitionRule[]
 }
 
 export interface PipelineConfig {
@@ -138,6 +152,10 @@ export interface PipelineConfig {
   readonly file: string
   readonly source: SourceConfig
   readonly sink: SinkConfig
+  /** The first that matches a table is its own. */
+  readonly transforms: readonly TransformConfig[]
+  /** The same. */
+  readonly routes: readonly RouteConfig[]
   readonly onError: OnErrorConfig
   /** Writer threads, 1...128. */
   readonly parallelism: number

@@ -9,6 +9,7 @@ import {
   resolveSecret,
 } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
+import { resolveEventTime } from './event-time.ts'
 import { compilePattern, PatternFault } from './glob.ts'
 import type {
   KafkaSasl,
@@ -71,6 +72,7 @@ export function resolveKafka(
     primaryKeys,
     key: key === null ? null : resolveFormat(key, ['source', 'key'], context),
     value: resolveFormat(input.value, ['source', 'value'], context),
+    eventTime: resolveEventTime(undefined, null, document),
   }
 }
 

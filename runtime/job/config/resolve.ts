@@ -4,12 +4,16 @@
 import { createHash } from 'node:crypto'
 import { type ConnectionContext, resolveConnection } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
+import { resolveEventTime } from './event-time.ts'
 import { compilePattern, PatternFault } from './glob.ts'
 import type { DatabaseSourceConfig, PipelineConfig, SinkConfig } from './pipeline-config.ts'
+import { resolvePartitioning } from './partitioning.ts'
 import { resolvePlaces, type Places } from './places.ts'
 import { resolveKafka, resolveOnError } from './resolve-kafka.ts'
+import { checkRoutes } from './route.ts'
 import { defaultParallelism, type DatabaseInput, type PipelineInput } from './schema.ts'
 import { COLUMN_SHAPE, TABLE_SHAPE } from './selector.ts'
+import { resolveTransforms } from './transform.ts'
 
 /** @returns the configuration without its warnings; `null` when an error was reported */
 export function resolvePipeline(
@@ -18,6 +22,8 @@ export function resolvePipeline(
   context: ConnectionContext,
 ): Omit<PipelineConfig, 'warnings'> | null {
   const { document, folder } = context
+  checkRoutes(input.route, document)
+  const transforms = resolveTransforms(input.transform, document)
   const { sink, pipeline } = input
   const source =
     input.source.type === 'kafka'
@@ -30,12 +36,15 @@ export function resolvePipeline(
     store: pipeline.checkpoint.store,
   }
   const places = resolvePlaces(written, folder, document)
+  const partitionBy = resolvePartitioning(sink.partition_by, document)
   if (source === null || places === null) return null
   return {
     name: input.name,
     file,
     source,
-    sink: resolveSink(sink, places),
+    transforms,
+    routes: input.route,
+    sink: { ...resolveSink(sink, places), partitionBy },
     onError,
     parallelism: pipeline.parallelism ?? defaultParallelism(),
     memoryBytes: pipeline.memory ?? null,
@@ -55,6 +64,7 @@ function resolveDatabase(
   checkPatterns(input, context.document)
   const connection = resolveConnection(input, context)
   if (connection === null) return null
+  const eventTime = resolveEventTime(input.event_time, null, context.document)
   const shared = {
     connection,
     tables: input.tables,
@@ -65,6 +75,7 @@ function resolveDatabase(
       parallelism: input.backfill.parallelism,
       chunkRows: input.backfill.chunk_rows,
     },
+    eventTime,
     heartbeatMs: typeof input.heartbeat === 'number' ? input.heartbeat : input.heartbeat.every,
   }
   if (input.type === 'mysql') return { type: 'mysql', ...shared, serverId: input.server_id ?? null }
@@ -117,7 +128,10 @@ function checkPatterns(source: DatabaseInput, document: ConfigDocument): void {
   }
 }
 
-function resolveSink(input: PipelineInput['sink'], { warehouse, catalog }: Places): SinkConfig {
+function resolveSink(
+  input: PipelineInput['sink'],
+  { warehouse, catalog }: Places,
+): Omit<SinkConfig, 'partitionBy'> {
   return {
     type: 'iceberg',
     catalog: {

@@ -3,8 +3,11 @@
 
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
+import { isTimeZone } from '../../data/time-zone.ts'
+import { routeSchema } from './route.ts'
 import { duration, integer, patterns, secret, size, text } from './schema-values.ts'
 import { kafka, onError, type KafkaInput } from './schema-kafka.ts'
+import { transformSchema } from './transform.ts'
 
 /** Names become parts of slot names, folders and metric labels: 63 bytes less `millrace_`. */
 const NAME_PATTERN = /^[a-z][a-z0-9_-]*$/
@@ -52,6 +55,43 @@ const heartbeat = z
   .prefault('10s')
   .describe('How often an idle source is asked where its log ends.')
 
+const WEEK_MS = 7 * 86_400_000
+
+const timeZone = z
+  .string('a time zone such as Europe/Berlin')
+  .refine(isTimeZone, 'a time zone such as Europe/Berlin')
+  .prefault('UTC')
+  .describe('IANA name.')
+
+/** What every source knows of event time, whatever tells it. */
+export const eventTimeKeys = {
+  time_zone: timeZone.describe('IANA name: of times that are written without a zone.'),
+  max_out_of_order: duration(0, WEEK_MS)
+    .prefault('0s')
+    .describe('Rows may come by this much later than rows with a later time.'),
+  max_future: duration(0, WEEK_MS)
+    .prefault('10m')
+    .describe('A time that is further ahead of the source moves no watermark.'),
+  idle_partition: duration(1000, WEEK_MS)
+    .optional()
+    .describe('What has had no row for so long is not waited for; default: it always is.'),
+  all_idle: z
+    .enum(['hold', 'advance'])
+    .prefault('hold')
+    .describe('Where nothing has rows: wait, or follow the clock of the source.'),
+}
+
+/** Databases go by the time of their commits unless a column is named. */
+const eventTime = z
+  .strictObject({
+    column: text('the name of a column').describe(
+      'Column of type timestamp, timestamptz or date; tables without it go by commit time.',
+    ),
+    ...eventTimeKeys,
+  })
+  .optional()
+  .describe('What tells the time of a row. Default: when it was committed.')
+
 const endpoint = {
   uri: text('a URI such as postgresql://user@host:5432/database').optional(),
   hostname: text('a host name').optional(),
@@ -70,7 +110,7 @@ const selection = {
   columns_exclude: patterns('public.users.ssn').prefault([]),
 }
 
-const reading = { startup, backfill, heartbeat }
+const reading = { startup, backfill, heartbeat, event_time: eventTime }
 
 const slotName = z
   .string('1 to 63 of a-z, 0-9 and _')
@@ -100,6 +140,8 @@ const mysql = z.strictObject({
     .describe('Id of this log reader among the replicas; default: random and probed.'),
 })
 
+const PARTITION_FIELDS = 'a list such as ["day(created_at)", "bucket[16](id)"]'
+
 const iceberg = z.strictObject({
   type: z.literal('iceberg'),
   catalog: z
@@ -120,6 +162,19 @@ const iceberg = z.strictObject({
     .prefault('upsert')
     .describe('upsert: as the source is now. append: rows inserted. changelog: with _op, _pos.'),
   profile: z.enum(['v3-dv']).prefault('v3-dv'),
+  partition_by: z
+    .record(
+      text('a table or pattern such as shop.orders'),
+      z
+        .array(text('a column or transform such as "day(created_at)"'), PARTITION_FIELDS)
+        .min(1, `${PARTITION_FIELDS} with at least one field`),
+      'a block of tables, each with a list such as ["day(created_at)"]',
+    )
+    .prefault({})
+    .describe(
+      'How tables are partitioned: by columns, year(), month(), day(), hour() (in UTC), ' +
+        'bucket[N]() and truncate[N](). A table keeps it for life.',
+    ),
 })
 
 const checkpoint = z.strictObject({
@@ -149,6 +204,8 @@ export const pipelineSchema = z.strictObject({
     .regex(NAME_PATTERN, 'a name of a-z, 0-9, _ and - that begins with a letter')
     .describe('State, slot and metrics are kept under this name.'),
   source: z.discriminatedUnion('type', [postgres, mysql, kafka]),
+  transform: transformSchema,
+  route: routeSchema,
   sink: z.discriminatedUnion('type', [iceberg]),
   pipeline: execution,
   on_error: onError.optional(),

@@ -1,0 +1,59 @@
+// Columns that every table has for its expressions, though `*` does not mean them: where a row comes
+// from and what happened to it.
+
+import type { ChangeBatch } from '../../runtime/data/batch.ts'
+import {
+  constantColumn,
+  opColumn,
+  positionColumn,
+  sequenceColumn,
+  timeColumn,
+  transactionColumn,
+} from '../../runtime/data/change-columns.ts'
+import type { Column } from '../../runtime/data/column/column.ts'
+import type { SourceTable } from '../../runtime/data/schema.ts'
+import type { ColumnType } from '../../runtime/data/type.ts'
+
+export interface HiddenColumn {
+  readonly name: string
+  readonly type: ColumnType
+  readonly nullable: boolean
+  /** The same for all rows of the table: a key may hold it. */
+  readonly constant: boolean
+  make(batch: ChangeBatch): Column
+}
+
+const TEXT = { kind: 'string' } as const
+
+/** Those of Flink CDC beside ours. */
+const NAMESPACE = ['__db__', '__schema__', '__namespace_name__', '__schema_name__']
+const TABLE = ['__table__', '__table_name__']
+
+/** @returns those whose names no column of the table has */
+export function hiddenColumns({ namespace, name, columns }: SourceTable): HiddenColumn[] {
+  const constant =
+    (text: string) =>
+    (column: string): HiddenColumn => ({
+      name: column,
+      type: TEXT,
+      nullable: false,
+      constant: true,
+      make: ({ rows }) => constantColumn(text, rows),
+    })
+  const varying = { nullable: false, constant: false }
+  const all: HiddenColumn[] = [
+    ...NAMESPACE.map(constant(namespace)),
+    ...TABLE.map(constant(name)),
+    { name: '__op__', type: TEXT, ...varying, make: opColumn },
+    { name: '__position__', type: TEXT, ...varying, make: positionColumn },
+    { name: '__seq__', type: { kind: 'long' }, ...varying, make: sequenceColumn },
+    { name: '__tx__', type: TEXT, ...varying, nullable: true, make: transactionColumn },
+    {
+      name: '__source_commit_time__',
+      type: { kind: 'timestamptz' },
+      ...varying,
+      make: timeColumn,
+    },
+  ]
+  return all.filter((hidden) => columns.every((column) => column.name !== hidden.name))
+}

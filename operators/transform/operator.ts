@@ -1,0 +1,269 @@
+// A transform at work: filter, projection, casts and masks of a batch in one pass over its columns.
+// Only rows that leave are computed, and what leaves lies in memory of its own.
+
+import { PipelineError } from '../../runtime/base/errors.ts'
+import { Op, type ChangeBatch } from '../../runtime/data/batch.ts'
+import { timeColumn } from '../../runtime/data/change-columns.ts'
+import { appendRows } from '../../runtime/data/column/append.ts'
+import { columnBuilder } from '../../runtime/data/column/builder.ts'
+import { bitmapBytes, isUnchanged, type Column } from '../../runtime/data/column/column.ts'
+import type { Evaluation } from '../../runtime/data/expression/compile.ts'
+import type { RowFailure, RowFailures } from '../../runtime/data/expression/failures.ts'
+import { packBatch } from '../../runtime/data/pack.ts'
+import type { SourceTable } from '../../runtime/data/schema.ts'
+import type { Operator, OperatorOutput, OperatorPlan } from '../../runtime/operator.ts'
+import type { SinkKind, TransformOptions } from './options.ts'
+import { planTransform, type TransformPlan } from './plan.ts'
+
+/** @returns the plan of one entry of `transform` */
+export function transformPlan(options: TransformOptions, sink: SinkKind): OperatorPlan {
+  return {
+    semantics: JSON.stringify(options),
+    plan: (table) => new Transform(planTransform(table, options, sink), options, sink),
+  }
+}
+
+/** Rows of a batch that leave, and what they leave as. */
+interface LeavingRows {
+  /** Ascending; `null`: all. */
+  readonly selection: Int32Array | null
+  readonly rows: number
+  /** By leaving row. */
+  readonly ops: Uint8Array
+}
+
+class Transform implements Operator {
+  readonly output: SourceTable
+  private readonly plan: TransformPlan
+  private readonly options: TransformOptions
+  private readonly sink: SinkKind
+
+  constructor(plan: TransformPlan, options: TransformOptions, sink: SinkKind) {
+    this.plan = plan
+    this.options = options
+    this.sink = sink
+    this.output = plan.output
+  }
+
+  onBatch(batch: ChangeBatch, out: OperatorOutput): void {
+    const inputs = this.inputsOf(batch)
+    this.requireValues(batch, inputs)
+    const leaving = this.leavingRows(batch, inputs)
+    const filtered = batch.rows - leaving.rows
+    if (leaving.rows === 0) {
+      out.filtered(filtered)
+      return
+    }
+    // Whatever can go wrong has, before anything is counted or leaves.
+    const made = this.batchOf(batch, this.columnsOf(batch, inputs, leaving), leaving)
+    if (filtered > 0) out.filtered(filtered)
+    out.emit(made)
+  }
+
+  private inputsOf(batch: ChangeBatch): readonly Column[] {
+    const { hidden, reads, leaving } = this.plan
+    if (hidden.length === 0) return batch.columns
+    const first = batch.columns.length
+    const named = new Set(leaving.map(({ input }) => input))
+    // One that nothing reads is not made: an empty stand-in keeps the places of the others.
+    const made = hidden.map((one, index) =>
+      reads.has(first + index) || named.has(first + index) ? one.make(batch) : NOTHING,
+    )
+    return [...batch.columns, ...made]
+  }
+
+  /** What the source did not send is no value: an expression would take the filler for one. */
+  private requireValues(batch: ChangeBatch, inputs: readonly Column[]): void {
+    for (const index of this.plan.reads) {
+      const column = inputs[index]
+      if (column === undefined || column.unchanged === null) continue
+      for (let row = 0; row < batch.rows; row++) {
+        if (batch.ops[row] === Op.delete || !isUnchanged(column, row)) continue
+        throw new PipelineError(
+          'UNCHANGED_VALUE_MISSING',
+          `table "${batch.table}": an expression reads a value that the log does not carry`,
+          { hint: 'Run `ALTER TABLE TABLE REPLICA IDENTITY FULL` (PostgreSQL), then resync.' },
+        )
+      }
+    }
+  }
+
+  private leavingRows(batch: ChangeBatch, inputs: readonly Column[]): LeavingRows {
+    const { filter, filtersByKey } = this.plan
+    const { rows, ops } = batch
+    if (filter === null) return { selection: null, rows, ops }
+    const { selection: passing, failures } = filter.filter(inputs, rows)
+    this.requireDecided(batch, failures)
+    if (passing === null) return { selection: null, rows, ops }
+    if (filtersByKey || this.sink !== 'upsert') return taken(ops, passing)
+    return withDeletes(ops, passing)
+  }
+
+  /** A row of which it cannot be said whether it passes is in nobody's place to drop. */
+  private requireDecided(batch: ChangeBatch, failures: RowFailures): void {
+    if (failures.count === 0) return
+    for (const failure of failures.byRow().values()) {
+      // A delete lacks what the filter reads: it passes, and the sink knows whether there is a row.
+      if (batch.ops[failure.row] === Op.delete && !this.plan.filtersByKey) continue
+      throw dirty(batch, failure)
+    }
+  }
+
+  private columnsOf(
+    batch: ChangeBatch,
+    inputs: readonly Column[],
+    leaving: LeavingRows,
+  ): readonly Column[] {
+    const { projection, shorthand } = this.plan
+    const { selection } = leaving
+    const projected = projection.evaluate(inputs, batch.rows, selection)
+    this.requireComputed(batch, projected, 'projection', leaving)
+    const masked = shorthand?.evaluate(inputs, batch.rows, selection) ?? null
+    if (masked !== null) this.requireComputed(batch, masked, 'shorthand', leaving)
+    const columns = this.plan.leaving.map(({ program, index }) => {
+      const column = (program === 'shorthand' ? masked : projected)?.columns[index]
+      if (column === undefined) throw new RangeError('a program gives fewer columns than planned')
+      return column
+    })
+    const { softDelete } = this.options
+    return softDelete === null ? columns : this.softDeleted(batch, columns, leaving, softDelete.at)
+  }
+
+  /** @throws PipelineError EXPRESSION_FAILED where a value is missing that cannot be null either */
+  private requireComputed(
+    batch: ChangeBatch,
+    { failures }: Evaluation,
+    program: 'projection' | 'shorthand',
+    { selection, ops }: LeavingRows,
+  ): void {
+    if (failures.count === 0) return
+    for (let at = 0; at < failures.count; at++) {
+      const failure = failures.describe(at)
+      const index = this.plan.leaving.findIndex(
+        (one) => one.program === program && one.index === failure.output,
+      )
+      // Its column is masked or dropped.
+      if (index < 0) continue
+      if (this.plan.isKey[index] !== true) {
+        if (this.options.onError === 'null') continue
+        // Of a delete nothing is wanted but its key.
+        const row = selection === null ? failure.row : selection.indexOf(failure.row)
+        if (ops[row] === Op.delete) continue
+      }
+      throw dirty(batch, failure)
+    }
+  }
+
+  /** Deletes become updates that leave the row's values as they are. */
+  private softDeleted(
+    batch: ChangeBatch,
+    columns: readonly Column[],
+    { selection, rows, ops }: LeavingRows,
+    at: string | null,
+  ): readonly Column[] {
+    const deleted = new Uint8Array(rows)
+    let any = false
+    for (let row = 0; row < rows; row++) {
+      if (ops[row] !== Op.delete) continue
+      deleted[row] = 1
+      any = true
+    }
+    const kept = any
+      ? columns.map((column, index) =>
+          this.plan.isKey[index] === true ? column : keptWhere(column, deleted),
+        )
+      : columns
+    const type = { kind: 'boolean' } as const
+    const marks = { validity: null, unchanged: null }
+    const flag: Column = { type, layout: 'bool8', length: rows, ...marks, values: deleted }
+    if (at === null) return [...kept, flag]
+    const times = columnBuilder({ kind: 'timestamptz' })
+    appendRows(times, 0, timeColumn(batch), rows, selection)
+    for (let row = 0; row < rows; row++) if (deleted[row] === 0) times.markNull(row)
+    return [...kept, flag, times.view(rows)]
+  }
+
+  private batchOf(
+    batch: ChangeBatch,
+    columns: readonly Column[],
+    { selection, rows, ops }: LeavingRows,
+  ): ChangeBatch {
+    const soft = this.options.softDelete !== null
+    const made = {
+      ...batch,
+      rows,
+      columns,
+      ops: soft ? ops.map((op) => (op === Op.delete ? Op.update : op)) : ops,
+      transaction: gathered(batch.transaction, selection),
+      sequence: gathered(batch.sequence, selection),
+      keyHash: null,
+    }
+    // Nothing was computed: the batch's own memory goes on.
+    const untouched =
+      selection === null && columns.every((column) => batch.columns.includes(column))
+    return untouched ? made : packBatch(made)
+  }
+}
+
+/** Stands where nobody looks. */
+const NOTHING: Column = {
+  type: { kind: 'boolean' },
+  layout: 'bool8',
+  length: 0,
+  validity: null,
+  unchanged: null,
+  values: new Uint8Array(0),
+}
+
+function taken(ops: Uint8Array, selection: Int32Array): LeavingRows {
+  const left = new Uint8Array(selection.length)
+  for (let row = 0; row < left.length; row++) left[row] = ops[selection[row] as number] as number
+  return { selection, rows: left.length, ops: left }
+}
+
+/**
+ * A delete leaves whatever its columns say, since it carries the key alone. An update that does not
+ * pass may be of a row that did before: it leaves as a delete, which changes nothing if it did not.
+ */
+function withDeletes(ops: Uint8Array, passing: Int32Array): LeavingRows {
+  const rows = ops.length
+  const selection = new Int32Array(rows)
+  const left = new Uint8Array(rows)
+  let count = 0
+  let next = 0
+  for (let row = 0; row < rows; row++) {
+    const passes = passing[next] === row
+    if (passes) next++
+    const op = ops[row] as number
+    if (!passes && op !== Op.delete && op !== Op.update) continue
+    selection[count] = row
+    left[count++] = passes ? op : Op.delete
+  }
+  return { selection: selection.slice(0, count), rows: count, ops: left.slice(0, count) }
+}
+
+function gathered(values: Uint32Array, selection: Int32Array | null): Uint32Array {
+  if (selection === null) return values
+  const left = new Uint32Array(selection.length)
+  for (let row = 0; row < left.length; row++) left[row] = values[selection[row] as number] as number
+  return left
+}
+
+/** @returns the column with the rows of `where` as what the source did not send */
+function keptWhere(column: Column, where: Uint8Array): Column {
+  const unchanged = column.unchanged?.slice() ?? new Uint8Array(bitmapBytes(where.length))
+  const validity = column.validity?.slice() ?? null
+  for (let row = 0; row < where.length; row++) {
+    if (where[row] === 0) continue
+    const bit = 1 << (row & 7)
+    unchanged[row >> 3] = (unchanged[row >> 3] as number) | bit
+    if (validity !== null) validity[row >> 3] = (validity[row >> 3] as number) | bit
+  }
+  return { ...column, unchanged, validity }
+}
+
+function dirty({ table }: ChangeBatch, { message, expression }: RowFailure): PipelineError {
+  return new PipelineError('EXPRESSION_FAILED', `table "${table}": ${message} in ${expression}`, {
+    detail: 'No row of its batch was written.',
+  })
+}

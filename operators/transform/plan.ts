@@ -1,0 +1,281 @@
+// A transform for one structure of a table: the columns that leave, their key, and whether rows can
+// be left out of this table at all. What cannot be done without losing or doubling rows is refused
+// here, before a row is read.
+
+import { PipelineError } from '../../runtime/base/errors.ts'
+import {
+  compileExpressions,
+  type CompiledExpressions,
+  type ExpressionColumn,
+  type OutputColumn,
+} from '../../runtime/data/expression/compile.ts'
+import type { ExistingValue, SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
+import { formatType } from '../../runtime/data/type.ts'
+import { hiddenColumns, type HiddenColumn } from './hidden-columns.ts'
+import { keyOf } from './key.ts'
+import type { SinkKind, TransformOptions } from './options.ts'
+import { quoted, shorthandOf, type Shorthand } from './shorthand.ts'
+
+/** A column that leaves. */
+export interface Leaving {
+  readonly column: SourceColumn
+  /** Index of the input column that it is, hidden ones included; `null`: it is computed. */
+  readonly input: number | null
+  /** Which program gives it, and as which of its outputs. */
+  readonly program: 'projection' | 'shorthand'
+  readonly index: number
+}
+
+/** Everything that the rows need; made once for a structure. */
+export interface TransformPlan {
+  readonly output: SourceTable
+  readonly leaving: readonly Leaving[]
+  /** By column that leaves: part of the key, so that a row without it has no place. */
+  readonly isKey: readonly boolean[]
+  /** Columns of the batch, then those hidden ones that an expression reads. */
+  readonly hidden: readonly HiddenColumn[]
+  readonly projection: CompiledExpressions
+  readonly shorthand: CompiledExpressions | null
+  readonly filter: CompiledExpressions | null
+  /** The filter looks only at what a delete carries: the key, and what is the same for all rows. */
+  readonly filtersByKey: boolean
+  /** Input columns that an expression looks into. */
+  readonly reads: ReadonlySet<number>
+}
+
+/**
+ * @throws PipelineError EXPRESSION_INVALID, OPERATOR_REFUSED
+ */
+export function planTransform(
+  table: SourceTable,
+  options: TransformOptions,
+  sink: SinkKind,
+): TransformPlan {
+  const inputs = new Inputs(table)
+  const shorthand = shorthandOf(
+    options,
+    table.columns.map(({ name }) => name),
+  )
+  const texts = { projection: options.projection ?? '*' }
+  // As rows have it, a delete carries its key alone; as readers shall see it, nothing is missing.
+  const projection = compileExpressions(inputs.carried, texts)
+  const { columns: outputs } = compileExpressions(inputs.declared, texts)
+  const shorthands = compileShorthand(inputs, shorthand)
+  const leaving = new LeavingColumns(table, options, shorthand, inputs, sink).of(
+    outputs,
+    shorthands?.declared.columns ?? [],
+  )
+  const key = keyOf(table, options, leaving, inputs, shorthand)
+  const filter =
+    options.filter === null
+      ? null
+      : compileExpressions(inputs.carried, { ...texts, filter: options.filter })
+  const filtersByKey = filter !== null && inputs.areOfKey(filter.filterColumns)
+  if (filter !== null && !filtersByKey) requireFilter(table, options, sink)
+  if (options.softDelete !== null) requireSoftDelete(sink, leaving, options.softDelete)
+  const columns = leaving.map(({ column }) => column)
+  const output = { ...table, columns: [...columns, ...softColumns(options)], key }
+  const reads = new Set([
+    ...projection.usesColumns,
+    ...(shorthands?.carried.usesColumns ?? []),
+    ...(filter?.filterColumns ?? []),
+  ])
+  return {
+    output,
+    leaving,
+    isKey: leaving.map(({ column }) => key?.includes(column.identity) === true),
+    hidden: inputs.hidden,
+    projection,
+    shorthand: shorthands?.carried ?? null,
+    filter,
+    filtersByKey,
+    reads,
+  }
+}
+
+/** What an expression can name: the table's columns, then the hidden ones. */
+export class Inputs {
+  readonly hidden: readonly HiddenColumn[]
+  readonly declared: readonly ExpressionColumn[]
+  readonly carried: readonly ExpressionColumn[]
+  private readonly table: SourceTable
+
+  constructor(table: SourceTable) {
+    this.table = table
+    this.hidden = hiddenColumns(table)
+    const hidden = this.hidden.map(({ name, type, nullable }) => {
+      return { name, type, nullable, hidden: true }
+    })
+    const column = ({ name, type, nullable }: SourceColumn): ExpressionColumn => {
+      return { name, type, nullable }
+    }
+    this.declared = [...table.columns.map(column), ...hidden]
+    const carried = table.columns.map((one) => ({
+      ...column(one),
+      nullable: one.nullable || !this.isKey(one.identity),
+    }))
+    this.carried = [...carried, ...hidden]
+  }
+
+  isKey(identity: string): boolean {
+    return this.table.key?.includes(identity) === true
+  }
+
+  /** True when a delete has all of them. */
+  areOfKey(indexes: ReadonlySet<number>): boolean {
+    const { columns } = this.table
+    return [...indexes].every((index) => {
+      const column = columns[index]
+      if (column !== undefined) return this.isKey(column.identity)
+      const hidden = this.hidden[index - columns.length]
+      return hidden !== undefined && (hidden.constant || hidden.name === '__op__')
+    })
+  }
+
+  /** True for a hidden column that is the same for all rows. */
+  isConstant(index: number): boolean {
+    return this.hidden[index - this.table.columns.length]?.constant === true
+  }
+}
+
+function compileShorthand(
+  inputs: Inputs,
+  { expressions }: Shorthand,
+): { carried: CompiledExpressions; declared: CompiledExpressions } | null {
+  if (expressions.size === 0) return null
+  const items = [...expressions].map(([name, expression]) => `${expression} AS ${quoted(name)}`)
+  const texts = { projection: items.join(', ') }
+  return {
+    carried: compileExpressions(inputs.carried, texts),
+    declared: compileExpressions(inputs.declared, texts),
+  }
+}
+
+/** Brings projection and shorthand together. */
+class LeavingColumns {
+  private readonly table: SourceTable
+  private readonly options: TransformOptions
+  private readonly shorthand: Shorthand
+  private readonly inputs: Inputs
+  private readonly sink: SinkKind
+
+  constructor(
+    table: SourceTable,
+    options: TransformOptions,
+    shorthand: Shorthand,
+    inputs: Inputs,
+    sink: SinkKind,
+  ) {
+    this.table = table
+    this.options = options
+    this.shorthand = shorthand
+    this.inputs = inputs
+    this.sink = sink
+  }
+
+  of(outputs: readonly OutputColumn[], shorthands: readonly OutputColumn[]): Leaving[] {
+    const replaced = [...this.shorthand.expressions.keys()]
+    return outputs.flatMap((output, index): Leaving[] => {
+      const { passThrough, name } = output
+      const input = passThrough
+      const source = input === null ? undefined : this.table.columns[input]
+      const own = { input, program: 'projection', index } as const
+      if (source === undefined) return [{ column: this.computed(output, null), ...own }]
+      // A column that is listed under another name is masked as well.
+      if (this.shorthand.dropped.has(source.name)) return []
+      const at = replaced.indexOf(source.name)
+      const short = shorthands[at]
+      if (short === undefined) return [{ column: { ...source, name }, ...own }]
+      const column = this.computed({ ...short, name }, source)
+      return [{ column, input: null, program: 'shorthand', index: at }]
+    })
+  }
+
+  private computed(
+    { name, type, nullable }: OutputColumn,
+    source: SourceColumn | null,
+  ): SourceColumn {
+    const isKey = source !== null && this.inputs.isKey(source.identity)
+    const becomesNull = this.options.onError === 'null' && !isKey
+    // What the rows of before would have in it is not known: they were never read for it.
+    const existing: ExistingValue = { kind: this.sink === 'upsert' ? 'unknown' : 'null' }
+    return {
+      identity: `expr:${name}`,
+      name,
+      type,
+      nullable: nullable || becomesNull,
+      comment: source?.comment ?? null,
+      sourceType: formatType(type),
+      existing,
+    }
+  }
+}
+
+/** Rows of a filter on other columns than the key can come and go with an update. */
+function requireFilter(
+  { key }: SourceTable,
+  { softDelete }: TransformOptions,
+  sink: SinkKind,
+): void {
+  if (softDelete !== null) {
+    throw new PipelineError(
+      'OPERATOR_REFUSED',
+      'a filter on columns and `soft_delete` exclude each other',
+      {
+        hint: 'A row that the filter has left out cannot be marked as deleted: filter by the key alone.',
+      },
+    )
+  }
+  if (sink !== 'changelog' || key === null) return
+  throw new PipelineError(
+    'OPERATOR_REFUSED',
+    'a changelog cannot be filtered by columns that change',
+    {
+      detail:
+        'The log has the row after an update, not the one before it: whether the filter let that one ' +
+        'through is not known, so what the update would be to readers is not either.',
+      hint: 'Filter by columns of the key, or filter the changelog when it is read.',
+    },
+  )
+}
+
+function requireSoftDelete(
+  sink: SinkKind,
+  leaving: readonly Leaving[],
+  { column, at }: NonNullable<TransformOptions['softDelete']>,
+): void {
+  if (sink !== 'upsert') {
+    throw new PipelineError('OPERATOR_REFUSED', `\`soft_delete\` has no use in mode ${sink}`, {
+      hint: 'In `changelog` a delete is a row of its own; in `append` there are none.',
+    })
+  }
+  for (const name of at === null ? [column] : [column, at]) {
+    if (!leaving.some((one) => one.column.name === name)) continue
+    throw new PipelineError('OPERATOR_REFUSED', `the table has a column "${name}" of its own`)
+  }
+}
+
+/** In the order in which the rows have them, behind all others. */
+function softColumns({ softDelete }: TransformOptions): SourceColumn[] {
+  if (softDelete === null) return []
+  const { column, at } = softDelete
+  const base = { comment: null, existing: { kind: 'unknown' } } as const
+  const flag: SourceColumn = {
+    ...base,
+    identity: `soft:${column}`,
+    name: column,
+    type: { kind: 'boolean' },
+    nullable: false,
+    sourceType: 'boolean',
+  }
+  if (at === null) return [flag]
+  const time: SourceColumn = {
+    ...base,
+    identity: `soft:${at}`,
+    name: at,
+    type: { kind: 'timestamptz' },
+    nullable: true,
+    sourceType: 'timestamptz',
+  }
+  return [flag, time]
+}

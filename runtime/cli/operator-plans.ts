@@ -1,0 +1,24 @@
+// What the pipeline file says of each table, as the source thread asks for it.
+
+import { transformPlan } from '../../operators/transform/operator.ts'
+import { tableKey } from '../data/schema.ts'
+import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import { routeTable } from '../job/config/route.ts'
+import { tableSelector } from '../job/config/selector.ts'
+import type { OperatorPlans } from '../operator.ts'
+
+/** What the plans are made from. */
+export type PlannedConfig = Pick<PipelineConfig, 'routes' | 'transforms'> & {
+  readonly sink: Pick<PipelineConfig['sink'], 'mode'>
+}
+
+export function operatorPlans({ routes, transforms, sink }: PlannedConfig): OperatorPlans {
+  const entries = transforms.map(({ from, ...options }) => {
+    return { selects: tableSelector([from]), plan: transformPlan(options, sink.mode) }
+  })
+  return {
+    of: ({ namespace, name }) =>
+      entries.find(({ selects }) => selects(namespace, name))?.plan ?? null,
+    target: (table) => tableKey(routeTable(routes, table)),
+  }
+}

@@ -1,0 +1,31 @@
+// The functions of expressions by name; function.ts says how to add one.
+
+import type { FunctionSpec } from './function.ts'
+import { jsonStepFunctions } from './json-step.ts'
+import { listElementFunctions } from './list-element.ts'
+import { numericFunctions } from './numeric.ts'
+import { stringFunctions } from './string.ts'
+import { timeFunctions } from './time.ts'
+
+const all: readonly FunctionSpec[] = [
+  ...stringFunctions,
+  ...numericFunctions,
+  ...timeFunctions,
+  ...jsonStepFunctions,
+  ...listElementFunctions,
+]
+
+export const functions: ReadonlyMap<string, FunctionSpec> = new Map(
+  all.map((spec) => [spec.name, spec]),
+)
+
+/** Not deterministic, so that a replay would give other rows: what to write instead. */
+export const REFUSED: ReadonlyMap<string, string> = new Map([
+  ['now', 'Use the column __commit_time__, the time at which the source committed the row.'],
+  ['current_timestamp', 'Use the column __commit_time__.'],
+  ['current_date', 'Use date(__commit_time__).'],
+  ['random', 'Use a hash of the key, as xxhash64(id).'],
+  ['rand', 'Use a hash of the key, as xxhash64(id).'],
+  ['uuid', 'Use uuid_v5(namespace, id), which is the same at every replay.'],
+  ['gen_random_uuid', 'Use uuid_v5(namespace, id), which is the same at every replay.'],
+])

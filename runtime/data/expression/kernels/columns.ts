@@ -1,0 +1,45 @@
+// What generated code asks of a column before its loop: words of wide values, validity.
+
+import { bitmapBytes, type Bitmap, type Column } from '../../column/column.ts'
+
+let allValid: Uint8Array = new Uint8Array(0)
+
+/** @returns a bitmap in any case: of ones where no row is null */
+export function validityOf(column: Column): Bitmap {
+  if (column.validity !== null) return column.validity
+  const length = bitmapBytes(column.length)
+  if (allValid.length < length) allValid = new Uint8Array(length * 2).fill(0xff)
+  return allValid
+}
+
+/** @returns int64 and int128 values as little-endian words of 32 bits */
+export function wordsOf(column: Column): Int32Array {
+  const { buffer, byteOffset, byteLength } = (column as Extract<Column, { layout: 'int64' }>).values
+  return new Int32Array(buffer, byteOffset, byteLength >> 2)
+}
+
+/** @returns true when every value is an integer that a double holds exactly */
+export function fitsDouble(column: Column): boolean {
+  if (column.layout !== 'int64' && column.layout !== 'int128') return true
+  const words = wordsOf(column)
+  const stride = column.layout === 'int64' ? 2 : 4
+  const end = column.length * stride
+  let outside = 0
+  for (let at = 1; at < end; at += stride) {
+    const high = words[at]!
+    outside |= (high >> 21) ^ (high >> 31)
+    if (stride === 4) outside |= (words[at + 1]! ^ (high >> 31)) | (words[at + 2]! ^ (high >> 31))
+  }
+  return outside === 0
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
+  try {
+    decoder.decode(bytes.subarray(start, end))
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,97 @@
+// `route` of a pipeline file: under which name a table stands in the lake. The first entry that
+// matches counts; a table that none matches keeps its names.
+
+import { z } from 'zod'
+import type { ConfigDocument } from './document.ts'
+import { captureName, compilePattern, PatternFault } from './glob.ts'
+import { TABLE_SHAPE } from './selector.ts'
+
+const FROM = 'a pattern such as "shop.*" or "/shop_([0-9]+)\\.orders/"'
+const INTO = 'a name such as "lake.ods_$1"'
+
+export const routeSchema = z
+  .array(
+    z.strictObject(
+      {
+        from: z.string(FROM).min(1, FROM).describe('Tables of the source: a glob or /expression/.'),
+        into: z
+          .string(INTO)
+          .min(1, INTO)
+          .describe('Table of the lake; $1 is the text of the first * or group of `from`.'),
+      },
+      'a block with `from` and `into`',
+    ),
+    'a list of blocks',
+  )
+  .prefault([])
+  .describe('Names of the tables in the lake, where they are not those of the source.')
+
+export interface RouteConfig {
+  readonly from: string
+  /** `namespace.name`, with $1 ... $9 and $$ in it. */
+  readonly into: string
+}
+
+/** Names of a table: schema or database, and its own. */
+export interface TableNames {
+  readonly namespace: string
+  readonly name: string
+}
+
+/** Reports patterns that are none, and names that cannot be made. */
+export function checkRoutes(routes: readonly RouteConfig[], document: ConfigDocument): void {
+  for (const [index, { from, into }] of routes.entries()) {
+    const report = (key: string, message: string, suggestion: string | null = null): void =>
+      document.report(['route', index, key], {
+        error: 'CONFIG_VALUE',
+        message: `route[${index}].${key}: ${message}`,
+        suggestion,
+      })
+    const compiled = compilePattern(from, TABLE_SHAPE)
+    if (compiled instanceof PatternFault) {
+      report('from', `"${from}" ${compiled.message}`, compiled.suggestion)
+      continue
+    }
+    if (splitName(into) === null) report('into', `"${into}" is not of the form namespace.name`)
+    const groups = groupsOf(from)
+    for (const [, digit] of into.matchAll(/\$(?:\$|([1-9]))/g)) {
+      if (digit === undefined || Number(digit) <= groups) continue
+      report('into', `"${into}" names $${digit}, and "${from}" has ${groups} * or groups`)
+    }
+  }
+}
+
+/**
+ * @returns the names that a table has in the lake
+ * @throws RangeError where a pattern was not checked before
+ */
+export function routeTable(routes: readonly RouteConfig[], table: TableNames): TableNames {
+  for (const { from, into } of routes) {
+    const captured = captureName(from, [table.namespace, table.name])
+    if (captured === null) continue
+    const [namespace, name] = splitName(into) ?? []
+    if (namespace === undefined || name === undefined) throw new RangeError(`route into "${into}"`)
+    return { namespace: filled(namespace, captured), name: filled(name, captured) }
+  }
+  return table
+}
+
+/** The first dot divides; a dot that belongs to a name has a backslash before it. */
+function splitName(into: string): readonly [string, string] | null {
+  const [, namespace = '', name = ''] = /^((?:\\.|[^\\.])+)\.(.+)$/s.exec(into) ?? []
+  if (namespace === '' || name === '') return null
+  const plain = (text: string): string => text.replaceAll(/\\(.)/gs, '$1')
+  return [plain(namespace), plain(name)]
+}
+
+function filled(text: string, captured: readonly string[]): string {
+  return text.replaceAll(/\$(?:(\$)|([1-9]))/g, (_, dollar: string | undefined, digit: string) =>
+    dollar === undefined ? (captured[Number(digit) - 1] ?? '') : '$',
+  )
+}
+
+function groupsOf(from: string): number {
+  if (!from.startsWith('/')) return from.replaceAll(/\\./gs, '').split('*').length - 1
+  // An alternative that matches nothing tells how many groups there are.
+  return (new RegExp(`${from.slice(1, -1)}|`, 'u').exec('')?.length ?? 1) - 1
+}

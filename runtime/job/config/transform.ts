@@ -1,0 +1,141 @@
+// `transform` of a pipeline file: what becomes of the rows of a table before they are written. The
+// first entry that matches a table is its entry.
+
+import { z } from 'zod'
+import { PipelineError } from '../../base/errors.ts'
+import { parseExpression, parseProjection } from '../../data/expression/parse/parser.ts'
+import { placeOf, type SourceText } from '../../data/expression/place.ts'
+import type { ConfigDocument } from './document.ts'
+import { compilePattern, PatternFault } from './glob.ts'
+import { TABLE_SHAPE } from './selector.ts'
+
+export const TRANSFORM_ERRORS = ['stop', 'null'] as const
+
+const wanted = {
+  pattern: 'a pattern such as "shop.orders"',
+  projection: 'expressions such as "*, lower(email) AS email_norm"',
+  filter: 'a condition such as "deleted_at IS NULL"',
+  column: 'the name of a column',
+  type: 'a type such as decimal(18,2)',
+  mask: 'hmac_sha256, partial(2,4), email, digits, all, drop, or an expression',
+}
+
+function text(what: string): z.ZodString {
+  return z.string(what).min(1, what)
+}
+
+const entry = z.strictObject(
+  {
+    from: text(wanted.pattern).describe('Tables that the entry is for: a glob or /expression/.'),
+    projection: text(wanted.projection)
+      .optional()
+      .describe('Columns of the lake: *, * EXCEPT (a, b), and expressions with AS name.'),
+    filter: text(wanted.filter).optional().describe('Rows for which it is not true are left out.'),
+    primary_keys: z
+      .array(text(wanted.column), 'a list of column names')
+      .min(1, 'a list of at least one column name')
+      .optional()
+      .describe('Key of the lake table; it must hold the columns of the key in the source.'),
+    cast: z
+      .record(text(wanted.column), text(wanted.type), 'a block of column: type')
+      .prefault({})
+      .describe('Column: type. A value that does not fit is an error of its row.'),
+    mask: z
+      .record(text(wanted.column), text(wanted.mask), 'a block of column: mask')
+      .prefault({})
+      .describe('Column: hmac_sha256, partial(2,4), email, digits, all, drop, or an expression.'),
+    soft_delete: z
+      .strictObject(
+        { column: text(wanted.column), at: text(wanted.column).optional() },
+        'a block with `column`, and `at` if you like',
+      )
+      .optional()
+      .describe('A deleted row stays: `column` becomes true, `at` the time of its deletion.'),
+    on_error: z
+      .enum(TRANSFORM_ERRORS)
+      .prefault('stop')
+      .describe('An expression that fails: stop parks the table, null writes null.'),
+    description: text('a text').optional(),
+  },
+  'a block with `from`',
+)
+
+export const transformSchema = z
+  .array(entry, 'a list of blocks')
+  .prefault([])
+  .describe('What becomes of rows before they are written; the first entry that matches counts.')
+
+export interface TransformConfig {
+  /** Pattern of `schema.table`. */
+  readonly from: string
+  readonly projection: string | null
+  readonly filter: string | null
+  readonly primaryKeys: readonly string[] | null
+  /** Column to type, as written. */
+  readonly cast: Readonly<Record<string, string>>
+  /** Column to mask, as written. */
+  readonly mask: Readonly<Record<string, string>>
+  readonly softDelete: { readonly column: string; readonly at: string | null } | null
+  readonly onError: (typeof TRANSFORM_ERRORS)[number]
+}
+
+type TransformInput = z.output<typeof transformSchema>
+
+/** Reports what is wrong with the patterns; what the columns are, only the source knows. */
+export function resolveTransforms(
+  input: TransformInput,
+  document: ConfigDocument,
+): readonly TransformConfig[] {
+  for (const [index, { from }] of input.entries()) {
+    const compiled = compilePattern(from, TABLE_SHAPE)
+    if (!(compiled instanceof PatternFault)) continue
+    const message = `transform[${index}].from: "${from}" ${compiled.message}`
+    const { suggestion } = compiled
+    document.report(['transform', index, 'from'], { error: 'CONFIG_VALUE', message, suggestion })
+  }
+  for (const [index, entry] of input.entries()) checkExpressions(entry, index, document)
+  return input.map(({ from, projection, filter, primary_keys, cast, mask, ...rest }) => ({
+    from,
+    projection: projection ?? null,
+    filter: filter ?? null,
+    primaryKeys: primary_keys ?? null,
+    cast,
+    mask,
+    softDelete:
+      rest.soft_delete === undefined
+        ? null
+        : { column: rest.soft_delete.column, at: rest.soft_delete.at ?? null },
+    onError: rest.on_error,
+  }))
+}
+
+/** What can be seen without the columns: only the source knows those. */
+function checkExpressions(
+  { projection, filter, cast, mask }: TransformInput[number],
+  index: number,
+  document: ConfigDocument,
+): void {
+  const check = (
+    path: readonly string[],
+    read: (source: SourceText) => unknown,
+    text: string,
+  ): void => {
+    try {
+      read({ text, what: path.join('.') })
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error
+      const place = placeOf(error)
+      const at = place === null ? '' : `, line ${place.line}, column ${place.column}`
+      const message = `transform[${index}].${path.join('.')}${at}: ${error.message}`
+      document.report(['transform', index, ...path], { error: error.error, message })
+    }
+  }
+  if (projection !== undefined) check(['projection'], parseProjection, projection)
+  if (filter !== undefined) check(['filter'], parseExpression, filter)
+  for (const [column, type] of Object.entries(cast)) {
+    check(['cast', column], parseExpression, `CAST(x AS ${type})`)
+  }
+  for (const [column, written] of Object.entries(mask)) {
+    check(['mask', column], parseExpression, written)
+  }
+}
