@@ -32,6 +32,7 @@ function decoderOf(text: string, nullDefaults: boolean): RecordDecoder {
     implicitPresence: nullDefaults ? 'null' : 'default',
     oneofCase: false,
     unknownFields: false,
+    includes: () => true,
     clock: systemClock,
     log: silentLog,
   })
