@@ -1,6 +1,6 @@
 // Reads all partitions as one log. One partition at a time gives what it has, in turns; one that
-// has nothing to give, whatever it waits for, is passed over. Rows of all partitions of a topic share
-// a batch, and between any two records all of them can be handed out and a position be named.
+// has nothing to give, whatever it waits for, is passed over. Rows of all partitions of a topic
+// share a batch, and between any two records all of them can be handed out and a position be named.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { BATCH_AGE_MS_MAX } from '../../runtime/data/batch.ts'

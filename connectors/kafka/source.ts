@@ -17,6 +17,7 @@ import type {
 import { DeadLetters } from './dead-letters.ts'
 import { type FaultPlace, type SavedDecoders, TopicRows } from './decode/topic-rows.ts'
 import {
+  addedPlaces,
   type ClusterPort,
   firstPlaces,
   knownOffset,
@@ -25,7 +26,7 @@ import {
 } from './discovery.ts'
 import type { DecodeFault } from './format.ts'
 import type { KafkaOptions } from './options.ts'
-import { Places, splitKey } from './place.ts'
+import { type Place, Places, splitKey } from './place.ts'
 import { LogReading } from './reading.ts'
 import { formatSaved, parseSaved } from './saved.ts'
 import { TopicState } from './topic-state.ts'
@@ -205,28 +206,48 @@ class KafkaSource implements Source {
   async head(): Promise<Position> {
     const cluster = this.opened()
     const heads = new Places(this.places.retiredOrder)
-    const all = [...this.places.all()]
-    const read = all.filter(({ topic }) => this.topics.get(topic)?.frozen === false)
+    const read: Place[] = []
+    for (const place of this.wantedPlaces()) {
+      if (this.isOver(place)) heads.add(place)
+      else read.push(place)
+    }
     const found = await cluster.offsets(read, 'latest', this.options.isolation)
-    const states = new Map(
+    const known = new Map(
       this.reader
         ?.states()
         .map((state) => [splitKey(state.topicId, state.topic, state.partition), state]),
     )
-    for (const place of all) {
-      const index = read.indexOf(place)
-      const state = states.get(splitKey(place.topicId, place.topic, place.partition))
-      const known = state === undefined || state.highWatermark < 0 ? null : state.highWatermark
+    for (const [index, place] of read.entries()) {
+      const state = known.get(splitKey(place.topicId, place.topic, place.partition))
       const answer = found[index]
-      const offset =
-        index < 0
-          ? place.offset
-          : answer?.offset == null && known !== null
-            ? known
-            : knownOffset(place, answer)
+      // A partition without a leader goes as far as it did when it had one.
+      const last = state !== undefined && state.highWatermark >= 0 ? state.highWatermark : null
+      const offset = answer?.offset == null && last !== null ? last : knownOffset(place, answer)
       heads.add({ ...place, offset: Math.max(offset, place.offset) })
     }
     return heads.position()
+  }
+
+  /** Nothing of it is read any more: its table takes no rows, or another topic has its name. */
+  private isOver({ topic, topicId }: Place): boolean {
+    const known = this.topics.get(topic)
+    if (known?.id === topicId && known.frozen) return true
+    const now = this.found.find(({ name }) => name === topic)
+    return now !== undefined && now.id !== topicId && !this.places.hasRetired(now.id)
+  }
+
+  /** What is read, and what will be once the first look has been followed. */
+  private wantedPlaces(): Place[] {
+    const { places, topics, options } = this
+    const wanted = [...places.all()]
+    for (const topic of this.found) {
+      const known = topics.get(topic.name)
+      const refused = known !== undefined && known.id !== topic.id
+      if ((refused && options.onRecreate === 'stop') || places.hasRetired(topic.id)) continue
+      const there = refused || known === undefined ? 0 : known.partitions
+      wanted.push(...addedPlaces(topic, there))
+    }
+    return wanted
   }
 
   /** Partitions that are not read any more hold nobody up. */
@@ -234,7 +255,8 @@ class KafkaSource implements Source {
     const now = Places.of(position)
     for (const { topicId, topic, partition, offset } of Places.of(target).all()) {
       const state = this.topics.get(topic)
-      if (state === undefined || state.id !== topicId || state.frozen) continue
+      if (this.places.hasRetired(topicId) || state?.refusedId === topicId) continue
+      if (state?.id === topicId && state.frozen) continue
       const place = now.get(topicId, topic, partition)
       if (place === null || place.offset < offset) return false
     }

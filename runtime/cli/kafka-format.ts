@@ -3,11 +3,13 @@
 
 import { readFileSync } from 'node:fs'
 import type { RecordFormat } from '../../connectors/kafka/format.ts'
+import type { ProtobufOptions } from '../../connectors/kafka/protobuf/options.ts'
 import type { SchemaRegistry } from '../../connectors/kafka/registry/schemas.ts'
+import { systemClock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { KafkaSourceConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
-import type { AvroFormatConfig } from '../job/config/resolve-formats.ts'
+import type { AvroFormatConfig, ProtobufFormatConfig } from '../job/config/resolve-formats.ts'
 import type { RegistryConfig } from '../job/config/resolve-registry.ts'
 import type { DeclaredColumn } from '../job/config/schema-json-columns.ts'
 import { changeRecords } from './kafka-change-format.ts'
@@ -26,7 +28,7 @@ export async function recordFormats(
     return (await opened)(config)
   }
   const format = async (config: KafkaSourceConfig['value']): Promise<RecordFormat> => {
-    return recordFormat(config, source, registryOf)
+    return recordFormat(config, source, registryOf, log)
   }
   return {
     key: source.key === null ? null : await format(source.key),
@@ -41,6 +43,7 @@ async function recordFormat(
   config: KafkaSourceConfig['value'],
   { nullValue, primaryKeys }: KafkaSourceConfig,
   registryOf: RegistryOf,
+  log: Log,
 ): Promise<RecordFormat> {
   switch (config.format) {
     case 'raw': {
@@ -58,6 +61,8 @@ async function recordFormat(
       return changeRecords(config, primaryKeys)
     case 'avro':
       return avro(config, registryOf)
+    case 'protobuf':
+      return protobuf(config, registryOf, log)
   }
 }
 
@@ -66,6 +71,38 @@ async function avro(config: AvroFormatConfig, registryOf: RegistryOf): Promise<R
   const { registry, schemaFile: path } = config
   if (registry !== null) return avroFormat({ registry: await registryOf(registry) })
   return avroFormat({ schemaFile: { path: path ?? '', text: textOf(path ?? '') } })
+}
+
+async function protobuf(
+  config: ProtobufFormatConfig,
+  registryOf: RegistryOf,
+  log: Log,
+): Promise<RecordFormat> {
+  const { ProtobufFormat } = await import('../../connectors/kafka/protobuf/format.ts')
+  const { framing, message, oneofCase, unknownFields } = config
+  return new ProtobufFormat({
+    schema: await protobufSchemas(config, registryOf),
+    framing,
+    message,
+    otherMessages: config.otherMessages === 'skip' ? 'skip' : 'dirty',
+    implicitPresence: config.implicitPresence === 'as_null' ? 'null' : 'default',
+    oneofCase,
+    unknownFields,
+    includes: () => true,
+    clock: systemClock,
+    log,
+  })
+}
+
+async function protobufSchemas(
+  { registry, protoFile, descriptorFile, importRoots }: ProtobufFormatConfig,
+  registryOf: RegistryOf,
+): Promise<ProtobufOptions['schema']> {
+  if (registry !== null) return { kind: 'registry', registry: await registryOf(registry) }
+  if (protoFile !== null) {
+    return { kind: 'files', source: { kind: 'proto', file: protoFile, importRoots } }
+  }
+  return { kind: 'files', source: { kind: 'descriptors', file: descriptorFile ?? '' } }
 }
 
 function textOf(path: string): string {

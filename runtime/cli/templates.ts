@@ -1,15 +1,27 @@
-// What `init` writes. Every file that it writes passes lint as it is, and the SQL grants what a
+// What `init` writes. Every file that it writes passes lint as it is, and the grants are what a
 // pipeline needs and nothing more: no superuser, no locks, no writes to tables.
 
-export type TemplateKind = 'postgres' | 'mysql'
+export type TemplateKind = 'postgres' | 'mysql' | 'kafka'
 
-/** @param sqlFile  named in the comments */
-export function pipelineFileFor(kind: TemplateKind, sqlFile: string): string {
-  return `${HEAD}${kind === 'postgres' ? postgresSource(sqlFile) : mysqlSource(sqlFile)}${TAIL}`
+/** @param grantsFile  named in the comments */
+export function pipelineFileFor(kind: TemplateKind, grantsFile: string): string {
+  switch (kind) {
+    case 'postgres':
+      return `${HEAD}${postgresSource(grantsFile)}${TAIL}`
+    case 'mysql':
+      return `${HEAD}${mysqlSource(grantsFile)}${TAIL}`
+    case 'kafka':
+      return `${HEAD}${kafkaSource(grantsFile)}${TAIL.replace('  mode: upsert', '  mode: append')}`
+  }
 }
 
 export function grantsFor(kind: TemplateKind): string {
-  return kind === 'postgres' ? POSTGRES_GRANTS : MYSQL_GRANTS
+  return { postgres: POSTGRES_GRANTS, mysql: MYSQL_GRANTS, kafka: KAFKA_GRANTS }[kind]
+}
+
+/** Ending of the file with what an administrator runs. */
+export function grantsEnding(kind: TemplateKind): string {
+  return kind === 'kafka' ? '.sh' : '.sql'
 }
 
 const HEAD = `# A Millrace pipeline. "millrace lint" checks this file, "millrace check" connects as well.
@@ -64,6 +76,37 @@ function mysqlSource(sqlFile: string): string {
 `
 }
 
+function kafkaSource(grantsFile: string): string {
+  return `source:
+  type: kafka
+  # Some brokers; the others are learned from them.
+  brokers: ["127.0.0.1:9092"]
+  # TLS verifies the brokers unless all of them are this machine; for a private authority:
+  # tls: { mode: verify-full, ca: /etc/ssl/kafka-ca.pem }
+  # The user of ${grantsFile}; PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER with a token.
+  # sasl:
+  #   mechanism: SCRAM-SHA-512
+  #   username: millrace
+  #   password: { from_env: MILLRACE_KAFKA_PASSWORD }
+  # Names, globs, or /regular expressions/ of the whole name. A topic becomes the table of its
+  # name in this namespace.
+  topics: ["clicks"]
+  # topics_exclude: ["clicks_tmp"]
+  namespace: kafka
+  # Where the first start begins; later ones go on from the checkpoint: earliest, latest,
+  # { timestamp: 2026-01-31T00:00:00Z }, { group: NAME } or { offsets: { clicks: { 0: 1200 } } }.
+  start: earliest
+  # Positions are reported to this group, so that other tools see the lag; nothing reads them.
+  # group_id: millrace-shop
+  # raw: the bytes as they are, in the columns key and value; \`as: text\` makes them strings.
+  value: { format: raw }
+  # Facts of each record, as columns of these names.
+  metadata: [__partition__, __offset__, __timestamp__]
+  # The columns that tell rows apart; \`mode: upsert\` needs them.
+  # primary_keys: [key]
+`
+}
+
 const TAIL = `sink:
   type: iceberg
   # SQLite file of the catalog, four slashes before a full path; pyiceberg and Spark open it too.
@@ -108,6 +151,14 @@ BEGIN
   EXECUTE format('CREATE PUBLICATION millrace_shop %s WITH (publish_via_partition_root = true)',
     'FOR TABLE ' || tables);
 END $$;
+`
+
+const KAFKA_GRANTS = `# Run by an administrator of the cluster, where it has an authorizer (ACLs).
+kafka-acls.sh --bootstrap-server 127.0.0.1:9092 --add --allow-principal User:millrace \\
+  --operation Describe --operation DescribeConfigs --operation Read --topic clicks
+# Only with group_id, or with start: { group: NAME }.
+kafka-acls.sh --bootstrap-server 127.0.0.1:9092 --add --allow-principal User:millrace \\
+  --operation Read --group millrace-shop
 `
 
 const MYSQL_GRANTS = `-- Run as an administrator. The server needs binlog_format = ROW,

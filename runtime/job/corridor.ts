@@ -266,6 +266,20 @@ export class Corridor implements SourceContext, HandOverOutput {
     else this.control({ kind: 'schema', schema: lakeSchema(record) })
   }
 
+  /**
+   * A table without a first copy begins with what the log brings. One that was parked under its
+   * name is no more: to the writers it is a backfill that ends at once.
+   */
+  takeRows(record: TableRecord): void {
+    record.phase = 'streaming'
+    if (record.reason === null) return
+    record.reason = null
+    const { table } = record.schema
+    const { order } = this.position
+    this.control({ kind: 'backfill', table, repair: false, floor: null })
+    this.control({ kind: 'settled', table, order, done: true })
+  }
+
   countParked(table: string, rows: number): void {
     this.countsOf(table).skipped += rows
   }

@@ -79,7 +79,7 @@ export class SourceTask {
     this.corridor.onTruncated = (record) => this.handOver.truncated(record)
     this.corridor.onNewTable = (record) => {
       if (start.options.backfills) this.handOver.begin(record, false)
-      else record.phase = 'streaming'
+      else this.corridor.takeRows(record)
     }
   }
 

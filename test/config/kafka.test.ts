@@ -66,12 +66,17 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
     [expect.stringMatching(/^7:\d+ MR-1003 source.value.schema is missing: at least one column/)],
   ],
   [
-    'changes say their key themselves, and columns where they say none',
+    'changes that say their types say their key',
+    changedKafka(UPSERT, ['format: raw', 'format: debezium-json']),
+    [],
+  ],
+  [
+    'changes whose columns are declared need the key as well',
     changedKafka(UPSERT, [
       'format: raw',
       'format: debezium-json, columns: { id: long, d: { type: "decimal(4,2)", encoding: text } }',
     ]),
-    [],
+    [expect.stringMatching(/^4:3 MR-2008 sink.mode upsert needs source.primary_keys/)],
   ],
   [
     'changes of two tables',

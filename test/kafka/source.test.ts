@@ -28,10 +28,10 @@ function setUp(changes: Partial<KafkaOptions> = {}, cluster = new PlayedCluster(
   return { cluster, context: new PlayedContext(options.primaryKeys !== null), source }
 }
 
-const valuesOf = (context: PlayedContext, table = 'kafka.t'): unknown[] =>
+const valuesOf = (context: PlayedContext, table = 'kafka.t'): string[] =>
   context.rows
     .filter((row) => row.table === table)
-    .map(({ values }) => values['value'] ?? values['c1'] ?? null)
+    .map(({ values }) => `${(values['value'] ?? values['c1'] ?? null) as string | null}`)
 
 test('a partition without a leader delays nobody else, and is read when it has one', async () => {
   const { cluster, context, source } = setUp()
@@ -53,7 +53,7 @@ test('a partition without a leader delays nobody else, and is read when it has o
   expect(valuesOf(context)).not.toContain('late')
   second!.leader = 1
   await readUntil(source, context, () => valuesOf(context).includes('late'), { after: position })
-  expect(valuesOf(context).sort()).toEqual(['late', 'now', 'p0', 'p1', 'p2'])
+  expect(valuesOf(context).toSorted()).toEqual(['late', 'now', 'p0', 'p1', 'p2'])
 })
 
 test('new partitions begin at 0 and new topics at their start, whatever `start` says', async () => {
@@ -103,7 +103,7 @@ test('rows that need a new structure follow it, and those before do not have it'
   await readUntil(source, context, () => context.rows.length === 6)
   const byVersion = context.rows.map(({ values, version }) => `${values['c1']}${version}`)
   // Partitions are told apart by nothing but their own order: `e` may come before or behind `c`.
-  expect(byVersion.filter((row) => !row.startsWith('e')).sort()).toEqual([
+  expect(byVersion.filter((row) => !row.startsWith('e')).toSorted()).toEqual([
     'a0',
     'b0',
     'c1',
@@ -136,7 +136,7 @@ test('a partition whose schema must be fetched waits alone, and nothing of it is
     return seen.length === 8
   })
   expect(stage).toBe(2)
-  expect(valuesOf(context).sort()).toEqual(['a', 'b', 'behind', 'c', 'd', 'e', 'f', 'waits'])
+  expect(valuesOf(context).toSorted()).toEqual(['a', 'b', 'behind', 'c', 'd', 'e', 'f', 'waits'])
 })
 
 test('a structure that cannot be taken parks its table where it stands; others go on', async () => {

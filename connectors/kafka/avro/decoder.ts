@@ -87,8 +87,8 @@ export class AvroDecoder implements RecordDecoder {
       sink.rows = out.row
       at = out.record
       if (out.status !== Verdict.whole) {
-        const start = starts[at] ?? 0
-        sink.dirty(at++, this.faultOf(out, start))
+        sink.dirty(at, this.faultOf(records, at))
+        at++
       }
     }
     return this.stop(count, 'all')
@@ -190,9 +190,13 @@ export class AvroDecoder implements RecordDecoder {
     return this.view
   }
 
-  private faultOf({ status, column, at }: RecordsDecoded, start: number): DecodeFault {
-    const name = this.structure?.[column]?.name ?? null
-    const message = verdictMessage(status, name)
-    return { name: 'RECORD_CORRUPT', message, byteOffset: at - start }
+  private faultOf(records: RecordSet, record: number): DecodeFault {
+    const { status, column, at } = this.out
+    const start = this.startOf(records, record)
+    const message = verdictMessage(status, this.structure?.[column]?.name ?? null)
+    const fault = { name: 'RECORD_CORRUPT', message, byteOffset: at - start } as const
+    if (this.origin.kind === 'file') return fault
+    const id = schemaIdOf(records.bytes, start, this.endOf(records, record))
+    return { ...fault, schemaId: String(id) }
   }
 }

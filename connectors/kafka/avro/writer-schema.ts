@@ -57,7 +57,7 @@ export class WriterSchema {
 /** @returns why records of the schema cannot be read, where they cannot */
 export function writerSchemaOf(schema: RegisteredSchema, name: string): WriterSchema | DecodeFault {
   const { id, kind, text, references } = schema
-  if (kind !== 'AVRO') return fault(`schema ${id} is ${kind}, not Avro`)
+  if (kind !== 'AVRO') return fault(id, `schema ${id} is ${kind}, not Avro`)
   try {
     const type = parseAvroSchema(
       text,
@@ -66,10 +66,10 @@ export function writerSchemaOf(schema: RegisteredSchema, name: string): WriterSc
     return new WriterSchema(id, shapeOf(type, name))
   } catch (error) {
     if (!(error instanceof AvroSchemaFault)) throw error
-    return fault(`schema ${id} cannot be read: ${error.message}`)
+    return fault(id, `schema ${id} cannot be read: ${error.message}`)
   }
 }
 
-function fault(message: string): DecodeFault {
-  return { name: 'SCHEMA_UNKNOWN', message, byteOffset: 1 }
+function fault(id: number, message: string): DecodeFault {
+  return { name: 'SCHEMA_UNKNOWN', message, byteOffset: 1, schemaId: String(id) }
 }

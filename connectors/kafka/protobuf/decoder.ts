@@ -8,7 +8,9 @@ import type { RecordSet } from '../records.ts'
 import { FRAME_BYTES, frameFault, schemaIdOf, unknownSchema } from '../registry/framing.ts'
 import type { KnownSchema, SchemaRegistry } from '../registry/schemas.ts'
 import { wireError } from './decode/wire.ts'
-import type { MessagesDecoded } from './decode/message-decoder.ts'
+import type { DecodeMessages, MessagesDecoded } from './decode/message-decoder.ts'
+import { isText } from './decode/text.ts'
+import { SLACK } from './decode/value-code.ts'
 import { mappingOf, type MappingOptions } from './mapping.ts'
 import { readIndexes } from './message-index.ts'
 import type { ProtobufOptions } from './options.ts'
@@ -61,7 +63,7 @@ export class ProtobufDecoder implements RecordDecoder {
     const { schema, clock } = options
     this.registry = schema.kind === 'registry' ? schema.registry : null
     this.files = schema.kind === 'files' ? new ProtoFiles(schema.source, this.message, clock) : null
-    this.mapping = { ...options, includes: () => true }
+    this.mapping = options
     this.readFiles()
   }
 
@@ -148,7 +150,7 @@ export class ProtobufDecoder implements RecordDecoder {
     let next = at
     if (!framed) next = frames.takeAll(at)
     else {
-      const route = frames.take(at, id, writer, this.registry === null)
+      const route = frames.take(at, writer, this.registry === null)
       next = frames.next
       if (typeof route === 'object') {
         sink.dirty(at, route)
@@ -179,44 +181,77 @@ export class ProtobufDecoder implements RecordDecoder {
     rowsMax: number,
     sink: RowSink,
   ): number {
-    const { frames, out } = this
-    const parts = writer.decodersFor(this.table)
-    const first = sink.rows
-    sink.reserve(Math.min(rowsMax, first + to - at))
-    const { builders } = sink
-    const views = this.viewsOf(builders)
-    const { bytes } = records
+    const compiled = writer.decoderFor(this.table)
+    if (compiled === null) return to
+    const { out } = this
+    const { fast, careful, texts } = compiled
+    sink.reserve(Math.min(rowsMax, sink.rows + to - at))
     let place = at
     while (place < to && sink.rows < rowsMax) {
-      const row = sink.rows
-      out.failed = false
-      // Several functions write a part of each row, so they take the messages one by one.
-      const until = parts.length === 1 ? to : place + 1
-      let next = until
-      for (const decode of parts) {
-        next = decode(
-          bytes,
-          frames.view,
-          frames.starts,
-          frames.ends,
-          place,
-          until,
-          row,
-          rowsMax,
-          builders,
-          views,
-          sink.record,
-          out,
-        )
-        if (out.failed) break
+      const { rows, builders } = sink
+      const next = this.call(fast, place, to, rowsMax, sink)
+      const { row, failed } = out
+      const isUtf8 = texts.every((column) => isText(builders, column, rows, row))
+      if (isUtf8) takeRows(sink, row)
+      else {
+        for (const builder of builders) builder.truncate(rows)
+        this.carefully(records, careful, place, next, sink)
       }
-      const whole = out.failed && parts.length > 1 ? row : out.row
-      sink.ops.fill(Op.insert, row, whole)
-      sink.rows = whole
-      place = next
-      if (!out.failed) continue
-      this.tell(records, place, sink)
-      place++
+      // What the fast functions do not take is looked at again by those who can say why.
+      if (failed) this.carefully(records, careful, next, next + 1, sink)
+      place = failed ? next + 1 : next
+    }
+    return place
+  }
+
+  /** Decodes [at, to), for which there is room, and tells each message that is none. */
+  private carefully(
+    records: RecordSet,
+    careful: () => readonly DecodeMessages[],
+    at: number,
+    to: number,
+    sink: RowSink,
+  ): void {
+    const { out } = this
+    for (let place = at; place < to; place++) {
+      place = this.call(careful(), place, to, Infinity, sink)
+      takeRows(sink, out.row)
+      if (out.failed) this.tell(records, place, sink)
+    }
+  }
+
+  /**
+   * Decodes from `at` on, behind the rows of the sink, into `out`.
+   *
+   * @returns the first record that was not decoded
+   */
+  private call(
+    parts: readonly DecodeMessages[],
+    at: number,
+    to: number,
+    rowsMax: number,
+    sink: RowSink,
+  ): number {
+    const { out, frames } = this
+    const { builders, record, rows } = sink
+    const { bytes, view, starts, ends } = frames
+    const views = this.viewsOf(builders)
+    const one = (decode: DecodeMessages, place: number, until: number, row: number): number =>
+      decode(bytes, view, starts, ends, place, until, row, rowsMax, builders, views, record, out)
+    out.failed = false
+    out.row = rows
+    const [first] = parts
+    if (first === undefined) return to
+    if (parts.length === 1) return one(first, at, to, rows)
+    // Several functions write a part of each row, so they take the messages one by one.
+    let place = at
+    for (let row = rows; place < to && row < rowsMax; place++, row++) {
+      for (const decode of parts) {
+        one(decode, place, place + 1, row)
+        if (!out.failed) continue
+        out.row = row
+        return place
+      }
     }
     return place
   }
@@ -320,22 +355,30 @@ export class ProtobufDecoder implements RecordDecoder {
   }
 }
 
+function takeRows(sink: RowSink, rows: number): void {
+  sink.ops.fill(Op.insert, sink.rows, rows)
+  sink.rows = rows
+}
+
 /** Where the messages of a set lie, behind their frames. Its arrays are used again. */
 class Frames {
+  bytes: Uint8Array = new Uint8Array(0)
   view: DataView = new DataView(new ArrayBuffer(0))
   starts: Int32Array = new Int32Array(0)
   ends: Int32Array = new Int32Array(0)
   /** The record behind those that `take` has taken. */
   next = 0
   private own = new Int32Array(0)
-  private bytes: Uint8Array | null = null
   private count = 0
 
   begin(records: RecordSet, part: RecordPart): void {
     const { bytes, count } = records
     if (bytes !== this.bytes) {
       this.bytes = bytes
-      this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      // Fast decoders touch what follows a message, where there is something.
+      const { buffer, byteOffset, byteLength } = bytes
+      const length = Math.min(byteLength + SLACK, buffer.byteLength - byteOffset)
+      this.view = new DataView(buffer, byteOffset, length)
     }
     this.count = count
     this.starts = part === 'key' ? records.keyStart : records.valueStart
@@ -355,28 +398,30 @@ class Frames {
   }
 
   /**
-   * Takes records from `at` on with this id (or any) and a message that gives rows; `starts` is
-   * then behind their frames.
+   * Takes records from `at` on with its schema (or any) and its message; `starts` is then behind
+   * their frames.
    *
    * @returns the route of the first one
    */
-  take(at: number, id: number, writer: WriterSchema, anyId: boolean): Route {
+  take(at: number, writer: WriterSchema, anyId: boolean): Route {
     const { bytes, ends, count, starts: values } = this
-    if (bytes === null) return 'skip'
     if (this.own.length < count) this.own = new Int32Array(Math.max(count, 1024))
     const { routes } = writer
+    const begin = values[at] ?? -1
+    const first = routes.of(bytes, begin + FRAME_BYTES, ends[at] ?? -1) ?? NO_INDEXES
+    this.next = at
+    if (first !== 'take') return first
+    // What follows has the same frame, byte for byte, unless it is another's.
+    const length = routes.end - begin
     let next = at
-    let first: Route = 'take'
     for (; next < count; next++) {
       const start = values[next] ?? -1
       const end = ends[next] ?? -1
-      if (start === -1) break
-      const found = schemaIdOf(bytes, start, end)
-      if (found === -1 || (found !== id && !anyId)) break
-      const route = routes.of(bytes, start + FRAME_BYTES, end) ?? NO_INDEXES
-      if (next === at) first = route
-      if (route !== 'take' || end - routes.end > MESSAGE_BYTES_MAX) break
-      this.own[next] = routes.end
+      if (start === -1 || end - start < length || end - start > MESSAGE_BYTES_MAX) break
+      let same = anyId ? FRAME_BYTES : 0
+      while (same < length && bytes[start + same] === bytes[begin + same]) same++
+      if (same < length || (anyId && bytes[start] !== 0)) break
+      this.own[next] = start + length
     }
     this.next = next
     this.starts = this.own

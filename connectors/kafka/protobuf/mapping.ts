@@ -30,8 +30,8 @@ export interface Leaf {
 
 /**
  * A field and what becomes of it. scalar, list: the value itself · wrapper: the value of the
- * message around it · time: a Timestamp or a Duration in microseconds · json: text · nested: columns of its
- * own · skipped: nobody wants it.
+ * message around it · time: a Timestamp or a Duration in microseconds · json: text · nested:
+ * columns of its own · skipped: nobody wants it.
  */
 export type FieldNode =
   | {

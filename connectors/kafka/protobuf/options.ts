@@ -19,6 +19,8 @@ export interface ProtobufOptions {
   readonly implicitPresence: 'default' | 'null'
   readonly oneofCase: boolean
   readonly unknownFields: boolean
+  /** Columns that somebody wants, by name; the fields of others are passed over. */
+  readonly includes: (column: string) => boolean
   readonly clock: Clock
   readonly log: Log
 }

@@ -66,7 +66,7 @@ export class ProtoFiles {
       const detail = error instanceof Error ? error.message : String(error)
       throw new PipelineError('SCHEMA_UNKNOWN', `Protobuf schema "${file}" cannot be read`, {
         detail: `The parser says: ${detail}.`,
-        hint: 'Correct the file, or `proto.import_roots` where an import is not found.',
+        hint: 'Correct the file, or `import_roots` where an import is not found.',
         cause: error,
       })
     }

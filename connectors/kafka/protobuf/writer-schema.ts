@@ -2,7 +2,8 @@
 // is made when the first record needs it, and again when the structure has changed.
 
 import type { DecodeFault, FormatTable } from '../format.ts'
-import { compileMessages, type DecodeMessages } from './decode/message-decoder.ts'
+import { compileMessages, textColumns } from './decode/message-decoder.ts'
+import type { DecodeMessages, DecoderPlan } from './decode/message-decoder.ts'
 import type { Mapping } from './mapping.ts'
 import { Routes } from './message-index.ts'
 import type { ProtoSchema } from './schema.ts'
@@ -17,8 +18,7 @@ export class WriterSchema {
   private readonly mapping: Mapping | null
   private readonly title: string
   private readonly nullDefaults: boolean
-  private compiledFor: FormatTable | null = null
-  private compiled: readonly DecodeMessages[] = []
+  private current: Compiled | null = null
 
   constructor(
     title: string,
@@ -34,16 +34,42 @@ export class WriterSchema {
     this.routes = new Routes((indexes) => route(schema.messageAt(indexes)))
   }
 
-  /** @returns functions that write the columns of `table`, each some of them */
-  decodersFor(table: FormatTable): readonly DecodeMessages[] {
+  /** @returns the decoder that writes the columns of `table` */
+  decoderFor(table: FormatTable): Compiled | null {
     const { mapping, title, nullDefaults, schema } = this
-    if (mapping === null) return []
-    if (this.compiledFor !== table) {
+    if (mapping === null) return null
+    if (this.current === null || this.current.table !== table) {
       const types = (name: string): ReturnType<ProtoSchema['message']> => schema.message(name)
-      const { columns } = table
-      this.compiled = compileMessages({ title, mapping, columns, nullDefaults, types })
-      this.compiledFor = table
+      this.current = new Compiled(table, {
+        title,
+        mapping,
+        columns: table.columns,
+        nullDefaults,
+        types,
+      })
     }
-    return this.compiled
+    return this.current
+  }
+}
+
+/** The functions for one structure. The careful ones are made when the first message is strange. */
+export class Compiled {
+  readonly table: FormatTable
+  readonly fast: readonly DecodeMessages[]
+  /** Columns whose text `fast` has not checked. */
+  readonly texts: readonly number[]
+  private readonly plan: DecoderPlan
+  private slow: readonly DecodeMessages[] | null = null
+
+  constructor(table: FormatTable, plan: DecoderPlan) {
+    this.table = table
+    this.plan = plan
+    this.fast = compileMessages(plan, 'fast')
+    this.texts = textColumns(plan)
+  }
+
+  readonly careful = (): readonly DecodeMessages[] => {
+    this.slow ??= compileMessages(this.plan, 'careful')
+    return this.slow
   }
 }

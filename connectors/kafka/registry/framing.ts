@@ -40,5 +40,6 @@ function frameMessage(bytes: Uint8Array, start: number, end: number): string {
 
 /** What is said of a record whose schema the registry does not have. */
 export function unknownSchema(id: number): DecodeFault {
-  return { name: 'SCHEMA_UNKNOWN', message: `schema id ${id} is unknown`, byteOffset: 1 }
+  const message = `schema id ${id} is unknown`
+  return { name: 'SCHEMA_UNKNOWN', message, byteOffset: 1, schemaId: String(id) }
 }

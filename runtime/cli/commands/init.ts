@@ -1,4 +1,4 @@
-// `millrace init`: a pipeline file to begin with, and the SQL for a user that may do no more than
+// `millrace init`: a pipeline file to begin with, and the grants of a user that may do no more than
 // the pipeline needs.
 
 import { existsSync } from 'node:fs'
@@ -7,31 +7,31 @@ import { PipelineError } from '../../base/errors.ts'
 import { type AddCommand, print } from '../context.ts'
 import { flag } from '../options.ts'
 import { shellWord } from '../query-hints.ts'
-import { grantsFor, pipelineFileFor, type TemplateKind } from '../templates.ts'
+import { grantsEnding, grantsFor, pipelineFileFor, type TemplateKind } from '../templates.ts'
 
 export const addInit: AddCommand = (program, context) => {
   program
     .command('init')
-    .description('write a commented pipeline file, and the SQL that its user needs')
+    .description('write a commented pipeline file, and the grants that its user needs')
     .argument('[file]', 'where to write it; default millrace.yaml')
     .addOption(
       flag('--from <kind>', 'kind of the source')
-        .choices(['postgres', 'mysql'])
+        .choices(['postgres', 'mysql', 'kafka'])
         .default('postgres'),
     )
     .addOption(flag('--output <file>', 'the same'))
     .addOption(flag('--force', 'replace files that exist'))
     .action(async (argument: string | undefined, options: InitOptions, command) => {
       const file = argument ?? options.output ?? 'millrace.yaml'
-      const sqlFile = `${file.replace(/\.ya?ml$/, '')}.sql`
-      // Both or none: a file beside the SQL of another would grant the wrong things.
-      if (options.force !== true) for (const path of [file, sqlFile]) refuseExisting(path)
-      await write(file, pipelineFileFor(options.from, sqlFile))
-      await write(sqlFile, grantsFor(options.from))
-      print(context, command, { file, grants: sqlFile }, () =>
+      const grantsFile = `${file.replace(/\.ya?ml$/, '')}${grantsEnding(options.from)}`
+      // Both or none: a file beside the grants of another would grant the wrong things.
+      if (options.force !== true) for (const path of [file, grantsFile]) refuseExisting(path)
+      await write(file, pipelineFileFor(options.from, grantsFile))
+      await write(grantsFile, grantsFor(options.from))
+      print(context, command, { file, grants: grantsFile }, () =>
         [
-          `wrote ${file} and ${sqlFile}`,
-          `  1. have an administrator of the server run ${sqlFile}:`,
+          `wrote ${file} and ${grantsFile}`,
+          `  1. have an administrator of the server run ${grantsFile}:`,
           ...grantsFor(options.from)
             .trimEnd()
             .split('\n')

@@ -82,8 +82,8 @@ const LATER_VALUES: readonly {
   },
   ...['source.value.format', 'source.key.format'].map((key) => ({
     key,
-    values: /^(?:debezium-avro|protobuf|csv|string)$/i,
-    now: 'raw, json, debezium-json, canal-json, maxwell-json and avro',
+    values: /^(?:debezium-avro|csv|string)$/i,
+    now: 'raw, json, debezium-json, canal-json, maxwell-json, avro and protobuf',
   })),
   {
     key: 'sink.type',

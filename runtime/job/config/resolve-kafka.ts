@@ -38,8 +38,9 @@ export function resolveKafka(
   const brokers = input.brokers.map((written, index) => resolveBroker(written, index, document))
   const key = input.key ?? (input.value.format === 'raw' ? input.value : null)
   const primaryKeys = input.primary_keys ?? null
-  // Changes name the columns that tell rows apart, in the record's key or beside the rows.
-  const saysKey = CHANGE_FORMATS.includes(input.value.format)
+  // Changes that say their types name the columns that tell rows apart, too.
+  const declares = 'columns' in input.value && input.value.columns !== undefined
+  const saysKey = CHANGE_FORMATS.includes(input.value.format) && !declares
   if (mode === 'upsert' && primaryKeys === null && !saysKey) {
     const message =
       'sink.mode upsert needs source.primary_keys, the columns that tell rows apart; ' +

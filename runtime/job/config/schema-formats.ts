@@ -4,6 +4,7 @@
 
 import { z } from 'zod'
 import { canalJson, debeziumJson, json, maxwellJson } from './schema-json-formats.ts'
+import { protobuf } from './schema-protobuf.ts'
 import { registry } from './schema-registry.ts'
 import { text } from './schema-values.ts'
 
@@ -34,6 +35,7 @@ export const recordFormat = z.discriminatedUnion('format', [
   canalJson,
   maxwellJson,
   avro,
+  protobuf,
 ])
 
 export type RecordFormatInput = z.output<typeof recordFormat>

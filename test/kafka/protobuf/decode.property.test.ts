@@ -1,6 +1,6 @@
 // Random schemas and messages, decoded by generated code and by protobufjs: every value is the
-// same, also after the messages were rewritten as another writer may have put them, and after somebody
-// spoilt them.
+// same, also after the messages were rewritten as another writer may have put them, and after
+// somebody spoilt them.
 
 import fc from 'fast-check'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -32,6 +32,7 @@ function decoderOf(text: string, nullDefaults: boolean): RecordDecoder {
     implicitPresence: nullDefaults ? 'null' : 'default',
     oneofCase: false,
     unknownFields: false,
+    includes: () => true,
     clock: systemClock,
     log: silentLog,
   })

@@ -15,10 +15,11 @@ import type { FieldNode, Leaf, Mapping, MessageNode } from '../mapping.ts'
 import { isPackable, wireOf } from './json-fields.ts'
 import { Wire } from './wire.ts'
 import * as value from './value-code.ts'
-import type { Slot } from './value-code.ts'
+import type { Begin, Mode, Slot } from './value-code.ts'
 
 /** What the code is written for. */
 export interface MessagePlan {
+  readonly mode: Mode
   readonly mapping: Mapping
   /** Of a leaf; `null`: this function does not write it. */
   readonly slotOf: (leaf: Leaf) => Slot | null
@@ -112,12 +113,15 @@ class MessageCode {
       ...columns.map(({ head }) => head),
       `return function messages(${PARAMETERS}) {`,
       ...this.slots.map((slot) => value.openCode(slot)),
-      `let p = 0, x = 0, z = 0, u = -1, a = 0, ${[...words, ...places].join(', ')}`,
+      `const tail = view.byteLength - ${value.SLACK}`,
+      `let w = 0, p = 0, x = 0, z = 0, n = 0, u = -1, a = 0, ${[...words, ...places].join(', ')}`,
       'try {',
       'for (; at < to && row < limit; at++) {',
       `p = starts[at]; e0 = ends[at]${words.map((word) => `; ${word}`).join('')}${unknown}`,
       ...columns.map(({ empty }) => empty),
-      this.messageCode(root),
+      // What follows the last message is read, if not used.
+      this.plan.mode === 'fast' ? 'if (e0 > tail) fail(Fault.truncated, e0)' : '',
+      this.messageCode(root, []),
       this.finishCode(root),
       this.unknown === null
         ? ''
@@ -134,66 +138,100 @@ class MessageCode {
     return lines.filter((line) => line !== '').join('\n')
   }
 
-  /** Reads a message whose first byte is at `p` and whose end is `e`. */
-  private messageCode(message: MessageNode): string {
-    const { shape, depth: d, fields } = message
-    const chain = fields.map((node, index) => `case ${index}: ${this.fieldCode(node, message)}`)
+  /**
+   * Reads a message whose first byte is at `p` and whose end is `e`.
+   *
+   * @param around  tags of the messages around it
+   */
+  private messageCode(message: MessageNode, around: readonly number[]): string {
+    const { depth: d, fields } = message
+    const fast = this.plan.mode === 'fast'
+    const chain = fields.map((node, index) => {
+      return `case ${index}: ${this.fieldCode(node, message, around)}`
+    })
     const entries = fields.flatMap(({ field }, index) =>
-      tagsOf(field).map((tag) => `case ${tag}: k${d} = ${index}; break`),
+      tagsOf(field).map((tag) => {
+        // The chain looks at bytes: a tag that is longer than it has to be would not be found.
+        const back = fast ? `if (p - a !== ${sizeOf(tag)}) fail(Fault.tag, p); p = a; ` : ''
+        return `case ${tag}: ${back}k${d} = ${index}; break`
+      }),
     )
     const known = fields.map(({ field }) => `case ${field.number}:`).join(' ')
     const mismatch = known === '' ? '' : `switch (t${d} >>> 3) { ${known} fail(Fault.mismatch, p) }`
-    return `${readTag(shape, d)}
+    const end = fast
+      ? `if (p >= e${d}) break
+a = p; p = tag(bytes, p, e${d}); t${d} = pair[0]`
+      : `if (t${d} === -1) break`
+    return `${this.nextTag(message)}
 k${d} = 0
 for (;;) {
 switch (k${d}) {
 ${chain.join('\n')}
 }
-if (t${d} === -1) break
+${end}
 switch (t${d}) {
 ${entries.join('\n')}
 default: ${mismatch}
-${this.unknownCode(message)}
+${this.unknownCode(message, around)}
 k${d} = ${fields.length}
 }
 }
 if (p !== e${d}) fail(Fault.truncated, e${d})`
   }
 
-  private unknownCode({ shape, depth: d }: MessageNode): string {
-    const next = readTag(shape, d)
+  private unknownCode(message: MessageNode, around: readonly number[]): string {
+    const { depth: d } = message
+    const next = this.nextTag(message)
     if (this.unknown === null) return `p = skip(bytes, p, e${d}, t${d}, ${d}); ${next}`
     // Wrapped into the tags of the messages around it, it is a piece of the whole message.
     const { column: i } = this.unknown
-    const path = Array.from({ length: d }, (_, depth) => `t${depth}`)
+    const path = `[${around.join(', ')}]`
     return `a = p; p = skip(bytes, p, e${d}, t${d}, ${d})
-u = putUnknown(b${i}, u === -1 ? o${i}[row] : u, t${d}, bytes, a, p, [${path.join(', ')}]); ${next}`
+u = putUnknown(b${i}, u === -1 ? o${i}[row] : u, t${d}, bytes, a, p, ${path}); ${next}`
+  }
+
+  /** Fast: the next four bytes in `w`, and `p` before them; careful: the tag, and `p` behind it. */
+  private nextTag({ shape, depth: d }: MessageNode): string {
+    if (this.plan.mode === 'careful') return readTag(shape, d)
+    return `w = p < e${d} ? view.getInt32(p, true) : 0`
+  }
+
+  /** Whether the tag is the next. */
+  private isNext(tag: number, d: number): string {
+    if (this.plan.mode === 'careful') return `t${d} === ${tag}`
+    const [first = 0, second = 0, third = 0, fourth = 0, fifth] = tagBytes(tag)
+    const word = first | (second << 8) | (third << 16) | (fourth << 24)
+    const size = sizeOf(tag)
+    if (size < 4) return `(w & ${2 ** (8 * size) - 1}) === ${word}`
+    return `w === ${word}${fifth === undefined ? '' : ` && bytes[p + 4] === ${fifth}`}`
+  }
+
+  /** Where the value behind a tag begins. */
+  private behind(tag: number): Begin {
+    const { mode } = this.plan
+    return { mode, tagBytes: mode === 'fast' ? sizeOf(tag) : 0 }
   }
 
   /** One link of the chain. */
-  private fieldCode(node: FieldNode, message: MessageNode): string {
-    const { depth: d, shape } = message
+  private fieldCode(node: FieldNode, message: MessageNode, around: readonly number[]): string {
+    const { depth: d } = message
     const { field } = node
-    const t = `t${d}`
-    const next = readTag(shape, d)
-    const clear = this.clearOthers(node, message)
-    const note = `${clear}${this.noteCode(node)}`
-    const tag = (field.number << 3) | wireOfField(field)
-    const read = this.readCode(node, d)
-    const loop = field.repeated || field.mapKey !== null ? 'while' : 'if'
-    const one = `${loop} (${t} === ${tag}) {
+    const note = `${this.clearOthers(node, message)}${this.noteCode(node)}`
+    const link = (tag: number, read: string): string => {
+      const loop = field.repeated || field.mapKey !== null ? 'while' : 'if'
+      return `${loop} (${this.isNext(tag, d)}) {
 ${note}
 ${read}
-${next} }`
+${this.nextTag(message)} }`
+    }
+    const tag = (field.number << 3) | wireOfField(field)
+    const one = link(tag, this.readCode(node, d, tag, around))
     if (!field.repeated || !isPackable(field.kind)) return one
-    const packed = `while (${t} === ${(field.number << 3) | Wire.bytes}) {
-${note}
-${this.packedCode(node, d)}
-${next} }`
+    const packed = (field.number << 3) | Wire.bytes
     // Both forms may come in one message, in any order.
     return `for (;;) {
-${packed}
-if (${t} !== ${tag}) break
+${link(packed, this.packedCode(node, d, packed))}
+if (!(${this.isNext(tag, d)})) break
 ${one}
 }`
   }
@@ -203,6 +241,10 @@ ${one}
     const column = this.columns.get(node)
     const isSet = `(s${word} & ${mask}) === 0`
     let first = ''
+    if (this.plan.mode === 'fast' && node.kind === 'scalar' && node.field.kind === 'string') {
+      // Text that is overwritten must be text, too, and nobody would look at it.
+      return `if (!(${isSet})) fail(Fault.utf8, p)\ns${word} |= ${mask}`
+    }
     if (node.kind === 'time' && column !== undefined) first = `r${column.slot.column}.clear()`
     else if (node.kind === 'wrapper' && column !== undefined) first = value.defaultCode(column.slot)
     return `${first === '' ? '' : `if (${isSet}) { ${first} }\n`}s${word} |= ${mask}`
@@ -212,62 +254,76 @@ ${one}
     return this.bits.get(node) ?? { word: 0, mask: 0 }
   }
 
-  private readCode(node: FieldNode, d: number): string {
+  private readCode(node: FieldNode, d: number, tag: number, around: readonly number[]): string {
     const end = `e${d}`
     const { field } = node
     const column = this.columns.get(node)
+    const begin = this.behind(tag)
+    const pass = begin.tagBytes === 0 ? '' : `p += ${begin.tagBytes}; `
     if (node.kind === 'nested') {
-      return `${value.lengthCode(end)}
+      return `${value.lengthCode(begin, end)}
 e${d + 1} = p + x
-${this.messageCode(node.message)}`
+${this.messageCode(node.message, [...around, tag])}`
     }
-    if (column === undefined) return `p = skip(bytes, p, ${end}, t${d}, ${d})`
+    if (column === undefined) return `${pass}p = skip(bytes, p, ${end}, ${tag}, ${d})`
     const { slot } = column
     const { column: i } = slot
     const { kind } = field
     switch (node.kind) {
       case 'scalar':
-        return valueInto(kind, slot, end)
+        return this.valueInto(begin, kind, slot, end)
       case 'list':
-        return kind === 'message' ? '' : value.elementCode(kind, slot, end)
+        return this.elementInto(begin, kind, slot, end)
       case 'time':
-        return `${value.lengthCode(end)}
+        return `${value.lengthCode(begin, end)}
 p = r${i}.read(bytes, p, p + x, ${d + 1})`
       case 'wrapper':
-        return this.wrapperCode(node.value, slot, d)
+        return this.wrapperCode(begin, node.value, slot, d)
       case 'json':
         if (field.group) {
-          return `a = p; p = skipGroup(bytes, p, ${end}, t${d}, ${d + 1}); r${i}.add(a, groupEnd[0])`
+          return `${pass}a = p; p = skipGroup(bytes, p, ${end}, ${tag}, ${d + 1})
+r${i}.add(a, groupEnd[0])`
         }
-        return `${value.lengthCode(end)}; r${i}.add(p, p + x); p += x`
+        return `${value.lengthCode(begin, end)}
+r${i}.add(p, p + x); p += x`
       case 'skipped':
         return ''
     }
   }
 
-  private packedCode(node: FieldNode, d: number): string {
+  private packedCode(node: FieldNode, d: number, tag: number): string {
     const column = this.columns.get(node)
-    const { kind } = node.field
-    if (column === undefined || kind === 'message') return `p = skip(bytes, p, e${d}, t${d}, ${d})`
-    return `${value.lengthCode(`e${d}`)}
-z = p + x
-while (p < z) {
-${value.elementCode(kind, column.slot, 'z')}
+    const begin = this.behind(tag)
+    const pass = begin.tagBytes === 0 ? '' : `p += ${begin.tagBytes}; `
+    if (column === undefined) return `${pass}p = skip(bytes, p, e${d}, ${tag}, ${d})`
+    return `${value.lengthCode(begin, `e${d}`)}
+a = p + x
+while (p < a) {
+${this.elementInto(value.plain(begin.mode), node.field.kind, column.slot, 'a')}
 }
-if (p !== z) fail(Fault.truncated, z)`
+if (p !== a) fail(Fault.truncated, a)`
+  }
+
+  private valueInto(begin: Begin, kind: FieldKind, { column, type }: Slot, end: string): string {
+    if (kind === 'message' || type.kind === 'list') return ''
+    return value.valueCode(begin, kind, { column, type, index: 'row' }, end)
+  }
+
+  private elementInto(begin: Begin, kind: FieldKind, slot: Slot, end: string): string {
+    return kind === 'message' ? '' : value.elementCode(begin, kind, slot, end)
   }
 
   /** The message around a value: one field, and what a later version may have added. */
-  private wrapperCode(field: FieldShape, slot: Slot, d: number): string {
+  private wrapperCode(begin: Begin, field: FieldShape, slot: Slot, d: number): string {
     const inner: MessageShape = { name: '', fields: [field], oneofs: [] }
     const [t, e] = [`t${d + 1}`, `e${d + 1}`]
     const next = readTag(inner, d + 1)
-    return `${value.lengthCode(`e${d}`)}
+    return `${value.lengthCode(begin, `e${d}`)}
 ${e} = p + x
 ${next}
 while (${t} !== -1) {
 if (${t} === ${(field.number << 3) | wireOfField(field)}) {
-${valueInto(field.kind, slot, e)}
+${this.valueInto(value.plain(begin.mode), field.kind, slot, e)}
 } else {
 if (${t} >>> 3 === ${field.number}) fail(Fault.mismatch, p)
 p = skip(bytes, p, ${e}, ${t}, ${d + 1}) }
@@ -289,7 +345,12 @@ if (p !== ${e}) fail(Fault.truncated, ${e})`
       if (other.kind === 'nested') other.message.fields.forEach(clear)
     }
     fields.filter((other) => other !== node && other.field.oneof === oneof).forEach(clear)
-    const bits = [...masks].map(([word, mask]) => `s${word} &= ${~mask}`)
+    // As with text that is overwritten.
+    const fast = this.plan.mode === 'fast'
+    const bits = [...masks].map(([word, mask]) =>
+      fast ? `if ((s${word} & ${mask}) !== 0) fail(Fault.utf8, p)` : `s${word} &= ${~mask}`,
+    )
+    if (fast) empty.length = 0
     return [...bits, ...empty]
       .filter((code) => code !== '')
       .map((code) => `${code}\n`)
@@ -298,12 +359,30 @@ if (p !== ${e}) fail(Fault.truncated, ${e})`
 
   /** Writes what the row does not have, and what can only be written once all of it is known. */
   private finishCode(message: MessageNode): string {
-    const fields = message.fields.map((node) => this.finishField(node))
+    const fields = this.finishFields(message)
     const cases = message.cases.map(({ oneof, leaf }) => {
       const slot = this.plan.slotOf(leaf)
       return slot === null ? '' : this.caseCode(message, oneof, slot)
     })
     return [...fields, ...cases].filter((code) => code !== '').join('\n')
+  }
+
+  /** Most messages have most fields: of those of a word it is asked once whether all are there. */
+  private finishFields({ fields }: MessageNode): string[] {
+    const scalars = new Map<number, FieldNode[]>()
+    const others: string[] = []
+    for (const node of fields) {
+      const { word } = this.bitOf(node)
+      if (node.kind === 'scalar' && this.columns.has(node)) {
+        scalars.set(word, [...(scalars.get(word) ?? []), node])
+      } else others.push(this.finishField(node))
+    }
+    const words = [...scalars].map(([word, nodes]) => {
+      const mask = nodes.reduce((sum, node) => sum | this.bitOf(node).mask, 0)
+      const each = nodes.map((node) => this.finishField(node))
+      return `if ((s${word} & ${mask}) !== ${mask}) {\n${each.join('\n')}\n}`
+    })
+    return [...words, ...others]
   }
 
   private finishField(node: FieldNode): string {
@@ -361,23 +440,20 @@ else ${put}(v${i}, row, r${i}.low, r${i}.high, r${i}.nanos, starts[at])`
     const members = message.fields.filter(({ field }) => field.oneof === oneof)
     const choices = members.map((node) => {
       const { word, mask } = this.bitOf(node)
-      const put = `putLabel(b${i}, o${i}[row], names[${i}], ${node.field.number})`
+      const put = `putLabel(w${i}, n, names[${i}], ${node.field.number})`
       return `if ((s${word} & ${mask}) !== 0) o${i}[row + 1] = ${put}`
     })
-    return [...choices, `{ ${value.nullCode(slot)} }`].join('\nelse ')
+    const room = value.labelRoomCode(slot, 'names')
+    return `${room}\n${[...choices, `{ ${value.nullCode(slot)} }`].join('\nelse ')}`
   }
-}
-
-function valueInto(kind: FieldKind, { column, type }: Slot, end: string): string {
-  if (kind === 'message' || type.kind === 'list') return ''
-  return value.valueCode(kind, { column, type, index: 'row' }, end)
 }
 
 /** An enum's default is the name that it has for 0. */
 function defaultOf({ kind, repeated }: FieldShape, slot: Slot): string {
   const { column: i } = slot
   if (kind !== 'enum' || repeated) return value.defaultCode(slot)
-  return `o${i}[row + 1] = putLabel(b${i}, o${i}[row], labels[${i}], 0)`
+  return `${value.labelRoomCode(slot, 'labels')}
+o${i}[row + 1] = putLabel(w${i}, n, labels[${i}], 0)`
 }
 
 function wireOfField(field: FieldShape): number {
@@ -389,6 +465,18 @@ function tagsOf(field: FieldShape): number[] {
   const own = (field.number << 3) | wireOfField(field)
   if (!field.repeated || !isPackable(field.kind)) return [own]
   return [own, (field.number << 3) | Wire.bytes]
+}
+
+/** The bytes of a tag, as it is written by those who know how. */
+function tagBytes(tag: number): number[] {
+  const bytes: number[] = []
+  let rest = tag >>> 0
+  for (; rest > 127; rest >>>= 7) bytes.push((rest & 127) | 128)
+  return [...bytes, rest]
+}
+
+function sizeOf(tag: number): number {
+  return tagBytes(tag).length
 }
 
 /** Reads the next tag; those of two bytes in line where the message has such numbers. */

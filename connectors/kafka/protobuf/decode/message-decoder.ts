@@ -10,9 +10,9 @@ import type { FieldShape } from '../shape.ts'
 import { JsonText, Ranges, type JsonPlan, type TypeByName } from './json.ts'
 import { LabelBytes, putLabel } from './labels.ts'
 import { messageSource } from './message-code.ts'
-import { copyBinary, copyText } from './text.ts'
+import { checkText } from './text.ts'
 import { putDuration, putTimestamp, TimeParts } from './time.ts'
-import type { Slot } from './value-code.ts'
+import type { Mode, Slot } from './value-code.ts'
 import * as wire from './wire.ts'
 
 /** What a call has decoded. */
@@ -67,16 +67,16 @@ const SOURCE_MAX = 60_000
  * @returns functions that each decode a part of the columns: one, unless the message has hundreds.
  *   Those of several have to be called for one message after the other
  */
-export function compileMessages(plan: DecoderPlan): readonly DecodeMessages[] {
-  const sources = messageSources(plan)
+export function compileMessages(plan: DecoderPlan, mode: Mode): readonly DecodeMessages[] {
+  const sources = messageSources(plan, mode)
   return sources.map((source, part) => {
-    dump(sources.length === 1 ? plan.title : `${plan.title} ${part + 1}`, source)
+    dump([plan.title, mode, ...(part === 0 ? [] : [part])].join(' '), source)
     return bind(plan, source)
   })
 }
 
 /** @returns the bodies of the functions that make the decoders */
-export function messageSources(plan: DecoderPlan): readonly string[] {
+export function messageSources(plan: DecoderPlan, mode: Mode): readonly string[] {
   const { mapping, columns, nullDefaults } = plan
   const slots = new Map(
     columns.map(({ identity, type }, column) => [identity, { column, type } satisfies Slot]),
@@ -90,12 +90,25 @@ export function messageSources(plan: DecoderPlan): readonly string[] {
     const wanted = new Set(leaves)
     const slotOf = (leaf: Leaf): Slot | null =>
       wanted.has(leaf) ? (slots.get(leaf.identity) ?? null) : null
-    const source = messageSource({ mapping, slotOf, absent: rest, nullDefaults })
+    const source = messageSource({ mode, mapping, slotOf, absent: rest, nullDefaults })
     if (source.length <= SOURCE_MAX || leaves.length < 2) return [source]
     const half = leaves.length >> 1
     return [...sourcesOf(leaves.slice(0, half), rest), ...sourcesOf(leaves.slice(half), [])]
   }
   return sourcesOf(mapping.leaves, absent)
+}
+
+/** @returns columns whose text the fast mode leaves to be checked, by index */
+export function textColumns({ mapping, columns }: DecoderPlan): readonly number[] {
+  const places = new Map(columns.map(({ identity }, index) => [identity, index]))
+  const found: number[] = []
+  walk(mapping.root, (node) => {
+    if (!('leaf' in node) || node.kind === 'json') return
+    const { kind } = node.kind === 'wrapper' ? node.value : node.field
+    const place = places.get(node.leaf.identity)
+    if (kind === 'string' && place !== undefined) found.push(place)
+  })
+  return found
 }
 
 function bind({ mapping, columns, types }: DecoderPlan, source: string): DecodeMessages {
@@ -197,8 +210,7 @@ const runtime = {
   ...wire,
   Ranges,
   TimeParts,
-  copyBinary,
-  copyText,
+  checkText,
   putDuration,
   putLabel,
   putTimestamp,

@@ -1,71 +1,44 @@
-// Text is copied four bytes at a time, and looked at on the way: while it is ASCII it is UTF-8.
+// Is it UTF-8? Lists of code units come from other languages' strings, cut texts from careless
+// producers, and a lake with either is one that readers refuse.
 
 import { isUtf8 } from 'node:buffer'
+import type { ColumnBuilder } from '../../../../runtime/data/column/builder.ts'
 import { fail, Fault } from './wire.ts'
 
-/** Longer values are moved by `set`, whose cost does not depend on the length. */
-const WORD_COPY_BYTES_MAX = 128
-
-const NOT_ASCII = 0x80808080 | 0
-
-/** Copies text; `view` and `into` are views of `bytes` and `target`. */
-export function copyText(
-  bytes: Uint8Array,
-  view: DataView,
-  at: number,
-  length: number,
-  target: Uint8Array,
-  into: DataView,
-  to: number,
-): void {
-  if (length > WORD_COPY_BYTES_MAX) {
-    const text = bytes.subarray(at, at + length)
-    if (!isUtf8(text)) fail(Fault.utf8, at)
-    target.set(text, to)
-    return
-  }
-  let any = 0
-  let index = 0
-  for (; index + 4 <= length; index += 4) {
-    const word = view.getInt32(at + index, true)
-    any |= word
-    into.setInt32(to + index, word, true)
-  }
-  for (; index < length; index++) {
-    const byte = bytes[at + index]!
-    any |= byte
-    target[to + index] = byte
-  }
-  if ((any & NOT_ASCII) !== 0) checkText(bytes, at, at + length)
-}
-
-/** The same for bytes that may be anything. */
-export function copyBinary(
-  bytes: Uint8Array,
-  view: DataView,
-  at: number,
-  length: number,
-  target: Uint8Array,
-  into: DataView,
-  to: number,
-): void {
-  if (length > WORD_COPY_BYTES_MAX) {
-    target.set(bytes.subarray(at, at + length), to)
-    return
-  }
-  let index = 0
-  for (; index + 4 <= length; index += 4) {
-    into.setInt32(to + index, view.getInt32(at + index, true), true)
-  }
-  for (; index < length; index++) target[to + index] = bytes[at + index]!
-}
+/** A call that leaves JavaScript costs as much as a hundred bytes looked at here. */
+const SHORT = 100
 
 /** Fails at the first byte that is no UTF-8: too long a form, a surrogate, beyond U+10FFFF. */
 export function checkText(bytes: Uint8Array, start: number, end: number): void {
-  if (end - start > WORD_COPY_BYTES_MAX) {
-    if (!isUtf8(bytes.subarray(start, end))) fail(Fault.utf8, start)
-    return
+  const at =
+    end - start > SHORT && isUtf8(bytes.subarray(start, end)) ? end : faultAt(bytes, start, end)
+  if (at !== end) fail(Fault.utf8, at)
+}
+
+/**
+ * Whether the texts of rows [from, to) of a column are UTF-8, each known to begin with the first
+ * byte of a character, if with any.
+ */
+export function isText(
+  builders: readonly ColumnBuilder[],
+  column: number,
+  from: number,
+  to: number,
+): boolean {
+  const builder = builders[column]!
+  if (builder.layout === 'list') {
+    const { child, offsets } = builder
+    return isText([child], 0, offsets[from]!, offsets[to]!)
   }
+  if (builder.layout !== 'bytes') return true
+  const { bytes, offsets } = builder
+  const [start, end] = [offsets[from]!, offsets[to]!]
+  if (end - start > SHORT) return isUtf8(bytes.subarray(start, end))
+  return faultAt(bytes, start, end) === end
+}
+
+/** @returns where it is no UTF-8; `end`: it is */
+function faultAt(bytes: Uint8Array, start: number, end: number): number {
   for (let at = start; at < end;) {
     const byte = bytes[at]!
     if (byte < 0x80) {
@@ -73,12 +46,13 @@ export function checkText(bytes: Uint8Array, start: number, end: number): void {
       continue
     }
     const size = sequenceLength(byte, at + 1 < end ? bytes[at + 1]! : 0)
-    if (size === 0 || at + size > end) fail(Fault.utf8, at)
+    if (size === 0 || at + size > end) return at
     for (let next = 2; next < size; next++) {
-      if ((bytes[at + next]! & 0xc0) !== 0x80) fail(Fault.utf8, at)
+      if ((bytes[at + next]! & 0xc0) !== 0x80) return at
     }
     at += size
   }
+  return end
 }
 
 /** Table 3-7 of Unicode: which second byte may follow the first. 0: none that it has. */

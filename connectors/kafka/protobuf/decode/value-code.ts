@@ -26,6 +26,13 @@ interface Target {
   readonly index: string
 }
 
+/**
+ * careful: says what is wrong and where · fast: leaves that to it, and text unchecked but for its
+ * first byte. The bytes of a column are checked all at once, when the rows are made; since no text
+ * begins within a character, the whole is UTF-8 only if each text is.
+ */
+export type Mode = 'careful' | 'fast'
+
 type Storage = 'values' | 'words2' | 'words4' | 'bytes'
 
 function storageOf(type: PrimitiveType): Storage {
@@ -134,16 +141,115 @@ const VARINTS: Readonly<Partial<Record<ScalarKind, Halves>>> = {
   bool: { short: ['x === 0 ? 0 : 1', '0'], long: ['pair[0]', '0'] },
 }
 
+/** Bytes behind what is read or written that may be touched. */
+export const SLACK = 16
+
+/** Longer values are moved by `set`, whose cost does not depend on the length. */
+const WORD_COPY_BYTES_MAX = 128
+
+/**
+ * Copies `x` bytes from `p` on to `n` of a column's bytes, four at a time. Lengths differ from row to
+ * row, so a loop guesses its end wrong: short values are moved with what follows them, and the
+ * next value overwrites it.
+ */
+function copyCode(i: number): string {
+  const moves = [0, 4, 8, 12].map((at) => {
+    return `w${i}.setInt32(n + ${at}, view.getInt32(p + ${at}, true), true)`
+  })
+  return `if (x <= ${SLACK} && p + x <= tail) { ${moves.join('; ')} }
+else if (x <= ${WORD_COPY_BYTES_MAX} && p + x <= tail) {
+for (z = 0; z < x; z += 4) w${i}.setInt32(n + z, view.getInt32(p + z, true), true)
+} else y${i}.set(bytes.subarray(p, p + x), n)`
+}
+
+function roomCode(i: number, count: string): string {
+  return `if (n + ${count} > y${i}.length) {
+b${i}.bytesLength = n; b${i}.reserveBytes(${count}); y${i} = b${i}.bytes; ${viewCode(i)} }`
+}
+
+/** Makes room for any label behind the row before, which ends at `n`. */
+export function labelRoomCode({ column: i }: Slot, labels: 'labels' | 'names'): string {
+  return `n = o${i}[row]
+${roomCode(i, `${labels}[${i}].longest`)}`
+}
+
+/**
+ * Where a value begins: at `p`, or behind a tag of `tagBytes` bytes at `p`, which `w` holds the first
+ * four bytes from: most tags, with the number behind them, are read with that one load.
+ */
+export interface Begin {
+  readonly mode: Mode
+  readonly tagBytes: number
+}
+
+/** At `p`. */
+export function plain(mode: Mode): Begin {
+  return { mode, tagBytes: 0 }
+}
+
+/**
+ * Reads a varint of few bytes into `x`.
+ *
+ * @param long  what is done where it has more, or does not lie in `w`; `p` is where it begins
+ */
+function shortCode({ tagBytes: size }: Begin, long: string): string {
+  if (size === 1) {
+    return `if ((w & 32768) === 0) { x = (w >> 8) & 127; p += 2 }
+else if ((w & 8388608) === 0) { x = ((w >> 8) & 127) | ((w >> 9) & 16256); p += 3 }
+else if (w >= 0) { x = ((w >> 8) & 127) | ((w >> 9) & 16256) | ((w >> 10) & 2080768); p += 4 }
+else { p++; ${long} }`
+  }
+  if (size === 2) {
+    return `if ((w & 8388608) === 0) { x = (w >> 16) & 127; p += 3 }
+else if (w >= 0) { x = ((w >> 16) & 127) | ((w >> 17) & 16256); p += 4 }
+else { p += 2; ${long} }`
+  }
+  return `${size === 0 ? '' : `p += ${size}\n`}if ((x = bytes[p]) < 128) p++; else { ${long} }`
+}
+
 /** Reads a length into `x`; what is that long lies before `end`. */
-export function lengthCode(end: string): string {
-  return `if ((x = bytes[p]) < 128) p++; else { p = length(bytes, p, ${end}); x = pair[0] }
+export function lengthCode(begin: Begin, end: string): string {
+  return `${shortCode(begin, `p = length(bytes, p, ${end}); x = pair[0]`)}
 if (x > ${end} - p) fail(Fault.length, p)`
 }
 
-/** Code that reads one value at `p`. @param end  of what it must lie in */
-export function valueCode(kind: ScalarKind | 'enum', target: Target, end: string): string {
+function varintCode(begin: Begin, kind: ScalarKind, target: Target, end: string): string {
+  const { short, long } = VARINTS[kind] ?? { short: ['x', '0'], long: ['pair[0]', '0'] }
+  const words = begin.mode === 'fast' ? 'varintWords(bytes, view' : 'varint(bytes'
+  const read = `p = ${kind === 'bool' ? 'boolean(bytes' : words}, p, ${end})`
+  return `${shortCode(begin, `${read}; x = -1`)}
+if (x >= 0) { ${storeCode(target, ...short)} } else { ${storeCode(target, ...long)} }`
+}
+
+function bytesCode(
+  begin: Begin,
+  isText: boolean,
+  { column: i, index }: Target,
+  end: string,
+): string {
+  const first = `if (x > 0 && (bytes[p] & 192) === 128) fail(Fault.utf8, p)`
+  const check = begin.mode === 'fast' ? first : `checkText(bytes, p, p + x)`
+  return `${lengthCode(begin, end)}
+${isText ? check : ''}
+n = o${i}[${index}]
+${roomCode(i, `x + ${SLACK}`)}
+${copyCode(i)}
+p += x; o${i}[${index} + 1] = n + x`
+}
+
+/** Code that reads one value. @param end  of what it must lie in */
+// tidy: table: a template a kind.
+export function valueCode(
+  begin: Begin,
+  kind: ScalarKind | 'enum',
+  target: Target,
+  end: string,
+): string {
   const { column: i, index } = target
-  const need = (bytes: number): string => `if (p + ${bytes} > ${end}) fail(Fault.truncated, p)`
+  const need = (bytes: number): string => {
+    const tag = begin.tagBytes === 0 ? '' : `p += ${begin.tagBytes}; `
+    return `${tag}if (p + ${bytes} > ${end}) fail(Fault.truncated, p)`
+  }
   const word = (at: string): string => `view.getInt32(${at}, true)`
   switch (kind) {
     case 'double':
@@ -159,33 +265,30 @@ export function valueCode(kind: ScalarKind | 'enum', target: Target, end: string
     case 'sfixed64':
       return `${need(8)}; ${storeCode(target, word('p'), word('p + 4'))}; p += 8`
     case 'string':
-    case 'bytes': {
-      const from = `o${i}[${index}]`
-      const copy = kind === 'string' ? 'copyText' : 'copyBinary'
-      return `${lengthCode(end)}
-if (${from} + x > y${i}.length) {
-b${i}.bytesLength = ${from}; b${i}.reserveBytes(x); y${i} = b${i}.bytes; ${viewCode(i)} }
-${copy}(bytes, view, p, x, y${i}, w${i}, ${from}); p += x; o${i}[${index} + 1] = ${from} + x`
-    }
+    case 'bytes':
+      return bytesCode(begin, kind === 'string', target, end)
     case 'enum':
-      return `if ((x = bytes[p]) < 128) p++; else { p = varint(bytes, p, ${end}); x = pair[0] }
-o${i}[${index} + 1] = putLabel(b${i}, o${i}[${index}], labels[${i}], x)`
-    default: {
-      const { short, long } = VARINTS[kind] ?? { short: ['x', '0'], long: ['pair[0]', '0'] }
-      const read = kind === 'bool' ? 'boolean' : 'varint'
-      return `if ((x = bytes[p]) < 128) { p++; ${storeCode(target, ...short)} }
-else { p = ${read}(bytes, p, ${end}); ${storeCode(target, ...long)} }`
-    }
+      return `${shortCode(begin, `p = varint(bytes, p, ${end}); x = pair[0]`)}
+n = o${i}[${index}]
+${roomCode(i, `labels[${i}].longest`)}
+o${i}[${index} + 1] = putLabel(w${i}, n, labels[${i}], x)`
+    default:
+      return varintCode(begin, kind, target, end)
   }
 }
 
 /** Code that reads one value behind the elements of a list. */
-export function elementCode(kind: ScalarKind | 'enum', slot: Slot, end: string): string {
+export function elementCode(
+  begin: Begin,
+  kind: ScalarKind | 'enum',
+  slot: Slot,
+  end: string,
+): string {
   const { column: i, type } = slot
   if (type.kind !== 'list') return ''
   const target = { column: i, type: type.element, index: `c${i}` }
   return `if (c${i} === m${i}) {
 b${i}.reserveRows(c${i} + 1); m${i} = b${i}.capacity; ${arrays(i, type.element)} }
-${valueCode(kind, target, end)}
+${valueCode(begin, kind, target, end)}
 c${i}++`
 }

@@ -122,6 +122,42 @@ export function varint(bytes: Uint8Array, at: number, end: number): number {
   return at + 10
 }
 
+/**
+ * `varint` without a branch for each byte: the bits that say where it ends are found in a word, and
+ * what is before them is pushed together. Reads behind `end`, which the caller notices.
+ */
+export function varintWords(bytes: Uint8Array, view: DataView, at: number, end: number): number {
+  if (at + 8 > view.byteLength) return varint(bytes, at, end)
+  const first = view.getInt32(at, true)
+  const ends = ~first & HIGH_BITS
+  if (ends !== 0) {
+    const last = ends & -ends
+    pair[0] = pushed(first & (last - 1))
+    pair[1] = 0
+    return at + ((32 - Math.clz32(last)) >> 3)
+  }
+  const second = view.getInt32(at + 4, true)
+  const ends2 = ~second & HIGH_BITS
+  if (ends2 === 0) return varint(bytes, at, end)
+  const last = ends2 & -ends2
+  const high = pushed(second & (last - 1))
+  pair[0] = pushed(first) | (high << 28)
+  pair[1] = high >>> 4
+  return at + 4 + ((32 - Math.clz32(last)) >> 3)
+}
+
+const HIGH_BITS = 0x80808080 | 0
+
+/** Four times seven bits, without those between them. */
+function pushed(word: number): number {
+  return (
+    (word & 0x7f) |
+    ((word >>> 1) & 0x3f80) |
+    ((word >>> 2) & 0x1f_c000) |
+    ((word >>> 3) & 0xfe0_0000)
+  )
+}
+
 function varintNearEnd(bytes: Uint8Array, at: number, end: number): number {
   let low = 0
   let high = 0
