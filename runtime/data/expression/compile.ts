@@ -114,6 +114,7 @@ export class CompiledExpressions {
     outputs: readonly Output[],
   ) {
     this.columns = outputs.map(outputColumn)
+    const numbers = [...outputs.keys()].filter((index) => outputs[index]?.value.kind !== 'column')
     const computed = outputs.flatMap(({ value }) => (value.kind === 'column' ? [] : [value]))
     this.filterColumns = columnsOf(filter === null ? [] : [filter])
     this.usesColumns = columnsOf(filter === null ? computed : [...computed, filter])
@@ -125,7 +126,7 @@ export class CompiledExpressions {
       value.kind === 'column' ? columnBuilder(value.type) : null,
     )
     const types = inputs.map(({ type }) => type)
-    this.program = new Program(factory, types, filter, computed)
+    this.program = new Program(factory, types, filter, computed, numbers)
   }
 
   /**
