@@ -227,8 +227,9 @@ function branches(
   const whens = [boolean(random, depth - 1), boolean(random, depth - 1)]
   const values = [0, 1, 2].map(() => make(random, depth - 1))
   const [first, second, otherwise] = values.map(asText)
+  const [when1, when2] = whens.map((when) => when.text)
   return {
-    text: `CASE WHEN ${whens[0]!.text} THEN ${first} WHEN ${whens[1]!.text} THEN ${second} ELSE ${otherwise} END`,
+    text: `CASE WHEN ${when1} THEN ${first} WHEN ${when2} THEN ${second} ELSE ${otherwise} END`,
     evaluate: (row) => {
       for (const [index, when] of whens.entries()) {
         const taken = when.evaluate(row)
