@@ -1,6 +1,8 @@
-// Generated code: nothing that a user wrote is part of it.
+// Generated code has nothing in it that a user wrote, and says which output failed.
 
 import { expect, test } from 'vitest'
+import { columnBuilder } from '../../runtime/data/column/builder.ts'
+import { putValue } from '../../runtime/data/expression/column-value.ts'
 import { compileExpressions } from '../../runtime/data/expression/compile.ts'
 import type { ExpressionColumn } from '../../runtime/data/expression/compile.ts'
 
@@ -27,4 +29,14 @@ test('names, texts and numbers of users are indexes and parameters', () => {
   expect(text).not.toMatch(/hacked|globalThis|x'|987654321|123456789|625/)
   // The only text in it is the directive.
   expect(text.replaceAll("'use strict'", '')).not.toMatch(/['"`]/)
+})
+
+test('failures are numbered among all outputs, those passed on included', () => {
+  const projection = 'n, n / 0 AS a, n AS b, n % 0 AS c'
+  const builder = columnBuilder({ kind: 'long' })
+  putValue(builder, 0, 5n)
+  const compiled = compileExpressions(columns.slice(1), { projection, filter: 'n > 0' })
+  const { failures } = compiled.evaluate([builder.view(1)], 1)
+  const outputs = Array.from({ length: failures.count }, (_, at) => failures.describe(at).output)
+  expect(outputs).toEqual([1, 3])
 })
