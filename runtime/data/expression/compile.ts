@@ -102,8 +102,6 @@ export class CompiledExpressions {
   readonly filterColumns: ReadonlySet<number>
   private readonly program: Program
   private readonly hasFilter: boolean
-  /** By computed column: its index among all. */
-  private readonly computedAt: readonly number[]
   /** Of columns that are passed on, for batches of which only some rows pass. */
   private readonly passed: (ColumnBuilder | null)[]
 
@@ -114,18 +112,16 @@ export class CompiledExpressions {
     outputs: readonly Output[],
   ) {
     this.columns = outputs.map(outputColumn)
+    const numbers = [...outputs.keys()].filter((index) => outputs[index]?.value.kind !== 'column')
     const computed = outputs.flatMap(({ value }) => (value.kind === 'column' ? [] : [value]))
     this.filterColumns = columnsOf(filter === null ? [] : [filter])
     this.usesColumns = columnsOf(filter === null ? computed : [...computed, filter])
     this.hasFilter = filter !== null
-    this.computedAt = outputs.flatMap(({ value }, index) =>
-      value.kind === 'column' ? [] : [index],
-    )
     this.passed = outputs.map(({ value }) =>
       value.kind === 'column' ? columnBuilder(value.type) : null,
     )
     const types = inputs.map(({ type }) => type)
-    this.program = new Program(factory, types, filter, computed)
+    this.program = new Program(factory, types, filter, computed, numbers)
   }
 
   /**
@@ -144,7 +140,6 @@ export class CompiledExpressions {
     const passing = this.hasFilter ? program.filter() : selection
     const count = passing === null ? rows : passing.length
     const computed = program.project()
-    program.failures.renumber(this.computedAt)
     let next = 0
     const outputs = this.columns.map(({ passThrough }, index) => {
       const column = passThrough === null ? computed[next++] : columns[passThrough]

@@ -119,15 +119,7 @@ export function commonType(a: ExpressionType, b: ExpressionType): ExpressionType
   if (a.kind === 'string' && b.kind === 'string') return STRING
   const kinds = [a.kind, b.kind]
   if (kinds.includes('date') && kinds.includes('timestamp')) return TIMESTAMP
-  if (a.kind === 'list' && b.kind === 'list') {
-    const element = commonType(a.element, b.element)
-    return element !== null && element.kind !== 'list' ? listOf(element) : null
-  }
   return null
-}
-
-function listOf(element: ExpressionType): ColumnType {
-  return { kind: 'list', element: element as PrimitiveType }
 }
 
 function commonNumber(a: ExpressionType, b: ExpressionType): ExpressionType {

@@ -43,13 +43,6 @@ export class RowFailures {
     this.count++
   }
 
-  /** @param outputs  by output of the program: its index among all output columns */
-  renumber(outputs: readonly number[]): void {
-    for (let at = 0; at < this.count; at++) {
-      this.outputs[at] = outputs[this.outputs[at] ?? FILTER_OUTPUT] ?? FILTER_OUTPUT
-    }
-  }
-
   /** @param index  0...count - 1, in no order of rows */
   describe(index: number): RowFailure {
     const site = this.table[this.sites[index] ?? 0] ?? { message: '', expression: '' }

@@ -64,13 +64,15 @@ export class Program {
 
   /**
    * @param columnTypes  of the columns that batches have
-   * @param outputs  by output column; its result is builder `output` (see `outputBuilder`)
+   * @param outputs  what is computed; results come in this order
+   * @param numbers  of the outputs, for failures
    */
   constructor(
     factory: IrFactory,
     columnTypes: readonly ColumnType[],
     filter: Ir | null,
     outputs: readonly Ir[],
+    numbers: readonly number[] = [...outputs.keys()],
   ) {
     this.columnTypes = columnTypes
     this.zone = factory.zone
@@ -81,7 +83,7 @@ export class Program {
     this.filterStages = filter === null ? [] : this.plan([filter], guards)
     this.filterLoop = filter === null ? null : this.loop([{ kind: 'filter', node: filter }])
     this.outputStages = this.plan(outputs, guards)
-    this.outputLoops = chunks(outputs).map((tasks) => this.loop(tasks))
+    this.outputLoops = chunks(outputs, numbers).map((tasks) => this.loop(tasks))
     this.frame = {
       slots: [],
       slotErrors: [],
@@ -332,10 +334,10 @@ class CallFrame implements KernelCall {
 }
 
 /** Outputs in groups, each small enough for one loop. */
-function chunks(outputs: readonly Ir[]): Task[][] {
+function chunks(outputs: readonly Ir[], numbers: readonly number[]): Task[][] {
   const groups: Task[][] = []
   let size = LOOP_NODES_MAX
-  for (const [output, node] of outputs.entries()) {
+  for (const [builder, node] of outputs.entries()) {
     let nodes = 0
     visit([node], () => nodes++)
     if (size + nodes > LOOP_NODES_MAX) {
@@ -343,7 +345,7 @@ function chunks(outputs: readonly Ir[]): Task[][] {
       size = 0
     }
     size += nodes
-    groups.at(-1)?.push({ kind: 'output', node, builder: output, output })
+    groups.at(-1)?.push({ kind: 'output', node, builder, output: numbers[builder] ?? builder })
   }
   return groups
 }

@@ -1,7 +1,7 @@
 // Which types CAST converts into which, and whether a value can fail to be converted. What has two
 // meanings (a number as a time, say) is refused, with the function that says which.
 
-import type { ColumnType } from '../../type.ts'
+import { sameType, type ColumnType } from '../../type.ts'
 import { asDecimal, isExact, isFloating, isInteger, isNumeric } from '../expression-type.ts'
 
 /** A timestamp and what it can become. */
@@ -27,9 +27,10 @@ export function castRefusal(from: ColumnType, to: ColumnType): string | null {
   return otherWay(from, to)
 }
 
+/** Lists are what they are: their elements are not converted. */
 function refuseLists(from: ColumnType, to: ColumnType): string | null {
-  if (from.kind !== 'list' || to.kind !== 'list') return 'Lists convert to lists only.'
-  return castRefusal(from.element, to.element)
+  if (from.kind !== 'list' || to.kind !== 'list') return 'Lists convert to nothing else.'
+  return sameType(from, to) ? null : 'Elements of lists are not converted; l[n] takes one out.'
 }
 
 function otherWay(from: ColumnType, to: ColumnType): string {
@@ -41,9 +42,6 @@ function otherWay(from: ColumnType, to: ColumnType): string {
 
 /** @returns true when a value of `from` may have no value in `to` */
 export function castFails(from: ColumnType, to: ColumnType): boolean {
-  if (from.kind === 'list' || to.kind === 'list') {
-    return from.kind === 'list' && to.kind === 'list' && castFails(from.element, to.element)
-  }
   if (to.kind === 'string') {
     return from.kind === 'binary' || (from.kind === 'string' && to.json === true && !from.json)
   }
