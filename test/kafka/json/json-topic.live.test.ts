@@ -104,7 +104,8 @@ class PlayedTable {
     const note = `note ${random.hex(4)} "é"`
     rows.set(id, note)
     const after = { id, note }
-    if (before === null) return [this.event(id, { before, after, op: 'c' })]
+    const op = random.chance(0.2) ? 'r' : 'c'
+    if (before === null) return [this.event(id, { before, after, op })]
     const shown = random.chance(0.5) ? before : null
     return [this.event(id, { before: shown, after, op: 'u' })]
   }

@@ -11,8 +11,8 @@ import { addDelete, keepAbsent, readImage } from './images.ts'
 import type { ChangeKind, ChangeProtocol, ChangeRows, EnvelopePlaces } from './protocol.ts'
 import { wordAt } from './words.ts'
 
-const NAMES = ['data', 'old', 'type', 'database', 'table', 'primary_key_columns'] as const
-const Slot = { data: 0, old: 1, type: 2, database: 3, table: 4, primary_key_columns: 5 } as const
+const NAMES = ['data', 'old', 'type', 'database', 'table'] as const
+const Slot = { data: 0, old: 1, type: 2, database: 3, table: 4 } as const
 const ENVELOPE: Shape = shapeOf(
   NAMES.map((name) => ({ path: [name], slot: Slot[name] })),
   'ignored',
@@ -26,7 +26,7 @@ export const maxwellProtocol: ChangeProtocol = {
   envelope: ENVELOPE,
   slots: NAMES.length,
   typesSlot: -1,
-  keySlot: Slot.primary_key_columns,
+  keySlot: -1,
   tableSlots: { database: Slot.database, table: Slot.table },
   readTypes: () => [],
 

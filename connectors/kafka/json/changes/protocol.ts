@@ -42,7 +42,7 @@ export interface ChangeProtocol {
   readonly slots: number
   /** Slot of the text that says the types of columns; -1: no record says them. */
   readonly typesSlot: number
-  /** Slot of a list of names, the key; -1: it is in the record's key, or nowhere. */
+  /** Slot of a list of names, the key; -1: it is in the record's key, or declared. */
   readonly keySlot: number
   /** Slots of database and table, where a topic may hold several; `null`: it holds one. */
   readonly tableSlots: { readonly database: number; readonly table: number } | null
