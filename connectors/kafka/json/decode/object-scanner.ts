@@ -174,7 +174,12 @@ ${inlined.join('\n')}
         if (!(c >= 49 && c <= 57)) return failAt(s, 'this is no number')
         do c = bytes[++p]; while (c >= 48 && c <= 57)
       }
-      if (c === 46 || c === 101 || c === 69) {
+      if (c === 46) {
+        c = bytes[++p]
+        if (!(c >= 48 && c <= 57)) return failAt(s, 'this is no number')
+        do c = bytes[++p]; while (c >= 48 && c <= 57)
+      }
+      if (c === 101 || c === 69) {
         p = numberEnd(bytes, s, end)
         if (p === FAULT) return FAULT
       }
