@@ -42,7 +42,7 @@ class KafkaInspector implements SourceInspector {
     const { clusterId, brokers } = await cluster.metadata([])
     const findings = [pass('cluster', `${clusterId ?? 'no id'}, ${brokers.size} brokers`)]
     const topics = await selectedTopics(cluster, this.options.topics)
-    findings.push(this.checkTopics(topics))
+    findings.push(this.checkTopics(topics), ...(await this.checkRegistries()))
     const partitions = topics.flatMap(partitionsOf)
     findings.push(...(await this.checkRead(cluster, topics)))
     findings.push(...(await this.checkGroups(cluster, partitions)))
@@ -113,6 +113,20 @@ class KafkaInspector implements SourceInspector {
       const note = { sourceType: '', nullable: true, lakeType: null, note: error.message }
       return { ...base, key: null, columns: [{ name: '', ...note }] }
     }
+  }
+
+  private async checkRegistries(): Promise<Finding[]> {
+    const findings: Finding[] = []
+    for (const registry of this.options.registries) {
+      try {
+        const subjects = await registry.subjects(new AbortController().signal)
+        findings.push(pass('registry', `${registry.name} has ${subjects.length} subjects`))
+      } catch (error) {
+        if (!(error instanceof PipelineError)) throw error
+        findings.push({ ...fail('registry', error.message, error.hint), fix: null })
+      }
+    }
+    return findings
   }
 
   private checkTopics(topics: readonly Topic[]): Finding {

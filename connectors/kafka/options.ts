@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../runtime/base/clock.ts'
 import type { RecordFormat } from './format.ts'
+import type { RegistryProbe } from './registry/schemas.ts'
 import type { ClusterOptions } from './wire/options.ts'
 
 export type MetadataColumn =
@@ -53,6 +54,8 @@ export interface KafkaOptions {
   /** `null`: keys are not read. */
   readonly key: RecordFormat | null
   readonly value: RecordFormat
+  /** Where `key` and `value` get their schemas; [] where they need none. */
+  readonly registries: readonly RegistryProbe[]
   /** What a record that cannot be decoded is. */
   readonly onDecodeError: 'stop' | 'dlq'
   /** `null`: there are none. */

@@ -3,8 +3,9 @@
 
 import { readFileSync } from 'node:fs'
 import type { RecordFormat } from '../../connectors/kafka/format.ts'
+import type { KafkaOptions } from '../../connectors/kafka/options.ts'
 import type { ProtobufOptions } from '../../connectors/kafka/protobuf/options.ts'
-import type { SchemaRegistry } from '../../connectors/kafka/registry/schemas.ts'
+import type { RegistryProbe, SchemaRegistry } from '../../connectors/kafka/registry/schemas.ts'
 import { systemClock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -14,26 +15,28 @@ import type { RegistryConfig } from '../job/config/resolve-registry.ts'
 import type { DeclaredColumn } from '../job/config/schema-json-columns.ts'
 import { changeRecords } from './kafka-change-format.ts'
 
-/** @returns the formats of keys (`null`: they are not read) and values */
+/** @returns the formats of keys (`null`: they are not read) and values, and what they ask */
 export async function recordFormats(
   pipeline: PipelineConfig,
   source: KafkaSourceConfig,
   log: Log,
-): Promise<{ readonly key: RecordFormat | null; readonly value: RecordFormat }> {
-  let opened: Promise<(config: RegistryConfig) => SchemaRegistry> | null = null
+): Promise<Pick<KafkaOptions, 'key' | 'value' | 'registries'>> {
+  const registries = new Set<RegistryProbe>()
+  let opened: Promise<(config: RegistryConfig) => SchemaRegistry & RegistryProbe> | null = null
   const registryOf: RegistryOf = async (config) => {
     opened ??= import('./schema-registry.ts').then(({ registriesOf }) =>
       registriesOf(pipeline, log),
     )
-    return (await opened)(config)
+    const registry = (await opened)(config)
+    registries.add(registry)
+    return registry
   }
   const format = async (config: KafkaSourceConfig['value']): Promise<RecordFormat> => {
     return recordFormat(config, source, registryOf, log)
   }
-  return {
-    key: source.key === null ? null : await format(source.key),
-    value: await format(source.value),
-  }
+  const key = source.key === null ? null : await format(source.key)
+  const value = await format(source.value)
+  return { key, value, registries: [...registries] }
 }
 
 /** Keys and values with one registry share its client. */

@@ -5,7 +5,6 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RegistryClient } from '../../connectors/kafka/registry/client.ts'
 import type { RegistryCredentials } from '../../connectors/kafka/registry/options.ts'
-import type { SchemaRegistry } from '../../connectors/kafka/registry/schemas.ts'
 import { localStore } from '../../connectors/storage/local.ts'
 import { systemClock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
@@ -21,9 +20,9 @@ const FOLDER = 'schemas'
 export function registriesOf(
   pipeline: PipelineConfig,
   log: Log,
-): (config: RegistryConfig) => SchemaRegistry {
+): (config: RegistryConfig) => RegistryClient {
   const store = localStore(join(stateFolder(pipeline), FOLDER))
-  const made = new Map<string, SchemaRegistry>()
+  const made = new Map<string, RegistryClient>()
   return (config) => {
     const { urls, tls, timeoutMs } = config
     // Secrets show as stars: where they come from tells them apart.

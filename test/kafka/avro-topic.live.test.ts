@@ -144,6 +144,9 @@ test.skipIf(missing)(
     try {
       await createTopic(server, TOPIC, { partitions: PARTITIONS })
       await clicks.register(0)
+      const check = await pipeline.command(['check', pipeline.file])
+      expect(check.stdout).toMatch(/registry.* 1 subjects/)
+      expect(check.code).toBe(0)
       await clicks.send([0, 0, null, 0])
       let child = pipeline.start()
       await pipeline.until('the first schema is there', arrived, { child, timeoutMs })

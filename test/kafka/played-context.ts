@@ -136,6 +136,7 @@ export function playedOptions(changes: Partial<KafkaOptions> = {}): KafkaOptions
     primaryKeys: null,
     key: raw,
     value: raw,
+    registries: [],
     onDecodeError: 'stop',
     deadLetters: null,
     refreshMs: 1,

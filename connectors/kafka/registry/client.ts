@@ -9,7 +9,13 @@ import { PipelineError } from '../../../runtime/base/errors.ts'
 import { KeptSchemas } from './kept-schemas.ts'
 import type { RegistryOptions } from './options.ts'
 import { ask, type RegistryAnswer } from './request.ts'
-import type { KnownSchema, RegisteredSchema, SchemaReference, SchemaRegistry } from './schemas.ts'
+import type {
+  KnownSchema,
+  RegisteredSchema,
+  RegistryProbe,
+  SchemaReference,
+  SchemaRegistry,
+} from './schemas.ts'
 
 export const UNKNOWN_AFTER_MS = 5 * 60_000
 const RETRY_MS_MIN = 250
@@ -28,7 +34,7 @@ interface Pending {
   callers: number
 }
 
-export class RegistryClient implements SchemaRegistry {
+export class RegistryClient implements SchemaRegistry, RegistryProbe {
   private readonly options: RegistryOptions
   private readonly kept: KeptSchemas
   private readonly schemas = new Map<number, RegisteredSchema>()
@@ -72,11 +78,6 @@ export class RegistryClient implements SchemaRegistry {
     }
   }
 
-  /**
-   * Asks each address once.
-   *
-   * @throws PipelineError CONNECT_FAILED, AUTH_FAILED, PRIVILEGE_MISSING, TLS_FAILED
-   */
   async subjects(signal: AbortSignal): Promise<readonly string[]> {
     const answer = await this.ask('/subjects', signal)
     if (answer.kind === 'found' && Array.isArray(answer.body)) return answer.body.map(String)
@@ -84,7 +85,7 @@ export class RegistryClient implements SchemaRegistry {
     throw new PipelineError('CONNECT_FAILED', `${this.name}: ${reason}`)
   }
 
-  private get name(): string {
+  get name(): string {
     return `the schema registry ${this.options.urls[this.current]}`
   }
 

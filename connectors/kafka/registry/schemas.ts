@@ -36,3 +36,15 @@ export interface SchemaRegistry {
   /** What is being waited for, for `status`; `null`: nothing. Holds no secret. */
   readonly waitsFor: string | null
 }
+
+/** What `millrace check` asks of a registry. */
+export interface RegistryProbe {
+  /** With its address. */
+  readonly name: string
+  /**
+   * Asks each address once.
+   *
+   * @throws PipelineError CONNECT_FAILED, AUTH_FAILED, PRIVILEGE_MISSING, TLS_FAILED
+   */
+  subjects(signal: AbortSignal): Promise<readonly string[]>
+}
