@@ -85,6 +85,8 @@ export type Rows = Map<number, Record<string, unknown>>
 
 export interface DecodedSet {
   readonly rows: Rows
+  /** The same by the identity of the column. */
+  readonly identified: ReadonlyMap<number, readonly (readonly [string, unknown])[]>
   readonly dirties: readonly Dirty[]
   readonly faults: readonly ErrorName[]
   /** Structures on the way, the first record that needed each. */
@@ -99,6 +101,7 @@ export async function decodeAll(
 ): Promise<DecodedSet> {
   const records = recordSet(values)
   const rows: Rows = new Map()
+  const identified = new Map<number, (readonly [string, unknown])[]>()
   const dirties: Dirty[] = []
   const tables: { at: number; table: FormatTable }[] = []
   let at = 0
@@ -108,6 +111,8 @@ export async function decodeAll(
     for (const [row, of] of sink.values().entries()) {
       const named = table.columns.map(({ name }, column) => [name, of[column]] as const)
       rows.set(sink.record[row]!, Object.fromEntries(named))
+      const by = table.columns.map(({ identity }, column) => [identity, of[column]] as const)
+      identified.set(sink.record[row]!, by)
     }
     dirties.push(...sink.dirties)
   }
@@ -124,7 +129,7 @@ export async function decodeAll(
     sink = new TestSink(table)
   }
   take()
-  return { rows, dirties, faults: dirties.map(({ name }) => name), tables }
+  return { rows, identified, dirties, faults: dirties.map(({ name }) => name), tables }
 }
 
 /** bigint for 64 and 128 bits, hex for bytes, strings for text. */

@@ -12,7 +12,8 @@
 
 import type { FieldKind, FieldShape, MessageShape } from '../shape.ts'
 import type { FieldNode, Leaf, Mapping, MessageNode } from '../mapping.ts'
-import { isPackable, wireOf } from './json-fields.ts'
+import { isPackable } from './json-fields.ts'
+import { readTag, sizeOf, tagBytes, tagsOf, wireCode, wireOfField } from './tag-code.ts'
 import { Wire } from './wire.ts'
 import * as value from './value-code.ts'
 import type { Begin, Mode, Slot } from './value-code.ts'
@@ -35,6 +36,9 @@ const PARAMETERS = 'bytes, view, starts, ends, at, to, row, limit, columns, view
 /** As many bits of a word as never make it a heap number. */
 const BITS = 30
 
+/** Fields of a message that are passed over by links of their own. */
+const LINKED_MAX = 64
+
 /** @returns source of a function body that gives the loop */
 export function messageSource(plan: MessagePlan): string {
   return new MessageCode(plan).source()
@@ -55,6 +59,8 @@ class MessageCode {
   /** Statements that empty what lists and pieces of messages a row has so far. */
   private readonly columns = new Map<FieldNode, { slot: Slot; empty: string; head: string }>()
   private readonly unknown: Slot | null
+  /** Declarations outside of the function. */
+  private readonly heads: string[] = []
 
   constructor(plan: MessagePlan) {
     this.plan = plan
@@ -109,8 +115,10 @@ class MessageCode {
     const places = ['t', 'k', 'e'].flatMap((prefix) => declared(prefix, this.depths + 1))
     const columns = [...this.columns.values()]
     const unknown = this.unknown === null ? '' : '; u = -1; a = 0'
+    const body = this.messageCode(root, [])
     const lines = [
       ...columns.map(({ head }) => head),
+      ...this.heads,
       `return function messages(${PARAMETERS}) {`,
       ...this.slots.map((slot) => value.openCode(slot)),
       `const tail = view.byteLength - ${value.SLACK}`,
@@ -121,7 +129,7 @@ class MessageCode {
       ...columns.map(({ empty }) => empty),
       // What follows the last message is read, if not used.
       this.plan.mode === 'fast' ? 'if (e0 > tail) fail(Fault.truncated, e0)' : '',
-      this.messageCode(root, []),
+      body,
       this.finishCode(root),
       this.unknown === null
         ? ''
@@ -144,8 +152,10 @@ class MessageCode {
    * @param around  tags of the messages around it
    */
   private messageCode(message: MessageNode, around: readonly number[]): string {
-    const { depth: d, fields } = message
+    const { depth: d } = message
     const fast = this.plan.mode === 'fast'
+    const passed = this.passedFields(message)
+    const fields = message.fields.filter((node) => !passed.includes(node))
     const chain = fields.map((node, index) => {
       return `case ${index}: ${this.fieldCode(node, message, around)}`
     })
@@ -172,22 +182,48 @@ ${end}
 switch (t${d}) {
 ${entries.join('\n')}
 default: ${mismatch}
-${this.unknownCode(message, around)}
+${this.otherCode(message, passed, around)}
 k${d} = ${fields.length}
 }
 }
 if (p !== e${d}) fail(Fault.truncated, e${d})`
   }
 
-  private unknownCode(message: MessageNode, around: readonly number[]): string {
+  /** Fields of a wide message that nobody wants have no link: a link for each would be long. */
+  private passedFields({ fields }: MessageNode): readonly FieldNode[] {
+    const passed = fields.filter((node) => node.field.oneof === -1 && !this.isWanted(node))
+    return passed.length > LINKED_MAX ? passed : []
+  }
+
+  private isWanted(node: FieldNode): boolean {
+    if (node.kind !== 'nested') return this.columns.has(node)
+    const { fields } = node.message
+    const cases = this.casesOf(node.message)
+    return cases.some((slot) => slot !== null) || fields.some((inner) => this.isWanted(inner))
+  }
+
+  /** Passes over what no link has taken. */
+  private otherCode(
+    message: MessageNode,
+    passed: readonly FieldNode[],
+    around: readonly number[],
+  ): string {
     const { depth: d } = message
     const next = this.nextTag(message)
-    if (this.unknown === null) return `p = skip(bytes, p, e${d}, t${d}, ${d}); ${next}`
+    const where = `bytes, p, e${d}, t${d}, ${d}`
+    const names = `f${this.heads.length}`
+    if (passed.length > 0) {
+      const wires = passed.map(({ field }) => `[${field.number}, ${wireCode(field)}]`)
+      this.heads.push(`const ${names} = new Map([${wires.join(', ')}])`)
+    }
+    const skip = passed.length > 0 ? `p = skipField(${where}, ${names})` : `p = skip(${where})`
+    if (this.unknown === null) return `${skip}; ${next}`
     // Wrapped into the tags of the messages around it, it is a piece of the whole message.
     const { column: i } = this.unknown
     const path = `[${around.join(', ')}]`
-    return `a = p; p = skip(bytes, p, e${d}, t${d}, ${d})
-u = putUnknown(b${i}, u === -1 ? o${i}[row] : u, t${d}, bytes, a, p, ${path}); ${next}`
+    const isKnown = passed.length > 0 ? `if (!${names}.has(t${d} >>> 3)) ` : ''
+    return `a = p; ${skip}
+${isKnown}u = putUnknown(b${i}, u === -1 ? o${i}[row] : u, t${d}, bytes, a, p, ${path}); ${next}`
   }
 
   /** Fast: the next four bytes in `w`, and `p` before them; careful: the tag, and `p` behind it. */
@@ -260,7 +296,7 @@ ${one}
     const column = this.columns.get(node)
     const begin = this.behind(tag)
     const pass = begin.tagBytes === 0 ? '' : `p += ${begin.tagBytes}; `
-    if (node.kind === 'nested') {
+    if (node.kind === 'nested' && this.isWanted(node)) {
       return `${value.lengthCode(begin, end)}
 e${d + 1} = p + x
 ${this.messageCode(node.message, [...around, tag])}`
@@ -286,6 +322,7 @@ r${i}.add(a, groupEnd[0])`
         }
         return `${value.lengthCode(begin, end)}
 r${i}.add(p, p + x); p += x`
+      case 'nested':
       case 'skipped':
         return ''
     }
@@ -454,35 +491,4 @@ function defaultOf({ kind, repeated }: FieldShape, slot: Slot): string {
   if (kind !== 'enum' || repeated) return value.defaultCode(slot)
   return `${value.labelRoomCode(slot, 'labels')}
 o${i}[row + 1] = putLabel(w${i}, n, labels[${i}], 0)`
-}
-
-function wireOfField(field: FieldShape): number {
-  return field.mapKey === null ? wireOf(field.kind, field.group) : Wire.bytes
-}
-
-/** As `t` holds them: the highest are negative. */
-function tagsOf(field: FieldShape): number[] {
-  const own = (field.number << 3) | wireOfField(field)
-  if (!field.repeated || !isPackable(field.kind)) return [own]
-  return [own, (field.number << 3) | Wire.bytes]
-}
-
-/** The bytes of a tag, as it is written by those who know how. */
-function tagBytes(tag: number): number[] {
-  const bytes: number[] = []
-  let rest = tag >>> 0
-  for (; rest > 127; rest >>>= 7) bytes.push((rest & 127) | 128)
-  return [...bytes, rest]
-}
-
-function sizeOf(tag: number): number {
-  return tagBytes(tag).length
-}
-
-/** Reads the next tag; those of two bytes in line where the message has such numbers. */
-function readTag({ fields }: MessageShape, d: number): string {
-  const far = `{ p = tag(bytes, p - 1, e${d}); t${d} = pair[0] }`
-  const two = `if (bytes[p] < 128) t${d} = (t${d} & 127) | (bytes[p++] << 7); else ${far}`
-  const long = (fields.at(-1)?.number ?? 0) > 15 ? `{ ${two} }` : far
-  return `if (p < e${d}) { if ((t${d} = bytes[p++]) > 127) ${long} } else t${d} = -1`
 }

@@ -258,6 +258,23 @@ export function skip(
   return behind > end ? fail(Fault.truncated, at) : behind
 }
 
+/** `skip` of a field that may be one of the schema: then it has the wire type that `wires` says. */
+export function skipField(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  field: number,
+  depth: number,
+  wires: ReadonlyMap<number, number>,
+): number {
+  const expected = wires.get(field >>> 3)
+  const wire = field & 7
+  if (expected !== undefined && wire !== (expected & 7)) {
+    if (expected < 8 || wire !== Wire.bytes) return fail(Fault.mismatch, at)
+  }
+  return skip(bytes, at, end, field, depth)
+}
+
 /** Where the tag that ends the group begins that was passed over last. */
 export const groupEnd = new Int32Array(1)
 
