@@ -121,7 +121,8 @@ test.skipIf(skip)('changelog: every change is there once', { timeout: 200_000 },
       scene,
       (round) =>
         `UPDATE events SET kind = 'round ${round}' WHERE id % 50 = ${round};
-         DELETE FROM events WHERE id = ${round + 1000}; ${insert(OLD_ROWS + round + 1, OLD_ROWS + round + 1)}`,
+         DELETE FROM events WHERE id = ${round + 1000};
+         ${insert(OLD_ROWS + round + 1, OLD_ROWS + round + 1)}`,
     )
     const source = (await scene.run('SELECT id, kind FROM events ORDER BY id')) as object[]
     const rows = await rowsOf(scene)
@@ -153,7 +154,8 @@ test.skipIf(skip)('upsert: rows move between partitions', { timeout: 200_000 }, 
         `UPDATE events SET at = timestamptz '2024-02-29 00:00Z' + id % 5 * interval '1 day'
            WHERE id % 40 = ${round};
          UPDATE events SET kind = 'm${round % 4}' WHERE id % 40 = ${round};
-         DELETE FROM events WHERE id = ${round + 1000}; ${insert(OLD_ROWS + round + 1, OLD_ROWS + round + 1)}`,
+         DELETE FROM events WHERE id = ${round + 1000};
+         ${insert(OLD_ROWS + round + 1, OLD_ROWS + round + 1)}`,
     )
     const source = { ...server, uri: () => server.uri('part_upsert') }
     await expectLakeEqualsSource(pipeline, source, [TABLE], ['duckdb', 'java'])
