@@ -4,6 +4,7 @@
 import type { ErrorRecord } from './base/errors.ts'
 import type { ChangeBatch } from './data/batch.ts'
 import type { Control } from './data/element.ts'
+import type { PartitionTuple } from './data/partition/value.ts'
 import type { Position } from './data/position.ts'
 import type { TableSchema } from './data/schema.ts'
 
@@ -110,6 +111,8 @@ export interface TableIntent<Committable> {
    * have committed them: then this one is done as well. None: there are none.
    */
   readonly behind?: readonly bigint[]
+  /** Event time up to which all rows of the table are in the lake with this commit, if known. */
+  readonly watermarkUs?: bigint | null
   /** One or more, a writer each. */
   readonly committables: readonly Committable[]
 }
@@ -121,6 +124,8 @@ export interface TableCommit {
   readonly tableUuid: string | null
   readonly snapshotId: bigint | null
   readonly metadataLocation: string | null
+  /** Partitions whose rows it has changed, as far as the sink knows. */
+  readonly partitions?: readonly PartitionTuple[]
   /** For `diverged`: the table must be parked; nothing of it was committed. */
   readonly reason: ErrorRecord | null
 }
@@ -146,6 +151,13 @@ export interface Committer<Committable> {
    */
   adopt(table: string, claim: TableClaim): Promise<AdoptedTable | null>
   /**
+   * Changes properties of a lake table that is ours, by a swap of its own. Never while `commit` runs.
+   *
+   * @returns false when there is no such table
+   * @throws PipelineError CATALOG_UNAVAILABLE, CATALOG_CONFLICT (retry)
+   */
+  changeProperties(table: string, change: PropertyChange): Promise<boolean>
+  /**
    * Removes files that a crash left in the folders of `tables`. Only while no writer runs.
    *
    * @param keep  files of intents that are not committed yet, as committables name them
@@ -154,6 +166,14 @@ export interface Committer<Committable> {
   sweep(tables: readonly string[], keep: ReadonlySet<string>): Promise<number>
   close(): Promise<void>
 }
+
+/**
+ * What is to be changed in a table's properties, given those that it has; `null`: removed. May be
+ * asked again, with others.
+ */
+export type PropertyChange = (
+  properties: Readonly<Record<string, string>>,
+) => Readonly<Record<string, string | null>>
 
 /** Who adopts a table, and at which epoch. */
 export interface TableClaim {

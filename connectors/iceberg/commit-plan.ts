@@ -60,6 +60,8 @@ export interface CommitPlan {
   readonly shared: readonly NewFile[]
   /** The table after the swap; call it once, when the swap is known to have happened. */
   readonly accept: () => TableState
+  /** Keys of the partitions that files are added to or removed from. */
+  readonly partitions: ReadonlySet<string>
   /** URIs of metadata files that the metadata does not name any more. */
   readonly superseded: readonly string[]
   /** URIs that nothing names: manifest lists of expired snapshots, files that died too early. */
@@ -88,8 +90,7 @@ export async function planCommit(
   prepared: PreparedFiles,
 ): Promise<CommitPlan> {
   const { files, clock } = context
-  const location = files.uri(tablePath(target))
-  const start = base?.metadata ?? newTable(context, location, work)
+  const start = base?.metadata ?? newTable(context, files.uri(tablePath(target)), work)
   const spec = checkWritable(work, start, context.mode)
   const schemas = mergedSchemas(context.mode, work, base === null ? null : start)
   const folder = `${files.path(start.location)}/metadata`
@@ -135,6 +136,7 @@ export async function planCommit(
     metadata: finished.metadata,
     writes: [...draft.writes, metadataFile],
     shared: steps.flatMap(({ snapshotId }) => prepared.manifests.get(snapshotId)?.file ?? []),
+    partitions: draft.partitions,
     superseded: finished.superseded,
     unnamed: [...finished.expiredLists, ...stillborn],
     findFree: () => releases.takeFree(files, base?.metadata ?? null, finished.metadata),
@@ -156,7 +158,7 @@ function headOf(metadata: TableMetadata): ReturnType<typeof snapshotWithId> {
   return id === null ? null : snapshotWithId(metadata, id)
 }
 
-function metadataName(base: string | null): string {
+export function metadataName(base: string | null): string {
   const number = base === null ? 0 : Number(/\/v?(\d+)[-.][^/]*$/.exec(base)?.[1] ?? 0) + 1
   return `${String(number).padStart(5, '0')}-${ownFileId()}.metadata.json`
 }
@@ -354,13 +356,19 @@ function countVectors(
   }
 }
 
+/** Event time up to which the table has all its rows, in microseconds as its other times are. */
+function watermarkOf({ epochs }: CommitWork): Record<string, string> {
+  const us = epochs.at(-1)?.entry.watermarkUs ?? null
+  return us === null ? {} : { 'millrace.watermark': String(us) }
+}
+
 function summaryExtra(context: PlanContext, work: CommitWork): Record<string, string> {
   const first = present(work.epochs[0], 'a commit has at least one epoch').intent
   const last = present(work.epochs.at(-1), 'a commit has at least one epoch').intent
   return {
     'engine-name': 'Millrace',
     'millrace.pipeline': context.pipeline,
-    ...(work.cut ? cutOf(first, last) : {}),
+    ...(work.cut ? { ...cutOf(first, last), ...watermarkOf(work) } : {}),
   }
 }
 

@@ -60,6 +60,8 @@ export class CommitTask {
   plan: CommitPlan | null = null
   /** The plan that became true. */
   accepted: CommitPlan | null = null
+  /** Keys of the partitions that intents have changed which an earlier process committed. */
+  changedBefore: ReadonlySet<string> = new Set()
   /** A swap of the plan's files may have happened: they must stay. */
   unknown = false
   #work: CommitWork | null = null

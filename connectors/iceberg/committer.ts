@@ -17,7 +17,7 @@ import { silentLog, type Log } from '../../runtime/base/log.ts'
 import type { Catalog, CatalogTable } from '../../runtime/catalog.ts'
 import type { PartitionField } from '../../runtime/data/partition/transform.ts'
 import type { ObjectStore } from '../../runtime/object-store.ts'
-import type { Committer, TableCommit } from '../../runtime/sink.ts'
+import type { Committer, PropertyChange, TableCommit } from '../../runtime/sink.ts'
 import { LakeCleanup } from './cleanup.ts'
 import type { IcebergCommittable } from './committable.ts'
 import { planCommit, type PlanContext } from './commit-plan.ts'
@@ -27,6 +27,8 @@ import { isEmptyWork, markingWork, type CommitWork } from './commit-work.ts'
 import type { IcebergIntent } from './commit-work.ts'
 import type { TableMode } from './fields.ts'
 import { LakeFiles } from './lake-files.ts'
+import { partitionsOfSnapshots, tuplesOf } from './touched-partitions.ts'
+import { planProperties } from './property-update.ts'
 import { checkUndisturbed, intentsDone, markerOf } from './marker.ts'
 import { loadTableState, type TableState } from './table-state.ts'
 import { VectorCache } from './vectors.ts'
@@ -242,9 +244,17 @@ class CatalogCommitter implements IcebergCommitter {
       return place !== undefined && place >= done
     })
     const found = { tableUuid: state?.metadata.tableUuid ?? null, metadataLocation: location }
+    if (state !== null && remaining.length < epochs.length) {
+      const ids = epochs.flatMap((epoch) =>
+        remaining.includes(epoch) ? [] : [epoch.entry.snapshotId],
+      )
+      const { files } = this.#context
+      task.changedBefore = await partitionsOfSnapshots(files, state.metadata, ids)
+    }
     if (remaining.length === 0) {
       const snapshotId = epochs.at(-1)?.entry.snapshotId ?? null
-      task.finish({ outcome: 'already-committed', snapshotId, ...found })
+      const partitions = tuplesOf(task.changedBefore)
+      task.finish({ outcome: 'already-committed', snapshotId, ...found, partitions })
       this.#log.info('already committed', { table, snapshotId })
       return
     }
@@ -348,6 +358,7 @@ class CatalogCommitter implements IcebergCommitter {
       tableUuid,
       snapshotId: currentSnapshotId,
       metadataLocation: plan.next,
+      partitions: tuplesOf(new Set([...task.changedBefore, ...plan.partitions])),
     })
   }
 
@@ -377,14 +388,7 @@ class CatalogCommitter implements IcebergCommitter {
     const { pipeline } = this.#options
     const work = markingWork(table, { ...claim, pipeline }, randomId63())
     const { timeline, fence } = claim
-    const pending: PendingTable = {
-      timeline,
-      fence,
-      ids: [],
-      places: new Map(),
-      committed: [],
-      tableUuid: null,
-    }
+    const pending = { ...nothingPending(), timeline, fence }
     const task = new CommitTask(table, target, [], pending)
     let obstacle: PipelineError | null = null
     let before: bigint | null = null
@@ -424,6 +428,35 @@ class CatalogCommitter implements IcebergCommitter {
     )
   }
 
+  async changeProperties(table: string, change: PropertyChange): Promise<boolean> {
+    const target = this.#options.target(table)
+    const { pipeline, files, clock } = this.#context
+    const task = new CommitTask(table, target, [], nothingPending())
+    let obstacle: PipelineError | null = null
+    try {
+      for (let attempt = 0; attempt < ATTEMPTS_MAX && task.result === null; attempt++) {
+        if (attempt > 0) await this.#pause(attempt, undefined)
+        const location = await this.#options.catalog.load(target)
+        if (location === null) return false
+        if (task.plan !== null && location === task.plan.next) this.#accept(task)
+        else {
+          await task.discardPlan(files)
+          const state = await this.#stateAt(table, location)
+          if (markerOf(state.metadata, pipeline) === null) return false
+          const plan = planProperties(files, state, change, clock)
+          if (plan === null) return true
+          await task.write(files, plan)
+        }
+        if (task.result === null) obstacle = await this.#swap([task])
+      }
+    } finally {
+      await task.discard(files)
+    }
+    if (task.result === null) throw present(obstacle, 'what was not changed met something')
+    await this.#cleanup.tidy(task.accepted === null ? [] : [task.accepted])
+    return true
+  }
+
   async sweep(tables: readonly string[], keep: ReadonlySet<string>): Promise<number> {
     let found = 0
     for (const table of tables) {
@@ -440,6 +473,11 @@ class CatalogCommitter implements IcebergCommitter {
     this.#states.clear()
     await this.#cleanup.flush()
   }
+}
+
+function nothingPending(): PendingTable {
+  const none = { ids: [], places: new Map<bigint, number>(), committed: [], tableUuid: null }
+  return { timeline: 0, fence: '', ...none }
 }
 
 async function eachLimited<T>(

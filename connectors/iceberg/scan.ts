@@ -1,8 +1,10 @@
 // Reading a lake table as its metadata says it is: the live data files with the rows that are
-// deleted in them. For rebuilding an index, for verification, and for whoever wants to look.
+// deleted in them, and what a snapshot has changed in its partitions. For rebuilding an index, for
+// verification, and for whoever wants to look.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { Catalog, CatalogTable } from '../../runtime/catalog.ts'
+import { partitionKey, type PartitionTuple } from '../../runtime/data/partition/value.ts'
 import type { ObjectStore } from '../../runtime/object-store.ts'
 import { PositionSet } from './deletion-vector.ts'
 import { LakeFiles } from './lake-files.ts'
@@ -133,4 +135,67 @@ async function readVectors(
 
 function unreadable(message: string): PipelineError {
   return new PipelineError('LAKE_FORMAT', message)
+}
+
+/**
+ * What a snapshot has changed in one partition: whatever is not 0 changes what its readers see.
+ */
+export interface PartitionChange {
+  /** In the order of the spec's fields; [] in an unpartitioned table. */
+  readonly partition: PartitionTuple
+  addedFiles: number
+  addedRows: number
+  addedBytes: number
+  /** Data files that left, for example because all their rows were deleted before. */
+  removedFiles: number
+  /** Deletion vectors that came or went. */
+  vectors: number
+}
+
+/**
+ * What a snapshot has changed in each partition, by its own manifests: so it is known also of a
+ * commit whose answer was lost, and of rows that moved from one partition to another.
+ *
+ * @param snapshotId  retained in the metadata. A commit with DDL has several: ask for each
+ * @returns by `partitionKey`
+ * @throws PipelineError LAKE_FORMAT
+ * Cost: reads the manifests that the snapshot added.
+ */
+export async function readPartitionChanges(
+  files: LakeFiles,
+  metadata: TableMetadata,
+  snapshotId: bigint,
+): Promise<Map<string, PartitionChange>> {
+  const changes = new Map<string, PartitionChange>()
+  for (const manifest of await readManifestList(files, metadata, snapshotId)) {
+    if (manifest.addedSnapshotId !== snapshotId) continue
+    for (const entry of decodeManifest(await files.read(manifest.path), manifest)) {
+      if (entry.status === EntryStatus.existing || entry.snapshotId !== snapshotId) continue
+      count(changeOf(changes, entry.partition), entry)
+    }
+  }
+  return changes
+}
+
+function changeOf(
+  changes: Map<string, PartitionChange>,
+  partition: PartitionTuple,
+): PartitionChange {
+  const key = partitionKey(partition)
+  const known = changes.get(key)
+  if (known !== undefined) return known
+  const nothing = { addedFiles: 0, addedRows: 0, addedBytes: 0, removedFiles: 0, vectors: 0 }
+  const change = { partition, ...nothing }
+  changes.set(key, change)
+  return change
+}
+
+function count(change: PartitionChange, { content, status, rows, bytes }: ManifestEntry): void {
+  if (content !== FileContent.data) change.vectors++
+  else if (status === EntryStatus.deleted) change.removedFiles++
+  else {
+    change.addedFiles++
+    change.addedRows += rows
+    change.addedBytes += bytes
+  }
 }

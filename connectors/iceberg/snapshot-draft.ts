@@ -60,6 +60,8 @@ export class SnapshotDraft {
   sequenceNumber: bigint
   nextRowId: bigint
   changes: SnapshotChanges = noChanges()
+  /** Keys of the partitions that the snapshots so far have changed. */
+  readonly partitions = new Set<string>()
   /** Manifests that this snapshot adds, and those it takes over from its parent. */
   created: ManifestFile[] = []
   kept: ManifestFile[]
@@ -133,6 +135,7 @@ export class SnapshotDraft {
   /** Ends a snapshot; the next one starts from it. */
   close(snapshotId: bigint, schemaId: number, extra: Readonly<Record<string, string>>): void {
     const { parent, sequenceNumber } = this
+    for (const key of this.changes.partitions) this.partitions.add(key)
     this.changes.manifestsKept = this.kept.length
     const list = encodeManifestList({
       snapshotId,

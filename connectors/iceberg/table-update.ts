@@ -146,7 +146,8 @@ function propertiesOf(start: TableMetadata, { schemas }: CommitWork): Record<str
   return last.comment === null ? properties : { ...properties, comment: last.comment }
 }
 
-function logWith(
+/** The log of metadata files with that of before, and those that it has no room for. */
+export function logWith(
   log: readonly MetadataLogEntry[],
   location: string | null,
   timestampMs: number,

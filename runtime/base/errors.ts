@@ -336,6 +336,15 @@ export const errorCodes = {
     meaning: 'A record has no value, or no key, and the configuration does not say what it is.',
     hint: 'Set `source.null_value` to delete, skip or dlq; or correct the producer.',
   },
+  NOTIFICATION_FAILED: {
+    code: 'MR-4701',
+    action: 'retry',
+    exit: 1,
+    meaning: 'Somebody who is to be told of a partition did not take the message.',
+    hint:
+      'Look at the receiver that the message names. It is told again until it takes the message, ' +
+      'in order; nothing else waits for it.',
+  },
   TRACE_BROKEN: {
     code: 'MR-4801',
     action: 'bug',

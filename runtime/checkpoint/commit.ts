@@ -8,6 +8,7 @@ import type {
   CommitReceipt,
   Committer,
   Intent,
+  PropertyChange,
   TableClaim,
   TableCommit,
   TableIntent,
@@ -44,6 +45,8 @@ export interface CommitEvents {
   /** An attempt failed and will be repeated. */
   onRetry(error: ErrorRecord, attempt: number): void
   onCommitted(epoch: number, tables: readonly TableCommit[], durationMs: number): void
+  /** Of what was to be committed of the table from epoch `from` on, nothing will be. */
+  onCancelled(table: string, from: number): void
   /** The table's state in the lake is not ours any more: it must be parked. */
   onDiverged(table: string, reason: ErrorRecord): void
   /** The committer must not go on: FENCED, TIMELINE_AHEAD, ... */
@@ -101,6 +104,14 @@ export class CommitQueue {
     return Object.fromEntries(last)
   }
 
+  /** @returns the first epoch that waits with something of the table; Infinity: none does */
+  firstWaiting(table: string): number {
+    const first = this.queue.find((intent) =>
+      this.tablesOf(intent).some((entry) => entry.table === table),
+    )
+    return first?.epoch ?? Number.POSITIVE_INFINITY
+  }
+
   /** The tables that will be committed. */
   private tablesOf({ epoch, tables }: PendingIntent): readonly PendingTable[] {
     return tables.filter(({ table }) => !this.isCancelled(table, epoch))
@@ -151,9 +162,10 @@ export class CommitQueue {
   }
 
   /** Takes a table out of everything that has not been committed (parked, C10). */
-  cancel(table: string): void {
+  cancel(table: string, from = this.firstWaiting(table)): void {
     const last = this.queue.at(-1)
     if (last !== undefined) this.cancelled.set(table, last.epoch)
+    this.events.onCancelled(table, from)
   }
 
   /**
@@ -161,10 +173,26 @@ export class CommitQueue {
    * anew. What was pending for it is cancelled.
    */
   async adopt(table: string, claim: TableClaim): Promise<Adoption> {
+    return this.alone(() => this.adoptNow(table, claim))
+  }
+
+  /**
+   * Changes properties of a table between two commits.
+   *
+   * @returns false when the lake has no such table
+   */
+  async changeProperties(table: string, change: PropertyChange): Promise<boolean> {
+    return this.alone(() => this.committer.changeProperties(table, change))
+  }
+
+  /** The committer does one thing at a time: an intent that comes meanwhile waits. */
+  private async alone<T>(work: () => Promise<T>): Promise<T> {
     while (this.running !== null) await this.running
-    const adopting = this.adoptNow(table, claim)
-    // An intent that comes meanwhile waits: the committer does one thing at a time.
-    this.running = adopting
+    if (this.stopped.signal.aborted) {
+      throw new PipelineError('CATALOG_UNAVAILABLE', 'the pipeline is about to end')
+    }
+    const working = work()
+    this.running = working
       .then(
         () => undefined,
         () => undefined,
@@ -173,7 +201,7 @@ export class CommitQueue {
         this.running = null
         this.start()
       })
-    return adopting
+    return working
   }
 
   private async adoptNow(table: string, claim: TableClaim): Promise<Adoption> {
@@ -299,7 +327,7 @@ export class CommitQueue {
     if (last === undefined) return
     for (const commit of commits) {
       if (commit.outcome === 'diverged' && commit.reason !== null) {
-        this.cancel(commit.table)
+        this.cancel(commit.table, intents[0]?.epoch)
         this.events.onDiverged(commit.table, commit.reason)
         continue
       }

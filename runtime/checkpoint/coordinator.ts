@@ -11,6 +11,7 @@ import { lakeSchema } from '../flow/tables.ts'
 import type { CommitReceipt, Intent, PreparedEpoch, TableCounts, TableIntent } from '../sink.ts'
 import { receiptOf, type CommitQueue } from './commit.ts'
 import { CHECKPOINT_FORMAT, type Checkpoint, type SourceCheckpoint } from './manifest.ts'
+import type { SavedReadiness } from './readiness.ts'
 import { PendingIntent } from './pending-intent.ts'
 import type { CheckpointStore } from './store.ts'
 import { Trace, type SourceCounts } from './trace.ts'
@@ -45,7 +46,23 @@ export interface CoordinatorOptions {
   /** The newest checkpoint, or `null` at the first start. */
   readonly last: Checkpoint | null
   readonly clock: Clock
+  readonly decisions: EpochDecisions
 }
+
+/** What is decided of each epoch at its barrier, and saved with it. */
+export interface EpochDecisions {
+  /** @param intents  what the epoch wants to be committed of each table */
+  decide(
+    epoch: number,
+    source: SourceCheckpoint,
+    intents: readonly TableIntent<unknown>[],
+  ): SavedReadiness
+  /** The checkpoint is durable, and its intent waits for its commit. */
+  saved(epoch: number): void
+}
+
+/** Of a pipeline that announces nothing. */
+export const NO_DECISIONS: EpochDecisions = { decide: () => [], saved: () => undefined }
 
 /** What an epoch did, for the status and the metrics. */
 export interface EpochReport {
@@ -134,6 +151,7 @@ export class Coordinator {
       this.saved = checkpoint
       this.source.acknowledge(receiptOf(checkpoint))
       if (intent !== null) this.commits.enqueue(this.withoutParked(intent))
+      this.options.decisions.saved(epoch)
     }
     const durationMs = this.options.clock.elapsedMs() - started
     // With what the committer has parked since the cut: of the last epoch nobody hears it later.
@@ -164,7 +182,7 @@ export class Coordinator {
       assert(writer.epoch === epoch, 'writers prepare the epoch whose barrier they have met')
       for (const { table, reason } of writer.parked) this.parkTable(table, reason)
     }
-    const { pipeline, timeline, fence, mode, clock } = this.options
+    const { pipeline, timeline, fence, mode, clock, decisions } = this.options
     const parked = this.parkings()
     this.parkedByCommit.clear()
     const source = withParked(cut.checkpoint, parked)
@@ -186,6 +204,7 @@ export class Coordinator {
       held: this.trace.held(),
       parked,
       mode,
+      readiness: decisions.decide(epoch, source, tables),
       savedAtMs: clock.nowMs(),
     }
     return { checkpoint, intent }
@@ -207,8 +226,10 @@ export class Coordinator {
     const current = new Map(
       source.tables.map((record) => [record.schema.table, lakeSchema(record)]),
     )
+    const watermarks = new Map(source.times?.tables)
     return [...names].map((table): TableIntent<unknown> => ({
       table,
+      watermarkUs: watermarks.get(table) ?? null,
       snapshotId: randomId63(),
       schemas: this.schemasFor(
         changed.filter((schema) => schema.table === table),
@@ -243,10 +264,16 @@ export class Coordinator {
     ) {
       return true
     }
-    const parts = ({ source, writers, lake, held }: Checkpoint): string =>
-      JSON.stringify([source.tables, source.state, writers, lake, held], (_key, value: unknown) =>
+    // A watermark that moves is no news by itself: what it decides is.
+    const ready = ({ readiness = [] }: Checkpoint): unknown =>
+      readiness.map((table) => ({ ...table, watermarkUs: null }))
+    const parts = (checkpoint: Checkpoint): string => {
+      const { source, writers, lake, held } = checkpoint
+      const all = [source.tables, source.state, writers, lake, held, ready(checkpoint)]
+      return JSON.stringify(all, (_key, value: unknown) =>
         typeof value === 'bigint' ? `${value}n` : value,
       )
+    }
     return parts(next) !== parts(before)
   }
 }

@@ -7,6 +7,7 @@ import type { TableRecord } from '../flow/tables.ts'
 import type { SavedWatermarks } from '../flow/watermark.ts'
 import type { Intent, WriterState } from '../sink.ts'
 import { decodeDocument, encodeDocument } from './document.ts'
+import type { SavedReadiness } from './readiness.ts'
 import type { IntentChain, PendingIntent } from './pending-intent.ts'
 
 export const CHECKPOINT_FORMAT = 2
@@ -68,6 +69,8 @@ interface CheckpointParts {
   readonly parked: readonly { readonly table: string; readonly reason: ErrorRecord }[]
   /** How the sink keeps rows: tables of one mode cannot go on in another. Missing: not known. */
   readonly mode?: string
+  /** Which partitions are whole, and who has to be told; missing: nobody is. */
+  readonly readiness?: SavedReadiness
   readonly savedAtMs: number
 }
 

@@ -10,6 +10,7 @@ import {
   type Checkpoint,
   type CheckpointRecord,
 } from './manifest.ts'
+import { withoutWaiting } from './readiness.ts'
 import { PendingIntent, type LinkCache } from './pending-intent.ts'
 
 const FOLDER = 'checkpoints'
@@ -153,7 +154,9 @@ export class CheckpointStore {
     const { intent: _, older: __, ...parts } = found
     const nextFileId = found.nextFileId + (found.epoch < epoch ? FILE_IDS_LOST : 0)
     const nothing = { intents: [], waiting: {}, cancelled: {}, writers: [], held: {} }
-    return { ...parts, ...nothing, epoch, nextFileId }
+    const committed = new Map(parts.lake.map((one) => [one.table, one.committedEpoch ?? 0]))
+    const readiness = withoutWaiting(parts.readiness ?? [], committed)
+    return { ...parts, ...nothing, readiness, epoch, nextFileId }
   }
 
   /**

@@ -35,6 +35,7 @@ export async function openCommitter(
   return {
     commit: (intents, signal) => committer.commit(intents, signal),
     adopt: (table, claim) => committer.adopt(table, claim),
+    changeProperties: (table, change) => committer.changeProperties(table, change),
     sweep: (tables, keep) => committer.sweep(tables, keep),
     close: async () => {
       await committer.close()

@@ -38,6 +38,7 @@ export class LakeCounter {
         }
       },
       adopt: async (table, claim) => committer.adopt(table, claim),
+      changeProperties: async (table, change) => committer.changeProperties(table, change),
       sweep: async (tables, keep) => committer.sweep(tables, keep),
       close: async () => committer.close(),
     }

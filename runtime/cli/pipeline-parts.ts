@@ -20,6 +20,7 @@ import { moveDamagedAside } from '../job/requests.ts'
 import { runPipeline, type PipelineParts } from '../job/run.ts'
 import { spawnWorker } from '../job/worker-port.ts'
 import type { SourceInspector } from '../source.ts'
+import { announcements } from './announcements.ts'
 import { heldFiles, lakeColumnsOf, openCommitter } from './committer-connector.ts'
 import { requireWarehouse } from './folders.ts'
 import { openInspector } from './inspectors.ts'
@@ -111,6 +112,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
     clock: systemClock,
     createCommitter: async () => lake.watch(await openCommitter(config, state, log)),
     requireContinuable: (checkpoint) => requireSamePartitions(config, state, checkpoint),
+    announcements: announcements(config),
     heldFiles: (checkpoint) => heldFiles(state, checkpoint),
     spawnSource: () =>
       spawnWorker<SourceCommand, SourceReport>(

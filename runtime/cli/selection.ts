@@ -20,6 +20,7 @@ import {
   topicSelector,
 } from '../job/config/selector.ts'
 import type { DiscoveredTable, Finding } from '../source.ts'
+import { announcementFaults } from './announcements.ts'
 import { partitionFaults } from './partitioning.ts'
 
 export interface SelectionFault {
@@ -45,6 +46,7 @@ export function selectionFaults(
   }
   return [
     ...partitionFaults(config, tables),
+    ...announcementFaults(config, tables),
     ...source.tables.flatMap((pattern, index) => tableFaults(source, tables, pattern, index)),
     ...source.tablesExclude.flatMap((pattern, index) => excludeFaults(tables, pattern, index)),
     ...source.columnsExclude.flatMap((pattern, index) => [

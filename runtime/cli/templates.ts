@@ -116,6 +116,8 @@ const TAIL = `sink:
   # upsert: each table as the source has it now. append: rows as they are inserted.
   # changelog: every change, with _op, _pos, _ts and _tx.
   mode: upsert
+  # Tables keep their partitioning for life:
+  # partition_by: { shop.orders: ["day(created_at)", "bucket[16](id)"] }
 pipeline:
   checkpoint:
     # Every interval the lake shows what has happened: shorter is fresher and makes more files.

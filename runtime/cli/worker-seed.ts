@@ -22,7 +22,9 @@ export interface WorkerSeed {
 
 export function workerSeed(config: PipelineConfig, logLevel: LogLevel): WorkerSeed {
   const secrets: SeededSecret[] = []
-  const bare = withoutSecrets(config, [], secrets) as PipelineConfig
+  // Who is told of partitions is the main thread's business, and their secrets stay there.
+  const own = { ...config, partitionReady: [] }
+  const bare = withoutSecrets(own, [], secrets) as PipelineConfig
   return { config: bare, secrets, logLevel }
 }
 

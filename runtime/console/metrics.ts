@@ -38,6 +38,7 @@ export function metricsOf(status: PipelineStatus, tablesMax = TABLES_MAX): Metri
   addTables(metrics, status, tablesMax)
   addPipeline(metrics, status)
   addEvents(metrics, status, tablesMax)
+  addPartitions(metrics, status, tablesMax)
   return metrics
 }
 
@@ -81,6 +82,34 @@ function addTables(metrics: MetricSet, status: PipelineStatus, tablesMax: number
     const { rows_done: done, rows_est: estimated } = table.backfill
     if (done !== null) backfill.add(backfill.cell(pipeline, name, 'done'), done)
     if (estimated !== null) backfill.add(backfill.cell(pipeline, name, 'estimated'), estimated)
+  }
+}
+
+/** Of the tables whose partitions are announced. */
+function addPartitions(metrics: MetricSet, status: PipelineStatus, tablesMax: number): void {
+  const { pipeline } = status
+  const labels = ['pipeline', 'table']
+  for (const [index, { table, partitions }] of status.table_list.entries()) {
+    if (partitions === null) continue
+    const name = index < tablesMax ? table : OTHER
+    const add = (kind: 'counter' | 'gauge', metric: string, help: string, value: number): void => {
+      const cells = metrics[kind](`millrace_${metric}`, help, labels)
+      cells.add(cells.cell(pipeline, name), value)
+    }
+    const { open, reopened, announced, late_rows: late, notifiers } = partitions
+    add('gauge', 'partitions_open', 'Partitions that are not announced yet.', open)
+    add('gauge', 'partitions_reopened', 'Partitions that changed after that.', reopened)
+    add('counter', 'partitions_ready_total', 'Announcements, each generation once.', announced)
+    add('counter', 'late_rows_total', 'Rows of partitions that were announced before.', late)
+    const help = 'Announcements that a notifier has not taken.'
+    const backlog = metrics.gauge('millrace_outbox_backlog', help, [...labels, 'notifier'])
+    for (const one of notifiers) backlog.add(backlog.cell(pipeline, name, one.name), one.backlog)
+  }
+  const help = 'Deliveries of announcements by how they ended.'
+  const total = ['pipeline', 'action', 'result']
+  const deliveries = metrics.counter('millrace_notifications_total', help, total)
+  for (const { action, result, count } of status.events.notifications) {
+    deliveries.add(deliveries.cell(pipeline, action, result), count)
   }
 }
 

@@ -54,6 +54,8 @@ export interface TableStatus {
   readonly waits_for: string | null
   /** No row with an earlier event time is to come, ISO 8601; `null`: nothing can be promised yet. */
   readonly watermark: string | null
+  /** What is announced of its partitions; `null`: nothing is. */
+  readonly partitions: PartitionsStatus | null
   readonly backfill: { readonly rows_done: number | null; readonly rows_est: number | null }
   readonly ops: Readonly<Record<'insert' | 'update' | 'delete' | 'read', number>>
   readonly rows: Readonly<
@@ -66,6 +68,24 @@ export interface TableStatus {
     readonly source_time: string | null
     readonly metadata_location: string | null
   }
+}
+
+export interface PartitionsStatus {
+  /** Known partitions that the watermark has not passed, or whose files are not all in the lake. */
+  readonly open: number
+  /** Announced ones that have changed since. */
+  readonly reopened: number
+  readonly last_ready: string | null
+  readonly generation: number | null
+  /** Announcements and late rows since the process started. */
+  readonly announced: number
+  readonly late_rows: number
+  readonly notifiers: readonly {
+    readonly name: string
+    /** Announcements that it has not taken yet. */
+    readonly backlog: number
+    readonly error: ErrorRecord | null
+  }[]
 }
 
 export interface PipelineStatus {
@@ -127,7 +147,7 @@ export interface PipelineStatus {
   }
   readonly files: { readonly data_written: number; readonly bytes_written: number }
   /** By kind, since the process started. */
-  readonly events: Pick<RunSnapshot, 'errors' | 'retries' | 'ddl'>
+  readonly events: Pick<RunSnapshot, 'errors' | 'retries' | 'ddl' | 'notifications'>
   readonly rates: { readonly read_rows: number; readonly written_rows: number }
   /** Share of the fullest channel to a writer, 0...1; `null` before the threads run. */
   readonly queue_fill: number | null
@@ -189,7 +209,12 @@ export class StatusTracker {
       },
       commit: commitOf(commits, lake),
       files: { data_written: lake.files, bytes_written: lake.bytes },
-      events: { errors: snapshot.errors, retries: snapshot.retries, ddl: snapshot.ddl },
+      events: {
+        errors: snapshot.errors,
+        retries: snapshot.retries,
+        ddl: snapshot.ddl,
+        notifications: snapshot.notifications,
+      },
       rates,
       queue_fill: source?.queueFill ?? null,
     }
@@ -206,6 +231,7 @@ export class StatusTracker {
       reason: progress.reason,
       waits_for: progress.waitsFor,
       watermark: isoTimeUs(progress.watermarkUs),
+      partitions: partitionsOf(table.ready),
       backfill: { rows_done: progress.rowsDone, rows_est: progress.rowsEstimated },
       ops: { ...ops },
       rows: { ...rows },
@@ -223,6 +249,24 @@ export class StatusTracker {
 
   #formatOrder(order: bigint): string {
     return formatOrder(order, this.#positionType)
+  }
+}
+
+function partitionsOf(ready: TableSnapshot['ready']): PartitionsStatus | null {
+  if (ready === null) return null
+  const { open, reopened, last, announced, lateRows, notifiers } = ready
+  return {
+    open,
+    reopened,
+    last_ready: last?.value ?? null,
+    generation: last?.generation ?? null,
+    announced,
+    late_rows: lateRows,
+    notifiers: notifiers.map(({ notifier, backlog, error }) => ({
+      name: notifier,
+      backlog,
+      error,
+    })),
   }
 }
 

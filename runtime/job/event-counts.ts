@@ -50,6 +50,13 @@ export interface DdlCount {
   readonly count: number
 }
 
+/** Deliveries of announcements, each attempt. */
+export interface NotificationCount {
+  readonly action: string
+  readonly result: 'ok' | 'failed'
+  readonly count: number
+}
+
 /** Errors of a table that a change of its structure brings about. */
 const BY_STRUCTURE: ReadonlySet<ErrorName> = new Set<ErrorName>([
   'DDL_UNMAPPABLE',
@@ -62,10 +69,19 @@ export class EventCounts {
   private readonly errorCounts = new Map<string, ErrorCount>()
   private readonly retryCounts = new Map<string, RetryCount>()
   private readonly ddlCounts = new Map<string, DdlCount>()
+  private readonly notificationCounts = new Map<string, NotificationCount>()
   /** As of the last cut; `null` before the first, which shows what there was already. */
   private tables: ReadonlyMap<string, TableRecord> | null = null
   /** Tables that could not be taken in, and have been counted. */
   private readonly refused = new Set<string>()
+
+  addNotification(action: string, result: 'ok' | 'failed'): void {
+    add(this.notificationCounts, { action, result }, 1)
+  }
+
+  notifications(): NotificationCount[] {
+    return [...this.notificationCounts.values()]
+  }
 
   addRetry(component: RetryComponent, { error }: ErrorRecord): void {
     this.addError(error, 'retry')

@@ -5,7 +5,8 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { Clock } from '../base/clock.ts'
 import { errorOf, PipelineError, type ErrorRecord } from '../base/errors.ts'
-import { Coordinator, type EpochReport, type SourceCut } from '../checkpoint/coordinator.ts'
+import { Coordinator } from '../checkpoint/coordinator.ts'
+import type { EpochDecisions, EpochReport, SourceCut } from '../checkpoint/coordinator.ts'
 import type { CommitQueue } from '../checkpoint/commit.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
 import type { CheckpointStore } from '../checkpoint/store.ts'
@@ -28,6 +29,7 @@ export interface ExecutionParts {
   readonly writers: readonly WorkerPort<WriterCommand, WriterReport>[]
   readonly store: CheckpointStore
   readonly commits: CommitQueue
+  readonly decisions: EpochDecisions
   readonly clock: Clock
 }
 
@@ -83,7 +85,7 @@ export class Execution {
     this.events = events
     this.ready = this.listen()
     const { pipeline, timeline, fence, mode, last } = options
-    const { store, commits, clock } = parts
+    const { store, commits, clock, decisions } = parts
     this.coordinator = new Coordinator(
       {
         barrier: (epoch) => this.sendBarrier(epoch),
@@ -95,7 +97,7 @@ export class Execution {
       })),
       store,
       commits,
-      { pipeline, timeline, fence, mode, last, clock },
+      { pipeline, timeline, fence, mode, last, clock, decisions },
     )
   }
 

@@ -2,6 +2,7 @@
 // starts must not keep it from reading, or the log would pile up at the source.
 
 import type { Committer, Intent, TableClaim, TableCommit, AdoptedTable } from '../sink.ts'
+import type { PropertyChange } from '../sink.ts'
 
 export class LateCommitter implements Committer<unknown> {
   private readonly create: () => Promise<Committer<unknown>>
@@ -29,6 +30,10 @@ export class LateCommitter implements Committer<unknown> {
 
   async adopt(table: string, claim: TableClaim): Promise<AdoptedTable | null> {
     return (await this.open()).adopt(table, claim)
+  }
+
+  async changeProperties(table: string, change: PropertyChange): Promise<boolean> {
+    return (await this.open()).changeProperties(table, change)
   }
 
   async sweep(tables: readonly string[], keep: ReadonlySet<string>): Promise<number> {

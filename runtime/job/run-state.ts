@@ -5,7 +5,9 @@ import type { ErrorRecord } from '../base/errors.ts'
 import type { EpochReport } from '../checkpoint/coordinator.ts'
 import type { LakeTable } from '../checkpoint/manifest.ts'
 import type { RowCounts, TableCounts } from '../sink.ts'
+import type { ReadySnapshot } from './announcer.ts'
 import { EventCounts, type DdlCount, type ErrorCount, type RetryCount } from './event-counts.ts'
+import type { NotificationCount } from './event-counts.ts'
 import type { SourceProgress, TableProgress } from './messages.ts'
 
 export type RunPhase = 'starting' | 'running' | 'retrying' | 'stopping' | 'stopped' | 'failed'
@@ -25,6 +27,8 @@ export interface TableSnapshot {
   readonly committedEpoch: number | null
   readonly committedTimeUs: bigint | null
   readonly metadataLocation: string | null
+  /** `null`: its partitions are not announced. */
+  readonly ready: ReadySnapshot | null
 }
 
 export interface RunSnapshot {
@@ -56,6 +60,7 @@ export interface RunSnapshot {
   readonly errors: readonly ErrorCount[]
   readonly retries: readonly RetryCount[]
   readonly ddl: readonly DdlCount[]
+  readonly notifications: readonly NotificationCount[]
 }
 
 interface Totals {
@@ -150,12 +155,21 @@ export class RunState {
     }
   }
 
+  /** @param error  `null`: it was taken */
+  addNotification(action: string, error: ErrorRecord | null): void {
+    this.events.addNotification(action, error === null ? 'ok' : 'failed')
+  }
+
   addCommitRetry(error: ErrorRecord): void {
     this.commits = { ...this.commits, retries: this.commits.retries + 1, error }
     this.events.addRetry('commit', error)
   }
 
-  snapshot(lake: readonly LakeTable[], pending: number): RunSnapshot {
+  snapshot(
+    lake: readonly LakeTable[],
+    pending: number,
+    ready: (table: string) => ReadySnapshot | null = () => null,
+  ): RunSnapshot {
     const { phase, startedAtMs, error, attempt, source, checkpoint, checkpoints, events } = this
     const byName = new Map(lake.map((table) => [table.table, table]))
     const tables = (source?.tables ?? []).map((progress): TableSnapshot => {
@@ -168,6 +182,7 @@ export class RunState {
         committedEpoch: known?.committedEpoch ?? null,
         committedTimeUs: known?.committedTimeUs ?? null,
         metadataLocation: known?.metadataLocation ?? null,
+        ready: ready(progress.table),
       }
     })
     const commits = { ...this.commits, pending }
@@ -184,6 +199,7 @@ export class RunState {
       errors: events.errors(),
       retries: events.retries(),
       ddl: events.ddl(),
+      notifications: events.notifications(),
     }
   }
 

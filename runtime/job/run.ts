@@ -5,11 +5,13 @@
 import { randomUuid, systemClock, type Clock } from '../base/clock.ts'
 import { errorCodes, PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
 import { CommitQueue } from '../checkpoint/commit.ts'
-import type { EpochReport } from '../checkpoint/coordinator.ts'
+import { NO_DECISIONS, type EpochReport } from '../checkpoint/coordinator.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Committer, TableClaim, WriterState } from '../sink.ts'
+import { announcementEvents, Announcer } from './announcer.ts'
+import type { AnnouncerParts, ReadySnapshot } from './announcer.ts'
 import { Crashes, isCrash } from './crashes.ts'
 import { Execution, mayRetry, type ExecutionEnd } from './execution.ts'
 import { StateGarbage } from './garbage.ts'
@@ -18,6 +20,7 @@ import { acquireLock } from './lock.ts'
 import { LogNotices } from './log-watch.ts'
 import type { Repairs, SourceTaskOptions } from './messages.ts'
 import type { SourceCommand, SourceReport, WriterCommand, WriterReport } from './messages.ts'
+import { requireSameMode } from './mode-change.ts'
 import { RepairRequests } from './repairs.ts'
 import { RunState, type RunSnapshot } from './run-state.ts'
 import type { WorkerPort } from './worker-port.ts'
@@ -26,6 +29,8 @@ const BACKOFF_MS_MIN = 200
 const BACKOFF_MS_MAX = 10_000
 const COMMITS_AT_START_MS = 5000
 const COMMITS_AT_END_MS = 15_000
+/** Who does not take a message until then is told by the next start. */
+const ANNOUNCE_AT_END_MS = 10_000
 /** Is there while no process runs that could have left files behind. */
 const CLEAN_END = 'clean-end'
 const REQUESTS_MS = 1000
@@ -71,6 +76,8 @@ export interface PipelineParts {
   requireContinuable?(checkpoint: Checkpoint): Promise<void>
   /** Files of the sink that the checkpoint needs and no lake table names yet. */
   heldFiles(checkpoint: Checkpoint): Promise<readonly string[]>
+  /** `null`: no partitions are announced. */
+  readonly announcements: AnnouncerParts | null
   onSnapshot(snapshot: RunSnapshot): void
   /** Something that an operator may want to read. */
   onNotice(level: 'info' | 'warn' | 'error', message: string, facts: object): void
@@ -105,6 +112,7 @@ class PipelineRun {
   private readonly stopping = new AbortController()
   private execution: Execution | null = null
   private commits: CommitQueue | null = null
+  private announcer: Announcer | null = null
   private readonly requests: RepairRequests
   /** Tables that are parked, as of the last epoch. */
   private readonly parked = new Map<string, ErrorRecord>()
@@ -249,6 +257,7 @@ class PipelineRun {
     const committer = new LateCommitter(async () => this.parts.createCommitter())
     const commits = this.openCommits(committer, last)
     try {
+      this.announcer = await this.openAnnouncer(commits, last)
       // At the very first start nothing piles up at the source yet, and its owner is watching.
       if (last === null) await committer.open()
       const repairs = await this.requests.takeAtStart(last, commits, this.claim(last))
@@ -266,11 +275,13 @@ class PipelineRun {
           detail: 'They are durable in the state folder; the next start commits them first.',
         })
       }
+      await this.announcer?.drain(ANNOUNCE_AT_END_MS)
       if (swept) await this.parts.state.put(CLEAN_END, new Uint8Array(0))
       if (end === 'finished') this.refuseParked()
       return end
     } finally {
       this.execution = null
+      await this.announcer?.stop()
       await commits.stop()
       await committer.close()
     }
@@ -318,7 +329,9 @@ class PipelineRun {
       onCommitted: (epoch, tables, durationMs) => {
         this.state.addCommit(epoch, durationMs, this.clock.nowMs())
         this.parts.onNotice('info', 'committed', { epoch, tables: tables.length, durationMs })
+        this.announcer?.committed(epoch, tables)
       },
+      onCancelled: (table, from) => this.announcer?.cancelled(table, from),
       onDiverged: (table, reason) => this.diverged(table, reason),
       onFatal: (error) => {
         this.fatal = error instanceof Error ? error : new Error(String(error))
@@ -327,6 +340,17 @@ class PipelineRun {
     })
     this.commits = commits
     return commits
+  }
+
+  private async openAnnouncer(
+    commits: CommitQueue,
+    last: Checkpoint | null,
+  ): Promise<Announcer | null> {
+    const { name, state, announcements } = this.parts
+    if (announcements === null) return null
+    const events = announcementEvents(this.state, (...notice) => this.parts.onNotice(...notice))
+    const context = { pipeline: name, state, clock: this.clock, commits, ...events }
+    return Announcer.open(announcements, context, last)
   }
 
   /** Tables that diverge before the threads run are parked as soon as they do. */
@@ -351,7 +375,14 @@ class PipelineRun {
     const source = parts.spawnSource()
     const plans = this.writerPlans(last)
     const execution = new Execution(
-      { source, writers: plans.map((plan) => parts.spawnWriter(plan)), store, commits, clock },
+      {
+        source,
+        writers: plans.map((plan) => parts.spawnWriter(plan)),
+        store,
+        commits,
+        decisions: this.announcer ?? NO_DECISIONS,
+        clock,
+      },
       {
         pipeline: parts.name,
         timeline: last?.timeline ?? 1,
@@ -452,7 +483,8 @@ class PipelineRun {
   private publish(): void {
     const { commits } = this
     const pending = commits?.pending().length ?? 0
-    this.parts.onSnapshot(this.state.snapshot(commits?.lake() ?? [], pending))
+    const ready = (table: string): ReadySnapshot | null => this.announcer?.statusOf(table) ?? null
+    this.parts.onSnapshot(this.state.snapshot(commits?.lake() ?? [], pending, ready))
   }
 }
 
@@ -462,19 +494,4 @@ function isConnectionLost(error: unknown): boolean {
 
 function isCatalogDown(error: unknown): boolean {
   return error instanceof PipelineError && error.error === 'CATALOG_UNAVAILABLE'
-}
-
-/**
- * Rows of a mode are not those of another: an `upsert` does not find what an `append` has added, and
- * columns of a `changelog` have the field ids of other tables' own.
- */
-function requireSameMode(last: Checkpoint | null, mode: string): void {
-  if (last?.mode === undefined || last.mode === mode) return
-  const message = `sink.mode is ${mode}, and the tables of this pipeline were begun as ${last.mode}`
-  throw new PipelineError('CONFIG_UNSUPPORTED', message, {
-    detail: 'Rows of one mode cannot go on in another. Nothing was read or written.',
-    hint:
-      `Set \`sink.mode: ${last.mode}\` again; or run \`millrace drop FILE\` and begin anew; or give ` +
-      'the other mode a pipeline with a name and a catalog of its own.',
-  })
 }

@@ -224,8 +224,7 @@ export class SourceTask {
   }
 
   private watermarkOf(record: TableRecord): bigint | null {
-    const hasSplits = this.source.splits !== undefined
-    return this.times.watermarkOf(record, hasSplits, this.corridor.sourceTimeUs)
+    return this.times.watermarkOf(record, this.corridor.sourceTimeUs)
   }
 
   /** Between two transactions: everything before is sent, nothing after. Must not await. */
@@ -247,7 +246,7 @@ export class SourceTask {
 
   private savedTimes(): SavedTimes {
     const { tables, sourceTimeUs } = this.corridor
-    return this.times.save(tables, this.source.splits !== undefined, sourceTimeUs)
+    return this.times.save(tables, sourceTimeUs)
   }
 
   private checkFinished(): void {

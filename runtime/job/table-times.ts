@@ -18,6 +18,8 @@ import { Watermarks, type TimeFaults } from '../flow/watermark.ts'
 import type { SplitTimes } from '../source.ts'
 
 export interface EventTimeOptions {
+  /** The source has splits, and tells the times of its rows itself. */
+  readonly splits: boolean
   /**
    * Of a database: the column that tells the time; tables without it go by commit time, as all do
    * with `null`. A source with splits knows its own.
@@ -36,6 +38,7 @@ export interface EventTimeOptions {
 }
 
 export const COMMIT_TIME: EventTimeOptions = {
+  splits: false,
   column: null,
   timeZone: 'UTC',
   maxOutOfOrderMs: 0,
@@ -118,10 +121,9 @@ export class TableTimes {
     return timeColumnOf(schema, this.#options.column) !== null
   }
 
-  /** @param hasSplits  the source has splits of its own */
-  watermarkOf(record: TableRecord, hasSplits: boolean, sourceTimeUs: bigint): bigint | null {
+  watermarkOf(record: TableRecord, sourceTimeUs: bigint): bigint | null {
     if (inHandOver(record) || record.phase !== 'streaming') return null
-    if (hasSplits || this.#readsColumn(record.schema)) {
+    if (this.#options.splits || this.#readsColumn(record.schema)) {
       return this.#watermarks.watermarkOf(record.schema.table)
     }
     return sourceTimeUs === 0n ? null : sourceTimeUs
@@ -135,14 +137,10 @@ export class TableTimes {
     return this.#watermarks.ahead()
   }
 
-  save(
-    records: ReadonlyMap<string, TableRecord>,
-    hasSplits: boolean,
-    sourceTimeUs: bigint,
-  ): SavedTimes {
+  save(records: ReadonlyMap<string, TableRecord>, sourceTimeUs: bigint): SavedTimes {
     const tables: [string, bigint][] = []
     for (const [table, record] of records) {
-      const watermark = this.watermarkOf(record, hasSplits, sourceTimeUs)
+      const watermark = this.watermarkOf(record, sourceTimeUs)
       if (watermark !== null) tables.push([table, watermark])
     }
     return { splits: this.#watermarks.save(), tables }

@@ -45,6 +45,7 @@ function committed(table: string, snapshotId: bigint): TableCommit {
 class Recorder implements CommitEvents {
   readonly retries: ErrorRecord[] = []
   readonly epochs: number[] = []
+  readonly cancelled: string[] = []
   readonly diverged: string[] = []
   readonly fatal: unknown[] = []
   onRetry(error: ErrorRecord): void {
@@ -52,6 +53,9 @@ class Recorder implements CommitEvents {
   }
   onCommitted(epoch: number): void {
     this.epochs.push(epoch)
+  }
+  onCancelled(table: string, from: number): void {
+    this.cancelled.push(`${table} from ${from}`)
   }
   onDiverged(table: string): void {
     this.diverged.push(table)
@@ -75,6 +79,9 @@ class Scripted implements Committer<unknown> {
     return step(intents)
   }
   readonly adopted: string[] = []
+  async changeProperties(): Promise<boolean> {
+    return false
+  }
   async adopt(table: string): Promise<AdoptedTable | null> {
     await immediate.sleep(0)
     this.adopted.push(table)

@@ -8,6 +8,7 @@ import { systemClock } from '../../runtime/base/clock.ts'
 import { CommitQueue } from '../../runtime/checkpoint/commit.ts'
 import {
   Coordinator,
+  NO_DECISIONS,
   type EpochReport,
   type SourceCut,
 } from '../../runtime/checkpoint/coordinator.ts'
@@ -36,6 +37,7 @@ class Epochs {
     this.commits = new CommitQueue(committer, last ?? { intents: [], lake: [] }, systemClock, {
       onRetry: () => undefined,
       onCommitted: () => undefined,
+      onCancelled: () => undefined,
       onDiverged: (name, reason) => {
         this.diverged.push(name)
         this.coordinator.parkTable(name, reason)
@@ -53,7 +55,15 @@ class Epochs {
       [{ prepared: (epoch) => Promise.resolve(this.prepare(epoch)) }],
       this.store,
       this.commits,
-      { pipeline: 'shop', timeline: 1, fence: '1', mode: 'upsert', last, clock: systemClock },
+      {
+        pipeline: 'shop',
+        timeline: 1,
+        fence: '1',
+        mode: 'upsert',
+        last,
+        clock: systemClock,
+        decisions: NO_DECISIONS,
+      },
     )
   }
 
@@ -122,6 +132,7 @@ test('of a table that diverges while a checkpoint is saved nothing is committed'
       return real.commit(intents as readonly Intent<IcebergCommittable>[])
     },
     adopt: (name, claim) => real.adopt(name, claim),
+    changeProperties: (name, change) => real.changeProperties(name, change),
     sweep: (tables, keep) => real.sweep(tables, keep),
     close: () => real.close(),
   }

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../runtime/base/clock.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { CommitQueue } from '../../runtime/checkpoint/commit.ts'
-import { Coordinator } from '../../runtime/checkpoint/coordinator.ts'
+import { Coordinator, NO_DECISIONS } from '../../runtime/checkpoint/coordinator.ts'
 import type { Checkpoint } from '../../runtime/checkpoint/manifest.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
 import { StateGarbage } from '../../runtime/job/garbage.ts'
@@ -31,6 +31,7 @@ class Outage implements Committer<unknown> {
   }
 
   readonly adopt = (): Promise<null> => Promise.resolve(null)
+  readonly changeProperties = (): Promise<boolean> => Promise.resolve(false)
   readonly sweep = (): Promise<number> => Promise.resolve(0)
   readonly close = (): Promise<void> => Promise.resolve()
 }
@@ -59,6 +60,7 @@ class Run {
     this.commits = new CommitQueue(committer, last ?? { intents: [], lake: [] }, systemClock, {
       onRetry: () => undefined,
       onCommitted: () => undefined,
+      onCancelled: () => undefined,
       onDiverged: () => undefined,
       onFatal: (error) => {
         throw error
@@ -76,7 +78,15 @@ class Run {
       [{ prepared: (epoch) => this.prepare(epoch) }],
       this.store,
       this.commits,
-      { pipeline: 'shop', timeline: 1, fence: '1', mode: 'upsert', last, clock: systemClock },
+      {
+        pipeline: 'shop',
+        timeline: 1,
+        fence: '1',
+        mode: 'upsert',
+        last,
+        clock: systemClock,
+        decisions: NO_DECISIONS,
+      },
     )
   }
 

@@ -107,6 +107,7 @@ const STREAMING: TableSnapshot = {
   committedEpoch: 41,
   committedTimeUs: BigInt(STARTED_MS + 55_000) * 1000n,
   metadataLocation: "file:///lake/it's/orders/metadata/00041.metadata.json",
+  ready: null,
 }
 
 const BACKFILLING: TableSnapshot = {
@@ -123,6 +124,7 @@ const BACKFILLING: TableSnapshot = {
   committedEpoch: null,
   committedTimeUs: null,
   metadataLocation: null,
+  ready: null,
 }
 
 /** A pipeline that streams one table and backfills another. */
@@ -169,6 +171,7 @@ export function snapshotOf(changes: Partial<PipelineSnapshot> = {}): PipelineSna
       { component: 'pipeline', error: 'CONNECT_FAILED', count: 2 },
       { component: 'commit', error: 'CONNECT_FAILED', count: 1 },
     ],
+    notifications: [],
     ddl: [
       { table: 'public.orders', kind: 'add_column', decision: 'applied', count: 2 },
       { table: 'public.gone', kind: 'drop_table', decision: 'kept', count: 1 },

@@ -40,6 +40,7 @@ function committerOf(answer: () => Readonly<Record<string, Outcome>>): Committer
         reason: null,
       })),
     adopt: async () => null,
+    changeProperties: async () => false,
     sweep: async () => 0,
     close: async () => undefined,
   }

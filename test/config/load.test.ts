@@ -68,6 +68,7 @@ test('every default is filled in', () => {
       partitionBy: [],
     },
     transforms: [],
+    partitionReady: [],
     routes: [],
     onError: { decode: 'stop', dlqRowsMax: null, dlqRatioMax: null },
     parallelism: defaultParallelism(),
@@ -309,7 +310,7 @@ test('a topic needs little, and what is not said has a default', () => {
     primaryKeys: null,
     key: raw,
     value: raw,
-    eventTime: COMMIT_TIME,
+    eventTime: { ...COMMIT_TIME, splits: true },
   })
   expect(onError).toEqual({ decode: 'stop', dlqRowsMax: null, dlqRatioMax: null })
 })

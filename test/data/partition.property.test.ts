@@ -14,6 +14,7 @@ import type { Column } from '../../runtime/data/column/column.ts'
 import { applyTransform } from '../../runtime/data/partition/apply.ts'
 import { RowGroups } from '../../runtime/data/partition/groups.ts'
 import { daysOfMonth, monthOfDay, timeRangeOf } from '../../runtime/data/partition/time-range.ts'
+import { timeRangeOfPartition } from '../../runtime/data/partition/time-range.ts'
 import { parseTransform, resultTypeOf } from '../../runtime/data/partition/transform.ts'
 import type { Transform } from '../../runtime/data/partition/transform.ts'
 import { partitionKey, partitionTupleAt } from '../../runtime/data/partition/value.ts'
@@ -365,7 +366,7 @@ test('a time lies in the range of its partition and in no other', () => {
       const transform = { kind } as Transform
       const column = applyTransform(transform, columnOf(type, [micros]), 1)
       const value = Number(column.layout === 'int32' ? column.values[0] : Number.NaN)
-      const { startUs, endUs } = timeRangeOf(transform, type, value)!
+      const { startUs, endUs } = timeRangeOfPartition(transform, type, valueAt(column, 0))!
       expect(startUs <= micros && micros < endUs).toBe(true)
       expect(timeRangeOf(transform, type, value + 1)!.startUs).toBe(endUs)
     }),
@@ -374,4 +375,5 @@ test('a time lies in the range of its partition and in no other', () => {
   expect(timeRangeOf({ kind: 'identity' }, { kind: 'date' }, 1)?.startUs).toBe(86_400_000_000n)
   expect(timeRangeOf({ kind: 'bucket', buckets: 4 }, { kind: 'long' }, 1)).toBeNull()
   expect(timeRangeOf({ kind: 'identity' }, { kind: 'timestamp' }, 1)).toBeNull()
+  expect(timeRangeOfPartition({ kind: 'day' }, type, null)).toBeNull()
 })

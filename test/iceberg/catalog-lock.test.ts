@@ -60,6 +60,7 @@ function queueOf(
   const queue = new CommitQueue(committer, content, systemClock, {
     onRetry: (error) => retries.push(error),
     onCommitted: () => undefined,
+    onCancelled: () => undefined,
     onDiverged: (_table, reason) => retries.push(reason),
     onFatal: (error) => {
       throw error

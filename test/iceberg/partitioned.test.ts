@@ -6,6 +6,7 @@ import { ManifestFormat } from '../../connectors/iceberg/manifest-format.ts'
 import { formatTableMetadata, parseTableMetadata } from '../../connectors/iceberg/metadata.ts'
 import type { TableMetadata } from '../../connectors/iceberg/metadata.ts'
 import { LakeFiles } from '../../connectors/iceberg/lake-files.ts'
+import { readPartitionChanges } from '../../connectors/iceberg/scan.ts'
 import { readManifestList } from '../../connectors/iceberg/table-state.ts'
 import { randomUuid } from '../../runtime/base/clock.ts'
 import { field, schemaOf, type RowValues } from '../writer/batches.ts'
@@ -183,4 +184,40 @@ test('files of partitions that a crash has left are found, in whatever folder', 
   await lake.warehouse.put(stray, new Uint8Array(1))
   expect(await committer.sweep([TABLE], new Set())).toBe(1)
   expect(committer.takeGarbage()).toEqual([stray])
+})
+
+test('a snapshot says what it changed in each partition, moves and deletes included', async () => {
+  const table = await openTable('upsert', ['place'])
+  const changes = async (): Promise<unknown> => {
+    const { metadata, snapshotId } = await table.lake.scan(TABLE)
+    const read = await readPartitionChanges(
+      new LakeFiles(table.lake.warehouse),
+      metadata,
+      snapshotId!,
+    )
+    return [...read.values()]
+      .map(({ partition: [place], addedBytes, ...change }) => {
+        expect(addedBytes > 0).toBe(change.addedFiles > 0)
+        const { addedFiles, addedRows, removedFiles, vectors } = change
+        const name = Buffer.from(place ?? '', 'base64').toString()
+        return `${name}: ${addedFiles} files, ${addedRows} rows, ${removedFiles} gone, ${vectors} vectors`
+      })
+      .toSorted()
+  }
+  await table.put(rows(0, 9))
+  await table.commit()
+  expect(await changes()).toEqual([
+    'p0: 1 files, 3 rows, 0 gone, 0 vectors',
+    'p1: 1 files, 3 rows, 0 gone, 0 vectors',
+    'p2: 1 files, 3 rows, 0 gone, 0 vectors',
+  ])
+  await table.put([{ id: 0n, place: 'p1' }])
+  await table.commit()
+  expect(await changes()).toEqual([
+    'p0: 0 files, 0 rows, 0 gone, 1 vectors',
+    'p1: 1 files, 1 rows, 0 gone, 0 vectors',
+  ])
+  await table.remove([3n, 6n])
+  await table.commit()
+  expect(await changes()).toEqual(['p0: 0 files, 0 rows, 1 gone, 1 vectors'])
 })

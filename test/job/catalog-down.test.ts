@@ -29,6 +29,7 @@ function catalog(sweeps: string[]): Committer<unknown> {
   return {
     commit: async () => [],
     adopt: async () => null,
+    changeProperties: async () => false,
     sweep: async () => sweeps.push('sweep'),
     close: async () => undefined,
   }
@@ -94,6 +95,7 @@ async function run({ folder, open, onStart, once = false }: Scene): Promise<stri
       terminate: async () => undefined,
     }),
     heldFiles: async () => [],
+    announcements: null,
     onSnapshot: () => undefined,
     onNotice: () => undefined,
   }

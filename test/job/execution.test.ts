@@ -13,6 +13,7 @@ import { localStore } from '../../connectors/storage/local.ts'
 import { type Clock, systemClock } from '../../runtime/base/clock.ts'
 import { PipelineError, recordOf } from '../../runtime/base/errors.ts'
 import { CommitQueue } from '../../runtime/checkpoint/commit.ts'
+import { NO_DECISIONS } from '../../runtime/checkpoint/coordinator.ts'
 import type { EpochReport } from '../../runtime/checkpoint/coordinator.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
 import { Execution, type ExecutionOptions } from '../../runtime/job/execution.ts'
@@ -32,6 +33,7 @@ afterEach(async () => {
 const idle: Committer<unknown> = {
   commit: async () => [],
   adopt: async () => null,
+  changeProperties: async () => false,
   sweep: async () => 0,
   close: async () => undefined,
 }
@@ -120,6 +122,7 @@ function scene(scene: SceneOptions): Scene {
   const commits = new CommitQueue(idle, { intents: [], lake: [] }, clock, {
     onRetry: () => undefined,
     onCommitted: () => undefined,
+    onCancelled: () => undefined,
     onDiverged: () => undefined,
     onFatal: () => undefined,
   })
@@ -127,7 +130,7 @@ function scene(scene: SceneOptions): Scene {
   const [source, writers] = [threads.source(), [threads.writer()]]
   let epochs = 0
   const execution = new Execution(
-    { source, writers, store: checkpoints, commits, clock },
+    { source, writers, store: checkpoints, commits, decisions: NO_DECISIONS, clock },
     { ...OPTIONS, ...options },
     {
       onEpoch: async (report) => {

@@ -58,6 +58,7 @@ export function failingParts(
       }),
     spawnWriter: () => quiet<unknown, WriterReport>(() => undefined, { kind: 'ready' }),
     heldFiles: async () => [],
+    announcements: null,
     onSnapshot: () => undefined,
     onNotice: () => undefined,
   }

@@ -21,6 +21,7 @@ export const PLAYED_TASK: PipelineParts['task'] = {
 export const idleCommitter: Committer<unknown> = {
   commit: async () => [],
   adopt: async () => null,
+  changeProperties: async () => false,
   sweep: async () => 0,
   close: async () => undefined,
 }

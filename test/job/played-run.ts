@@ -82,6 +82,7 @@ export async function playRun(play: Play): Promise<string> {
       }
     },
     heldFiles: async () => [],
+    announcements: null,
     onSnapshot: () => undefined,
     onNotice: (level: string, message: string) => play.onNotice?.(level, message),
   }

@@ -320,4 +320,4 @@ test('LAKE-13: 10,000 partitions of one row each in bounded memory and few open 
     'added-data-files': '10000',
     'changed-partition-count': '10000',
   })
-}, 60_000)
+}, 120_000)

@@ -3,6 +3,7 @@
 
 import type { PrimitiveType } from '../type.ts'
 import type { TimeUnit, Transform } from './transform.ts'
+import type { PartitionValue } from './value.ts'
 
 const DAY_US = 86_400_000_000n
 const HOUR_US = 3_600_000_000n
@@ -11,6 +12,22 @@ const HOUR_US = 3_600_000_000n
 export interface TimeRange {
   readonly startUs: bigint
   readonly endUs: bigint
+}
+
+/**
+ * @param transform  of an event-time column of type `source`
+ * @param value      of the partition, as files and commits state it
+ * @returns the times that fall into the partition; `null`: it is that of rows without a time, or the
+ *          transform parts by something else
+ */
+export function timeRangeOfPartition(
+  transform: Transform,
+  source: PrimitiveType,
+  value: PartitionValue,
+): TimeRange | null {
+  if (value === null) return null
+  const bytes = Buffer.from(value, 'base64')
+  return bytes.length === 4 ? timeRangeOf(transform, source, bytes.readInt32LE()) : null
 }
 
 /**

@@ -17,6 +17,11 @@ export function partitionKey(tuple: PartitionTuple): string {
   return tuple.map((value) => value ?? '-').join('.')
 }
 
+/** @returns the tuple that `partitionKey` made a key of */
+export function tupleOfKey(key: string): PartitionTuple {
+  return key === '' ? [] : key.split('.').map((value) => (value === '-' ? null : value))
+}
+
 /** @returns the values of one row; for one row of a partition, not for each */
 export function partitionTupleAt(columns: readonly Column[], row: number): PartitionTuple {
   return columns.map((column) => {

@@ -22,6 +22,7 @@ export function resolveEventTime(
     document.report(['source', 'event_time', 'all_idle'], { error: 'CONFIG_VALUE', message })
   }
   return {
+    splits: false,
     column: column ?? null,
     timeZone: time_zone,
     maxOutOfOrderMs: max_out_of_order,

@@ -3,6 +3,7 @@
 
 import type { EventTimeOptions } from '../table-times.ts'
 import type { PartitionField } from '../../data/partition/transform.ts'
+import type { PartitionReadyConfig } from './partition-ready.ts'
 import type { LintMessage } from './problems.ts'
 import type { RecordFormatConfig } from './resolve-formats.ts'
 import type { RouteConfig } from './route.ts'
@@ -157,6 +158,7 @@ export interface PipelineConfig {
   /** The same. */
   readonly routes: readonly RouteConfig[]
   readonly onError: OnErrorConfig
+  readonly partitionReady: readonly PartitionReadyConfig[]
   /** Writer threads, 1...128. */
   readonly parallelism: number
   readonly memoryBytes: number | null

@@ -9,7 +9,7 @@ import {
   resolveSecret,
 } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
-import { resolveEventTime } from './event-time.ts'
+import { COMMIT_TIME } from '../table-times.ts'
 import { compilePattern, PatternFault } from './glob.ts'
 import type {
   KafkaSasl,
@@ -73,7 +73,7 @@ export function resolveKafka(
     primaryKeys,
     key: key === null ? null : resolveFormat(key, ['source', 'key'], context),
     value: resolveFormat(input.value, ['source', 'value'], context),
-    eventTime: resolveEventTime(undefined, null, document),
+    eventTime: { ...COMMIT_TIME, splits: true },
   }
 }
 

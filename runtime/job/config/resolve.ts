@@ -2,12 +2,14 @@
 // that depend on other values. Everything that is wrong is reported; nothing is thrown.
 
 import { createHash } from 'node:crypto'
+import { namesOf } from '../../data/schema.ts'
 import { type ConnectionContext, resolveConnection } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
 import { resolveEventTime } from './event-time.ts'
 import { compilePattern, PatternFault } from './glob.ts'
 import type { DatabaseSourceConfig, PipelineConfig, SinkConfig } from './pipeline-config.ts'
-import { resolvePartitioning } from './partitioning.ts'
+import { partitioningOf, resolvePartitioning } from './partitioning.ts'
+import { resolvePartitionReady } from './partition-ready.ts'
 import { resolvePlaces, type Places } from './places.ts'
 import { resolveKafka, resolveOnError } from './resolve-kafka.ts'
 import { checkRoutes } from './route.ts'
@@ -37,12 +39,21 @@ export function resolvePipeline(
   }
   const places = resolvePlaces(written, folder, document)
   const partitionBy = resolvePartitioning(sink.partition_by, document)
+  // A pattern that is wrong has been reported, and has no tables.
+  const partitionsOf = partitioningOf(partitionBy.filter(({ pattern }) => isPattern(pattern)))
   if (source === null || places === null) return null
+  const partitionReady = resolvePartitionReady(input.partition_ready, {
+    ...context,
+    mode: sink.mode,
+    partitionBy: (table) => partitionsOf(namesOf(table)),
+    eventTime: source.eventTime,
+  })
   return {
     name: input.name,
     file,
     source,
     transforms,
+    partitionReady,
     routes: input.route,
     sink: { ...resolveSink(sink, places), partitionBy },
     onError,
@@ -90,6 +101,10 @@ function resolveDatabase(
     publicationName: input.publication.name ?? name,
     maxSlotLagBytes: input.max_slot_lag ?? null,
   }
+}
+
+function isPattern(pattern: string): boolean {
+  return !(compilePattern(pattern, TABLE_SHAPE) instanceof PatternFault)
 }
 
 const SERVER_NAME_MAX = 63

@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { isTimeZone } from '../../data/time-zone.ts'
+import { partitionReadySchema } from './partition-ready.ts'
 import { routeSchema } from './route.ts'
 import { duration, integer, patterns, secret, size, text } from './schema-values.ts'
 import { kafka, onError, type KafkaInput } from './schema-kafka.ts'
@@ -207,6 +208,7 @@ export const pipelineSchema = z.strictObject({
   transform: transformSchema,
   route: routeSchema,
   sink: z.discriminatedUnion('type', [iceberg]),
+  partition_ready: partitionReadySchema,
   pipeline: execution,
   on_error: onError.optional(),
 })

@@ -1,0 +1,160 @@
+import { expect, test } from 'vitest'
+import { loadPipeline } from '../../runtime/job/config/load.ts'
+import type { PipelineConfig } from '../../runtime/job/config/pipeline-config.ts'
+import type { Environment } from '../../runtime/job/config/variables.ts'
+import { changed, changedKafka, lint, writeFile } from './pipeline-file.ts'
+
+const SINK = 'warehouse: file:///lake/warehouse'
+
+/** @param rule  keys of `public.clicks` in `partition_ready` */
+function fileOf(rule: string, mode = 'append', source = ''): string {
+  return changed(
+    [
+      SINK,
+      `${SINK}
+  mode: ${mode}
+  partition_by: { "public.clicks": ["hour(ts)", "bucket[4](id)"], "public.*": [dt, "day(at)"] }`,
+    ],
+    ['tables: ["public.*"]', `tables: ["public.*"]\n${source}`],
+    ['pipeline:\n', `partition_ready:\n  public.clicks: ${rule}\npipeline:\n`],
+  )
+}
+
+/** Messages without their place and code. */
+function faults(text: string, env: Environment = {}): string[] {
+  return lint(text, env).map((line) => line.replace(/^\d+:\d+ (MR-\d+ )?/, ''))
+}
+
+function load(text: string, env: Environment = {}): PipelineConfig {
+  return loadPipeline(writeFile(text), env)
+}
+
+test('what a table announces is read with its units, and its receivers have names that stay', () => {
+  const text = fileOf(`
+    event_time: ts
+    partition: hours(ts)
+    time_zone: Europe/Berlin
+    delay: 1h30m
+    actions:
+      - { type: success_file }
+      - { type: iceberg_property }
+      - { type: http, url: "https://example.com/hook?key=1", secret: { from_env: S }, timeout: 3s }
+      - { type: exec, name: told, command: [./notify.sh, now] }`)
+  const [ready] = load(text, { S: 'secret' }).partitionReady
+  expect(ready).toMatchObject({
+    table: 'public.clicks',
+    column: 'ts',
+    unit: 'hour',
+    isDate: false,
+    timeZone: 'Europe/Berlin',
+    delayMs: 5_400_000,
+  })
+  expect(ready?.actions).toMatchObject([
+    { type: 'success_file' },
+    { type: 'iceberg_property' },
+    { type: 'http', name: 'http https://example.com/hook', timeoutMs: 3000, bearer: null },
+    { type: 'exec', name: 'told', command: ['./notify.sh', 'now'], timeoutMs: 60_000 },
+  ])
+  const http = ready?.actions[2]
+  expect(http?.type === 'http' ? http.secret?.reveal() : null).toBe('secret')
+  expect(JSON.stringify(ready)).not.toContain('"secret":"secret"')
+})
+
+test('the partition is one of the fields that the table is partitioned by', () => {
+  const actions = 'actions: [{ type: iceberg_property }]'
+  expect(faults(fileOf(`{ partition: "hour(ts)", ${actions} }`))).toEqual([])
+  expect(faults(fileOf(`{ partition: "day(ts)", ${actions} }`))).toEqual([
+    'partition_ready.public.clicks.partition: day(ts) is no field of sink.partition_by of public.clicks',
+  ])
+  expect(faults(fileOf(`{ partition: "bucket[4](id)", ${actions} }`))).toEqual([
+    'partition_ready.public.clicks.partition: "bucket[4](id)" is not hour, day, month or year of a column',
+  ])
+  expect(faults(fileOf(`{ partition: "hour(ts)", event_time: at, ${actions} }`))).toEqual([
+    'partition_ready.public.clicks.event_time: the partition is of column ts, not at',
+  ])
+  const other = fileOf(`{ partition: "hour(ts)", ${actions} }`)
+    .replace('  public.clicks: {', '  public.other: {')
+    .replace('"hour(ts)", actions', 'dt, actions')
+  expect(faults(other)).toEqual([])
+})
+
+test('a folder is written to only where the partition has one', () => {
+  const inside = fileOf('{ partition: "day(at)", actions: [{ type: success_file }] }').replace(
+    '  public.clicks: {',
+    '  public.other: {',
+  )
+  expect(faults(inside)).toEqual([
+    'success_file needs the partition to be the first field: it has no folder else',
+  ])
+})
+
+test('late rows: what an upsert table never does is told from what comes later', () => {
+  const rule = (late: string): string =>
+    `{ partition: "hour(ts)", late: ${late}, actions: [{ type: success_file }] }`
+  expect(faults(fileOf(rule('drop'), 'upsert'))).toEqual([
+    'partition_ready.public.clicks.late: an upsert table takes every row, however late',
+  ])
+  expect(faults(fileOf(rule('dlq')))).toEqual([
+    'partition_ready.public.clicks.late: dlq is not supported: this version takes reopen',
+  ])
+  expect(faults(fileOf(rule('reopen')))).toEqual([])
+})
+
+test('actions that would be one receiver, and those of later versions, are refused', () => {
+  const http = '{ type: http, url: "http://h/a?k=1" }'
+  const rule = (actions: string): string => `{ partition: "hour(ts)", actions: [${actions}] }`
+  expect(faults(fileOf(rule(`${http}, ${http}`)))).toEqual([
+    'http http://h/a is told twice: give one of them another `name`',
+  ])
+  expect(faults(fileOf(rule('{ type: kafka, topic: ready }')))).toEqual([
+    'action kafka is not supported: this version has http and exec',
+  ])
+  expect(faults(fileOf(rule('')))).toHaveLength(1)
+  expect(faults(fileOf(rule('{ type: http, url: "ftp://h" }')))).toHaveLength(1)
+  expect(
+    faults(fileOf(rule('{ type: http, url: "http://h", secret: { from_env: NONE } }'))),
+  ).toEqual(['warning: environment variable NONE is not set'])
+})
+
+test('a stream that may stand still is warned of', () => {
+  const rule = '{ partition: "hour(ts)", actions: [{ type: success_file }] }'
+  const eventTime = (more: string): string => `  event_time: { column: ts${more} }`
+  expect(faults(fileOf(rule, 'append', eventTime('')))).toEqual([
+    'warning: without `source.event_time.all_idle: advance` no partition is announced while no rows come',
+  ])
+  const advance = eventTime(', idle_partition: 5m, all_idle: advance')
+  expect(faults(fileOf(rule, 'append', advance))).toEqual([])
+  expect(faults(fileOf(rule, 'append', eventTime(', all_idle: advance')))).toEqual([
+    'source.event_time.all_idle: advance needs `idle_partition`: nothing is idle else',
+  ])
+  expect(faults(fileOf(rule, 'append', eventTime(', time_zone: Europe/Berln')))).toHaveLength(1)
+})
+
+test('event time is read with its units', () => {
+  const source = `  event_time:
+    column: ts
+    time_zone: Asia/Shanghai
+    max_out_of_order: 2m
+    max_future: 1h
+    idle_partition: 5m
+    all_idle: advance`
+  const rule = '{ partition: "hour(ts)", actions: [{ type: success_file }] }'
+  expect(load(fileOf(rule, 'append', source)).source.eventTime).toEqual({
+    splits: false,
+    column: 'ts',
+    timeZone: 'Asia/Shanghai',
+    maxOutOfOrderMs: 120_000,
+    maxFutureMs: 3_600_000,
+    idleMs: 300_000,
+    allIdle: 'advance',
+    maxDriftMs: null,
+  })
+})
+
+test('topics have no event time yet, so nothing of them is announced', () => {
+  const ready = 'public.clicks: { partition: "hour(ts)", actions: [{ type: success_file }] }'
+  const text = changedKafka(['pipeline:\n', `partition_ready: { ${ready} }\npipeline:\n`])
+  expect(faults(text)).toContain(
+    'partition_ready is not supported for topics: this version knows no time of them',
+  )
+})
