@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { columnBuilder } from '../../runtime/data/column/builder.ts'
-import { putValue } from '../../runtime/data/expression/column-value.ts'
+import { putValue, valueAt } from '../../runtime/data/expression/column-value.ts'
 import { compileExpressions } from '../../runtime/data/expression/compile.ts'
 import type { ExpressionColumn } from '../../runtime/data/expression/compile.ts'
 
@@ -39,4 +39,16 @@ test('failures are numbered among all outputs, those passed on included', () => 
   const { failures } = compiled.evaluate([builder.view(1)], 1)
   const outputs = Array.from({ length: failures.count }, (_, at) => failures.describe(at).output)
   expect(outputs).toEqual([1, 3])
+})
+
+test('nulls in a column that is declared not null reach what is made of it', () => {
+  const builder = columnBuilder({ kind: 'string' })
+  for (const [row, value] of ['a', null, 'b'].entries()) putValue(builder, row, value)
+  const required: ExpressionColumn[] = [{ name: 's', type: { kind: 'string' }, nullable: false }]
+  for (const projection of ['upper(s) AS r', 'upper(upper(s)) AS r', "s || 'x' AS r"]) {
+    const compiled = compileExpressions(required, { projection })
+    const { columns: outputs } = compiled.evaluate([builder.view(3)], 3)
+    expect(valueAt(outputs[0]!, 1), projection).toBe(null)
+    expect(valueAt(outputs[0]!, 2), projection).not.toBe(null)
+  }
 })

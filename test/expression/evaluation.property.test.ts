@@ -49,17 +49,18 @@ const LONGS = [
 ]
 const TEXTS = ['', 'a', 'ab', 'äb', 'A', '🙂', 'a%b']
 
-function randomRow(random: Random, small: boolean): Row {
+/** `broken`: also columns that are declared not null have nulls, as rows of deletes do. */
+function randomRow(random: Random, small: boolean, broken: boolean): Row {
   const long = (): bigint => (small ? BigInt(Math.floor(random() * 7) - 3) : pick(random, LONGS))
   const maybe = <T>(value: T): T | null => (random() < 0.2 ? null : value)
   return {
     a: maybe(long()),
-    b: long(),
+    b: broken ? maybe(long()) : long(),
     c: maybe(BigInt(Math.floor(random() * 7) - 3)),
     p: maybe(random() < 0.5),
-    q: random() < 0.5,
+    q: broken ? maybe(random() < 0.5) : random() < 0.5,
     s: maybe(pick(random, TEXTS)),
-    t: pick(random, TEXTS),
+    t: broken ? maybe(pick(random, TEXTS)) : pick(random, TEXTS),
   }
 }
 
@@ -301,7 +302,8 @@ test('values, nulls and errors of random expressions are those of an evaluator b
     const projection = expressions.map((one, index) => `${one.text} AS x${index}`).join(', ')
     if (projection.length > 20_000) continue
     const compiled = compileExpressions(columns, { projection, filter: filter.text })
-    const rows = Array.from({ length: 120 }, () => randomRow(random, random() < 0.6))
+    const broken = random() < 0.2
+    const rows = Array.from({ length: 120 }, () => randomRow(random, random() < 0.6, broken))
     for (const { rows: part, selection } of randomCuts(random, rows)) {
       const wanted = selection ?? Int32Array.from(part.keys())
       const passing = [...wanted].filter((row) => filter.evaluate(part[row]!) === true)

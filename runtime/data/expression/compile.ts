@@ -120,8 +120,7 @@ export class CompiledExpressions {
     this.passed = outputs.map(({ value }) =>
       value.kind === 'column' ? columnBuilder(value.type) : null,
     )
-    const types = inputs.map(({ type }) => type)
-    this.program = new Program(factory, types, filter, computed, numbers)
+    this.program = new Program(factory, inputs, filter, computed, numbers)
   }
 
   /**
@@ -170,7 +169,7 @@ export class CompiledExpressions {
 
   /** @returns the generated code, for people: numbers within 2^53, columns with nulls, all rows */
   code(): readonly string[] {
-    return this.program.describe({ wide: false, nulls: true, selected: this.hasFilter })
+    return this.program.describe({ wide: false, nulls: 'declared', selected: this.hasFilter })
   }
 }
 

@@ -82,6 +82,8 @@ export interface CallIr extends IrBase {
   readonly name: string
   readonly args: readonly Ir[]
   readonly nulls: NullRule
+  /** Called once for equal texts of a batch, where they repeat. */
+  readonly costly: boolean
   readonly kernel: Kernel
 }
 

@@ -1,15 +1,15 @@
-// One generated loop over the rows of a batch, in up to eight forms that are compiled when they are
-// first needed: numbers within 2^53 or not, columns with nulls or not, all rows or a selection.
+// One generated loop over the rows of a batch, in forms that are compiled when they are first
+// needed: numbers within 2^53 or not, columns with nulls or not, all rows or a selection.
 
 import type { ColumnBuilder } from '../column/builder.ts'
 import type { Column } from '../column/column.ts'
 import { emitNode } from './emit/emit.ts'
 import { anyNull, Emitter, firstError, NEVER, NO_ERROR } from './emit/emitter.ts'
-import type { Parameters, Value } from './emit/emitter.ts'
+import type { EmitOptions, Parameters, Value } from './emit/emitter.ts'
 import { kernels } from './emit/kernel-names.ts'
 import { emitWrite } from './emit/leaf.ts'
 import { FILTER_OUTPUT, type RowFailures } from './failures.ts'
-import { visit, type CallIr, type Ir } from './ir.ts'
+import type { CallIr, Ir } from './ir.ts'
 import type { Scratch } from './kernels/bytes.ts'
 
 /** What a loop writes. Columns for kernels lie at the row itself, outputs behind each other. */
@@ -54,9 +54,7 @@ export interface Frame {
 /** 0, or -1: narrow code has met a number beyond 2^53. */
 type GeneratedLoop = (frame: Frame) => number
 
-export interface LoopForm {
-  readonly wide: boolean
-  readonly nulls: boolean
+export interface LoopForm extends EmitOptions {
   readonly selected: boolean
 }
 
@@ -67,14 +65,19 @@ interface Written {
   readonly idle: boolean
 }
 
+/** Where numbers are large they stay so for a while: the narrow form would be run in vain. */
+const WIDE_BATCHES = 15
+
 export class Loop {
-  /** Slots that are read: whether they fit 2^53 decides about the form. */
+  /** Slots that are read: whether they have nulls decides about the form. */
   readonly reads: readonly number[]
   readonly tasks: readonly Task[]
   private readonly parameters: Parameters
   private readonly constants: readonly unknown[]
   private readonly zone: string
-  private readonly forms = new Map<number, { readonly run: GeneratedLoop } & Written>()
+  /** Batches that still begin with the wide form. */
+  private wideBatches = 0
+  private readonly forms = new Map<string, { readonly run: GeneratedLoop } & Written>()
 
   constructor(
     tasks: readonly Task[],
@@ -87,9 +90,9 @@ export class Loop {
     this.constants = constants
     this.zone = zone
     const reads = new Set<number>()
-    visit(tasks.flatMap(nodesOf), (node) => {
+    for (const node of usesOf(tasks).keys()) {
       if (node.kind === 'column' || node.kind === 'call') reads.add(parameters.slot(node))
-    })
+    }
     this.reads = [...reads]
   }
 
@@ -98,10 +101,14 @@ export class Loop {
     return this.tasks.some(({ kind }) => kind === 'output' || kind === 'filter')
   }
 
-  run(frame: Frame, form: LoopForm): void {
+  run(frame: Frame, form: Omit<LoopForm, 'wide'>): void {
     const before = frame.failures.count
-    if (!form.wide && this.attempt(frame, form)) return
-    frame.failures.count = before
+    if (this.wideBatches > 0) this.wideBatches--
+    else {
+      if (this.attempt(frame, { ...form, wide: false })) return
+      frame.failures.count = before
+      this.wideBatches = WIDE_BATCHES
+    }
     this.attempt(frame, { ...form, wide: true })
   }
 
@@ -139,7 +146,7 @@ export class Loop {
   }
 
   private compiled(form: LoopForm): { readonly run: GeneratedLoop } & Written {
-    const key = (form.wide ? 1 : 0) | (form.nulls ? 2 : 0) | (form.selected ? 4 : 0)
+    const key = `${form.wide} ${form.nulls} ${form.selected}`
     let compiled = this.forms.get(key)
     if (compiled === undefined) {
       const written = this.write(form)
@@ -260,11 +267,8 @@ function nodesOf(task: Task): readonly Ir[] {
   return task.guard === null ? task.call.args : [...task.call.args, task.guard]
 }
 
-/**
- * Nodes that several others need: computed first, in an order in which each comes after what it is
- * made of. A branch that needs one would else compute it again, and branches of branches so on.
- */
-function sharedNodes(tasks: readonly Task[]): Ir[] {
+/** @returns the nodes that a loop computes or reads, with how many others need them */
+function usesOf(tasks: readonly Task[]): Map<Ir, number> {
   const uses = new Map<Ir, number>()
   const use = (node: Ir): void => {
     const before = uses.get(node) ?? 0
@@ -273,7 +277,15 @@ function sharedNodes(tasks: readonly Task[]): Ir[] {
     if (before === 0 && node.kind === 'operation') for (const arg of node.args) use(arg)
   }
   for (const node of tasks.flatMap(nodesOf)) use(node)
-  return [...uses]
+  return uses
+}
+
+/**
+ * Nodes that several others need: computed first, in an order in which each comes after what it is
+ * made of. A branch that needs one would else compute it again, and branches of branches so on.
+ */
+function sharedNodes(tasks: readonly Task[]): Ir[] {
+  return [...usesOf(tasks)]
     .filter(([node, count]) => count > 1 && node.kind !== 'constant')
     .map(([node]) => node)
     .sort((a, b) => a.id - b.id)

@@ -6,18 +6,22 @@
 //
 // What the filter has called is not called again for the outputs.
 
+import { appendRows } from '../column/append.ts'
 import { columnBuilder, type ColumnBuilder } from '../column/builder.ts'
 import type { Column } from '../column/column.ts'
 import type { ColumnType } from '../type.ts'
 import { constantColumn } from './column-value.ts'
+import { DistinctValues } from './distinct.ts'
 import type { Parameters } from './emit/emitter.ts'
 import { RowFailures, type Site } from './failures.ts'
 import type { KernelCall } from './functions/function.ts'
 import { guardsOf } from './guards.ts'
 import { visit, type CallIr, type ConstantIr, type Ir, type IrFactory } from './ir.ts'
 import { Scratch } from './kernels/bytes.ts'
-import { fitsDouble } from './kernels/columns.ts'
 import { Loop, type Frame, type LoopForm, type Task } from './loop.ts'
+
+/** Fewer rows are not worth a look. */
+const DISTINCT_ROWS_MIN = 64
 
 /** Nodes of one loop: V8 does not optimize functions beyond some size. */
 const LOOP_NODES_MAX = 150
@@ -26,6 +30,11 @@ const LOOP_NODES_MAX = 150
 interface ConstantSlot {
   readonly node: ConstantIr
   readonly slot: number
+}
+
+/** What the program knows of a column. */
+export interface InputColumn {
+  readonly nullable: boolean
 }
 
 /** One loop and the calls that it prepares. */
@@ -54,29 +63,32 @@ export class Program {
   private readonly constantIds = new Map<string, number>()
   private readonly builders: ColumnBuilder[] = []
   private readonly callSlots = new Map<CallIr, number>()
+  /** By slot of a call's result: whether declared columns can make it null. */
+  private readonly callNullable = new Map<number, boolean>()
   private readonly constantSlots: ConstantSlot[] = []
-  private readonly columnTypes: readonly ColumnType[]
+  private readonly inputs: readonly InputColumn[]
   private readonly zone: string
   private slotCount: number
+  private readonly hasCalls: boolean
   private readonly frame: Frame
-  private readonly fits: (boolean | undefined)[] = []
   private readonly frames: CallFrame[] = []
+  private readonly distinct = new DistinctValues()
 
   /**
-   * @param columnTypes  of the columns that batches have
+   * @param inputs  the columns that batches have
    * @param outputs  what is computed; results come in this order
    * @param numbers  of the outputs, for failures
    */
   constructor(
     factory: IrFactory,
-    columnTypes: readonly ColumnType[],
+    inputs: readonly InputColumn[],
     filter: Ir | null,
     outputs: readonly Ir[],
     numbers: readonly number[] = [...outputs.keys()],
   ) {
-    this.columnTypes = columnTypes
+    this.inputs = inputs
     this.zone = factory.zone
-    this.slotCount = columnTypes.length
+    this.slotCount = inputs.length
     for (const { type } of outputs) this.builders.push(columnBuilder(type))
     const roots = filter === null ? outputs : [filter, ...outputs]
     const guards = guardsOf(factory, roots)
@@ -84,6 +96,7 @@ export class Program {
     this.filterLoop = filter === null ? null : this.loop([{ kind: 'filter', node: filter }])
     this.outputStages = this.plan(outputs, guards)
     this.outputLoops = chunks(outputs, numbers).map((tasks) => this.loop(tasks))
+    this.hasCalls = this.callSlots.size > 0
     this.frame = {
       slots: [],
       slotErrors: [],
@@ -108,14 +121,12 @@ export class Program {
     const { frame } = this
     frame.rows = rows
     frame.failures.count = 0
-    this.fits.length = 0
-    for (let slot = 0; slot < this.columnTypes.length; slot++) frame.slots[slot] = columns[slot]
+    for (let slot = 0; slot < this.inputs.length; slot++) frame.slots[slot] = columns[slot]
     for (const { node, slot } of this.constantSlots) {
       const known = frame.slots[slot]
       if (known === undefined || known.length < rows) {
         frame.slots[slot] = constantColumn(node.type, node.value, rows)
       }
-      this.fits[slot] = true
     }
     this.select(selection)
   }
@@ -124,8 +135,9 @@ export class Program {
     const { frame } = this
     frame.selection = selection
     frame.count = selection === null ? frame.rows : selection.length
-    if (selection === null) frame.mask = null
-    else {
+    frame.mask = null
+    // Only loops over all rows ask for it, and only calls have such loops.
+    if (selection !== null && this.hasCalls) {
       frame.mask = new Uint8Array(frame.rows)
       for (let at = 0; at < selection.length; at++) frame.mask[selection[at] ?? 0] = 1
     }
@@ -169,14 +181,14 @@ export class Program {
 
   private runLoop(loop: Loop): void {
     const { frame } = this
-    const wide = loop.reads.some((slot) => !this.slotFits(slot))
-    const nulls = loop.reads.some((slot) => hasNulls(frame.slots[slot]))
-    loop.run(frame, { wide, nulls, selected: frame.selection !== null })
+    const full = loop.reads.filter((slot) => hasNulls(frame.slots[slot]))
+    const declared = full.every((slot) => this.mayBeNull(slot))
+    const nulls = full.length === 0 ? 'none' : declared ? 'declared' : 'all'
+    loop.run(frame, { nulls, selected: frame.selection !== null })
   }
 
-  private slotFits(slot: number): boolean {
-    const column = this.frame.slots[slot]
-    return (this.fits[slot] ??= column === undefined || fitsDouble(column))
+  private mayBeNull(slot: number): boolean {
+    return this.inputs[slot]?.nullable ?? this.callNullable.get(slot) ?? true
   }
 
   private runCall({ node, slot, args, builder: index }: BoundCall): void {
@@ -191,9 +203,39 @@ export class Program {
     call.live = frame.lives[slot] ?? call.live
     call.out = builder
     call.errors = frame.slotErrors[slot] ?? call.errors
-    node.kernel(call)
+    const repeats = this.repeatedArgument(node, call)
+    if (repeats === null) node.kernel(call)
+    else this.callDistinct(node, call, repeats, builder)
     frame.slots[slot] = builder.view(frame.rows)
-    this.fits[slot] = undefined
+  }
+
+  /** @returns the place of the text that a costly call depends on, if its values repeat */
+  private repeatedArgument(node: CallIr, call: CallFrame): number | null {
+    if (!node.costly || call.rows < DISTINCT_ROWS_MIN) return null
+    const varying = [...node.args.keys()].filter((at) => node.args[at]?.kind !== 'constant')
+    const [at = -1] = varying
+    const column = call.args[at]
+    if (varying.length !== 1 || column?.layout !== 'bytes') return null
+    return this.distinct.find(column, call.live, call.rows) ? at : null
+  }
+
+  private callDistinct(node: CallIr, call: CallFrame, at: number, builder: ColumnBuilder): void {
+    const { distinct } = this
+    const rows = distinct.count + 1
+    const once = new CallFrame(this.parameters, node)
+    once.args = call.args.map((arg, index) => (index === at ? distinct.column(arg) : arg))
+    once.rows = rows
+    once.live = new Uint8Array(rows).fill(1, 0, distinct.count)
+    once.errors = new Int32Array(rows)
+    once.out = columnBuilder(node.type)
+    once.out.reserveRows(rows)
+    node.kernel(once)
+    appendRows(builder, 0, once.out.view(rows), call.rows, distinct.numbers)
+    if (!node.fails) return
+    for (let row = 0; row < call.rows; row++) {
+      const error = once.errors[distinct.numbers[row] ?? 0] ?? 0
+      if (error !== 0) call.errors[row] = error
+    }
   }
 
   // Planning
@@ -249,7 +291,10 @@ export class Program {
       byLevel.set(level, [...(byLevel.get(level) ?? []), call])
     }
     // Slots first: guards and arguments of one stage read results of those before.
-    for (const call of calls) this.callSlots.set(call, this.slotCount++)
+    for (const call of calls) {
+      this.callNullable.set(this.slotCount, call.nullable)
+      this.callSlots.set(call, this.slotCount++)
+    }
     return [...byLevel.keys()]
       .sort((a, b) => a - b)
       .map((level) => this.stage(byLevel.get(level) ?? [], guards))

@@ -22,7 +22,7 @@ export function emitNode(emitter: Emitter, node: Ir, zone: string): Value {
 
 /** What the types say that never happens is a constant to whoever reads the value. */
 function settled(emitter: Emitter, node: Ir, value: Value): Value {
-  const never = !node.nullable && !emitter.options.nulls
+  const never = !node.nullable && emitter.options.nulls !== 'all'
   return {
     parts: value.parts,
     nulls: never ? NEVER : value.nulls,

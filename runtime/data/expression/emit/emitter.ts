@@ -49,8 +49,11 @@ export const NO_ERROR = '0'
 
 export interface EmitOptions {
   readonly wide: boolean
-  /** Columns may have nulls, whatever was declared: a delete has only its key. */
-  readonly nulls: boolean
+  /**
+   * Which columns may have nulls: none, those that are declared so, or all of them, since a delete
+   * has only its key.
+   */
+  readonly nulls: 'none' | 'declared' | 'all'
 }
 
 /** Constants of the expression and sites of errors, shared by all functions of a program. */
@@ -68,6 +71,8 @@ export class Emitter {
   readonly parameters: Parameters
   /** False: a constant needs the wide form, so that narrow code cannot be run. */
   narrowHolds = true
+  /** True when narrow code reads wide values: `outside` has the bits of those beyond 2^53. */
+  readsWords = false
   private readonly head = new Map<string, string>()
   private readonly kernels = new Set<KernelName>()
   private readonly scopes: Map<Ir, Value>[] = [new Map()]
@@ -192,13 +197,16 @@ export class Emitter {
 
   /** The whole function; `loop` is its loop. */
   text(loop: readonly string[]): string {
+    const outside = this.readsWords ? ['if (outside !== 0) return -1'] : []
     return [
       "'use strict'",
       this.kernels.size === 0 ? '' : `const { ${[...this.kernels].join(', ')} } = kernels`,
       'return (frame) => {',
       'const { slots, slotErrors, builders, rows, selection, count, scratch } = frame',
       ...[...this.head].map(([name, value]) => `const ${name} = ${value}`),
+      ...(this.readsWords ? ['let outside = 0'] : []),
       ...loop,
+      ...outside,
       'return 0',
       '}',
     ]

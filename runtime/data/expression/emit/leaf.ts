@@ -7,7 +7,9 @@ import { NEVER, NO_ERROR, shapeOf, type Emitter, type Value } from './emitter.ts
 
 export function emitColumn(emitter: Emitter, node: ColumnIr | CallIr): Value {
   const slot = emitter.parameters.slot(node)
-  const nullable = emitter.options.nulls || (node.kind === 'call' && node.nullable)
+  const { nulls: which } = emitter.options
+  const own = node.kind === 'call' || which === 'declared' ? node.nullable : false
+  const nullable = which === 'all' || own
   const nulls = nullable ? nullAt(emitter, slot) : NEVER
   let error = NO_ERROR
   if (node.fails) {
@@ -53,12 +55,20 @@ function readParts(emitter: Emitter, slot: number, type: ColumnType): readonly s
   }
 }
 
-/** Narrow code has looked before whether all values fit (`fitsDouble`). */
+/**
+ * The upper 11 bits of a 64-bit number within 2^53 are all its sign. Bits of others are collected,
+ * and the loop is given up at its end: until then it has computed with a number near by.
+ */
 function readWords(emitter: Emitter, slot: number, stride: number): string {
   const words = emitter.hoist(`w_${slot}`, `${emitter.kernel('wordsOf')}(slots[${slot}])`)
-  const low = `${words}[${stride} * row]`
-  const high = `${words}[${stride} * row + 1]`
-  return emitter.name('v', `${high} * 4294967296 + (${low} >>> 0)`)
+  const high = emitter.name('h', `${words}[${stride} * row + 1]`)
+  emitter.readsWords = true
+  emitter.line(`outside |= (${high} >> 21) ^ (${high} >> 31)`)
+  if (stride === 4) {
+    const upper = `${words}[4 * row + 2] ^ (${high} >> 31) | ${words}[4 * row + 3] ^ (${high} >> 31)`
+    emitter.line(`outside |= ${upper}`)
+  }
+  return emitter.name('v', `${high} * 4294967296 + (${words}[${stride} * row] >>> 0)`)
 }
 
 export function emitConstant(emitter: Emitter, node: ConstantIr): Value {
@@ -94,6 +104,9 @@ function constantParts(emitter: Emitter, { id, type, value }: ConstantIr): reado
   }
 }
 
+/** 2^-32, by which a multiplication is exact, and faster than a division. */
+const PER_WORD = 2 ** -32
+
 /** Writes a value as row `at` of a builder; with an error as null. */
 export function emitWrite(
   emitter: Emitter,
@@ -102,7 +115,7 @@ export function emitWrite(
   value: Value,
   at: string,
 ): void {
-  const name = emitter.hoist(`b_${builder}`, `builders[${builder}]`)
+  emitter.hoist(`b_${builder}`, `builders[${builder}]`)
   const conditions = [
     ...(value.error === NO_ERROR ? [] : [`${value.error} !== 0`]),
     ...(value.nulls === NEVER ? [] : [value.nulls]),
@@ -111,8 +124,30 @@ export function emitWrite(
     writeParts(emitter, builder, type, value, at)
     return
   }
-  emitter.line(`if (${conditions.join(' || ')}) ${name}.setNull(${at})`)
+  emitter.block(`if (${conditions.join(' || ')})`, () => writeNull(emitter, builder, type, at))
   emitter.block('else', () => writeParts(emitter, builder, type, value, at))
+}
+
+/** What `setNull` does, for numbers without a look at what kind of array it is. */
+function writeNull(emitter: Emitter, builder: number, type: ColumnType, at: string): void {
+  const name = `b_${builder}`
+  switch (layoutOf(type)) {
+    case 'bool8':
+    case 'int32':
+    case 'float32':
+    case 'float64':
+      emitter.line(`${name}.markNull(${at})`)
+      emitter.line(`${emitter.hoist(`bv_${builder}`, `${name}.values`)}[${at}] = 0`)
+      break
+    case 'int64': {
+      const words = emitter.hoist(`bw_${builder}`, `${name}.pairs`)
+      emitter.line(`${name}.markNull(${at})`)
+      emitter.line(`${words}[2 * ${at}] = ${words}[2 * ${at} + 1] = 0`)
+      break
+    }
+    default:
+      emitter.line(`${name}.setNull(${at})`)
+  }
 }
 
 function writeParts(
@@ -174,10 +209,10 @@ function writeExact(
   const words = emitter.hoist(`bw_${builder}`, `${name}.pairs`)
   emitter.line(`${words}[${stride} * ${at}] = ${value}`)
   if (stride === 2) {
-    emitter.line(`${words}[2 * ${at} + 1] = Math.floor(${value} / 4294967296)`)
+    emitter.line(`${words}[2 * ${at} + 1] = Math.floor(${value} * ${PER_WORD})`)
     return
   }
-  const high = emitter.name('h', `Math.floor(${value} / 4294967296)`)
+  const high = emitter.name('h', `Math.floor(${value} * ${PER_WORD})`)
   emitter.line(`${words}[4 * ${at} + 1] = ${high}`)
   emitter.line(`${words}[4 * ${at} + 2] = ${words}[4 * ${at} + 3] = ${high} < 0 ? -1 : 0`)
 }

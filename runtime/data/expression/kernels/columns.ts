@@ -18,21 +18,6 @@ export function wordsOf(column: Column): Int32Array {
   return new Int32Array(buffer, byteOffset, byteLength >> 2)
 }
 
-/** @returns true when every value is an integer that a double holds exactly */
-export function fitsDouble(column: Column): boolean {
-  if (column.layout !== 'int64' && column.layout !== 'int128') return true
-  const words = wordsOf(column)
-  const stride = column.layout === 'int64' ? 2 : 4
-  const end = column.length * stride
-  let outside = 0
-  for (let at = 1; at < end; at += stride) {
-    const high = words[at]!
-    outside |= (high >> 21) ^ (high >> 31)
-    if (stride === 4) outside |= (words[at + 1]! ^ (high >> 31)) | (words[at + 2]! ^ (high >> 31))
-  }
-  return outside === 0
-}
-
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {

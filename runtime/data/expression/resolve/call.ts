@@ -88,6 +88,7 @@ export function callFunction(
     nullable,
     fails: overload.fails === true || anyFails(values),
     nulls: overload.nulls ?? 'strict',
+    costly: overload.costly === true && strict,
     kernel,
     start: span.start,
     end: span.end,
