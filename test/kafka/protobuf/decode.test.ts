@@ -49,7 +49,7 @@ function row(set: DecodedSet, record = 0): Record<string, unknown> {
 const SONG = 'syntax = "proto3"; package a; message Song { string name = 1; int64 id = 2; }'
 const song = (object: object): Uint8Array => encode(SONG, 'a.Song', object)
 
-test('ETL-11: poison among records gives dirty rows with byte offsets, and neighbours are whole', async () => {
+test('ETL-11: poison gives dirty rows with byte offsets, and neighbours are whole', async () => {
   const deep = (depth: number): Uint8Array => {
     let inner: number[] = []
     for (let level = 0; level < depth && inner.length < 20_000; level++) {
@@ -102,7 +102,10 @@ test('nesting to 100 is read and 101 is not', async () => {
 
 test('ETL-18: 64-bit numbers keep every digit', async () => {
   const text = `syntax = "proto3"; package a;
-message N { int64 a = 1; uint64 b = 2; sint64 c = 3; fixed64 d = 4; sfixed64 e = 5; map<string, int64> f = 6; }`
+message N {
+  int64 a = 1; uint64 b = 2; sint64 c = 3; fixed64 d = 4; sfixed64 e = 5;
+  map<string, int64> f = 6;
+}`
   const object = {
     a: '9223372036854775807',
     b: '18446744073709551615',
@@ -197,7 +200,9 @@ enum E { NONE = 0; SOME = 1; FAR = 5000; LESS = -1; }`
 test('an Any is the message that it names, or bytes where nobody knows it', async () => {
   const text = `syntax = "proto3"; package a; import "google/protobuf/any.proto";
 import "google/protobuf/duration.proto"; import "google/protobuf/field_mask.proto";
-message P { google.protobuf.Any x = 1; google.protobuf.FieldMask mask = 2; google.protobuf.Duration d = 3; }
+message P {
+  google.protobuf.Any x = 1; google.protobuf.FieldMask mask = 2; google.protobuf.Duration d = 3;
+}
 message Song { string name = 1; }`
   const any = (url: string, value: readonly number[]): number[] => {
     const name = Buffer.from(`type.googleapis.com/${url}`)
@@ -364,7 +369,10 @@ test('a file without the message, or that is not there, is an error that names i
 
 test('a descriptor set says the same as its text', async () => {
   const text = `syntax = "proto3"; package a;
-message Song { string name = 1; optional int32 n = 2; map<string, int32> m = 3; message In { int32 z = 1; } In in = 4; }`
+message Song {
+  string name = 1; optional int32 n = 2; map<string, int32> m = 3;
+  message In { int32 z = 1; } In in = 4;
+}`
   const file = join(folder, 'song.desc')
   const set = rootOf(text).toDescriptor('proto3')
   writeFileSync(file, descriptor.FileDescriptorSet.encode(set).finish())
@@ -397,7 +405,10 @@ test('a message with more columns than one function takes is decoded by several'
 
 test('columns that nobody wants are passed over, and change nothing', async () => {
   const text = `syntax = "proto3"; package a; import "google/protobuf/timestamp.proto";
-message P { int32 a = 1; string b = 2; Q c = 3; repeated int32 d = 4; double e = 5; google.protobuf.Timestamp f = 6; }
+message P {
+  int32 a = 1; string b = 2; Q c = 3; repeated int32 d = 4; double e = 5;
+  google.protobuf.Timestamp f = 6;
+}
 message Q { int32 x = 1; }`
   const bytes = new Uint8Array([8, 1, 18, 1, 65, 26, 2, 8, 3, 34, 2, 1, 2, 32, 3, 50, 2, 8, 1])
   const set = await decode(text, [bytes], { includes: (name) => name === 'a' || name === 'f' })
@@ -406,7 +417,8 @@ message Q { int32 x = 1; }`
 
 test('the code of a decoder is the one that was looked at last', () => {
   const text = `syntax = "proto3"; package a; message Play {
-  int64 id = 1; string title = 2; optional Device device = 3; repeated sint32 skips = 4; Song song = 16; }
+  int64 id = 1; string title = 2; optional Device device = 3; repeated sint32 skips = 4;
+  Song song = 16; }
 enum Device { NONE = 0; PHONE = 1; } message Song { string name = 1; }`
   const schema = schemaOfText('play.proto', text, () => null)
   const options = {
