@@ -52,7 +52,11 @@ const REFUSED: readonly (readonly [string, string, RegExp])[] = [
   ['id /* x AS y', 'a comment does not end', /./],
   ['name::varchar(10) AS x', 'type varchar has no length or precision', /left/],
   ['id::lnog AS x', 'there is no type "lnog"', /long/],
-  ['now() AS x', 'now gives another value at every replay, so it is refused', /__commit_time__/],
+  [
+    'now() AS x',
+    'now gives another value at every replay, so it is refused',
+    /__source_commit_time__/,
+  ],
   ['count(*) AS x', 'count with rows of a group has no place here', /aggregate/],
   ['upper(id) AS x', 'upper does not take (long)', /upper\(s\)/],
   ["at AT TIME ZONE 'Nowhere' AS x", 'there is no time zone "Nowhere"', /IANA/],

@@ -10,6 +10,7 @@ import {
   textCases,
   timeCases,
 } from './cases/operators.ts'
+import { stringCases } from './cases/string.ts'
 import { Oracle, type OracleCase } from './oracle.ts'
 
 let oracle: Oracle
@@ -26,6 +27,7 @@ const cases: readonly OracleCase[] = [
   ...textCases,
   ...castCases,
   ...timeCases,
+  ...stringCases,
 ]
 
 test.each(cases)('$ours is what DuckDB says', async (one) => {

@@ -36,6 +36,20 @@ export const differences = {
     subject: 'a local time that exists twice',
     reason: 'The earlier one; DuckDB and PostgreSQL take the later one.',
   },
+  SUBSTRING_BEFORE: {
+    subject: 'substring with a place or length below 0',
+    reason:
+      'As in the SQL standard and PostgreSQL: places before the first are empty, a negative ' +
+      'length is an error. DuckDB counts from the end.',
+  },
+  NO_MATCH: {
+    subject: 'regexp_extract without a match',
+    reason: 'Null, since the empty text can be a match; DuckDB gives the empty text.',
+  },
+  REPLACE_ALL: {
+    subject: 'regexp_replace with several matches',
+    reason: 'All are replaced; DuckDB and PostgreSQL replace the first.',
+  },
 } as const satisfies Record<string, { readonly subject: string; readonly reason: string }>
 
 export type DifferenceName = keyof typeof differences

@@ -4,11 +4,23 @@ import type { FunctionSpec } from './function.ts'
 import { jsonStepFunctions } from './json-step.ts'
 import { listElementFunctions } from './list-element.ts'
 import { numericFunctions } from './numeric.ts'
+import { stringCharacterFunctions } from './string-character.ts'
+import { stringConcatFunctions } from './string-concat.ts'
+import { stringPartFunctions } from './string-part.ts'
+import { stringPatternFunctions } from './string-pattern.ts'
+import { stringSearchFunctions } from './string-search.ts'
+import { stringUrlFunctions } from './string-url.ts'
 import { stringFunctions } from './string.ts'
 import { timeFunctions } from './time.ts'
 
 const all: readonly FunctionSpec[] = [
   ...stringFunctions,
+  ...stringPartFunctions,
+  ...stringSearchFunctions,
+  ...stringConcatFunctions,
+  ...stringPatternFunctions,
+  ...stringCharacterFunctions,
+  ...stringUrlFunctions,
   ...numericFunctions,
   ...timeFunctions,
   ...jsonStepFunctions,
@@ -21,9 +33,9 @@ export const functions: ReadonlyMap<string, FunctionSpec> = new Map(
 
 /** Not deterministic, so that a replay would give other rows: what to write instead. */
 export const REFUSED: ReadonlyMap<string, string> = new Map([
-  ['now', 'Use the column __commit_time__, the time at which the source committed the row.'],
-  ['current_timestamp', 'Use the column __commit_time__.'],
-  ['current_date', 'Use date(__commit_time__).'],
+  ['now', 'Use the column __source_commit_time__, the time at which the source committed the row.'],
+  ['current_timestamp', 'Use the column __source_commit_time__.'],
+  ['current_date', 'Use date(__source_commit_time__).'],
   ['random', 'Use a hash of the key, as xxhash64(id).'],
   ['rand', 'Use a hash of the key, as xxhash64(id).'],
   ['uuid', 'Use uuid_v5(namespace, id), which is the same at every replay.'],

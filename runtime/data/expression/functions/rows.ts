@@ -38,6 +38,20 @@ export function putLong(words: Int32Array, row: number, value: number): void {
   words[2 * row + 1] = Math.floor(value / 0x1_0000_0000)
 }
 
+/**
+ * @param begin  called once a batch; gives what computes and writes a row that is to be computed
+ * @returns the kernel
+ */
+export function rowKernel(begin: (call: KernelCall) => (row: number) => void): Kernel {
+  return (call) => {
+    const step = begin(call)
+    for (let row = 0; row < call.rows; row++) {
+      if (call.live[row] === 0) call.out.setNull(row)
+      else step(row)
+    }
+  }
+}
+
 /** Appends one value to `out` at `out.bytesLength`, which it advances. */
 export type TextStep = (bytes: Uint8Array, start: number, end: number, out: BytesBuilder) => void
 
@@ -114,4 +128,26 @@ export function appendText(out: BytesBuilder, text: string): void {
 export function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (bytes[at]! >= 0x80) return false
   return true
+}
+
+/** @returns the place behind `count` characters from `at`, `end` at most */
+export function behindCharacters(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  count: number,
+): number {
+  let place = at
+  for (let left = count; left > 0 && place < end; left--) {
+    place++
+    while (place < end && (bytes[place]! & 0xc0) === 0x80) place++
+  }
+  return place
+}
+
+/** @returns how many characters [start, end) has: bytes that begin one, all but 10xxxxxx */
+export function countCharacters(bytes: Uint8Array, start: number, end: number): number {
+  let count = 0
+  for (let at = start; at < end; at++) if ((bytes[at]! & 0xc0) !== 0x80) count++
+  return count
 }

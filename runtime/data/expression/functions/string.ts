@@ -1,19 +1,10 @@
 // Functions of texts. Positions and lengths count code points; what is ASCII is done on its bytes.
 
-import type { BytesBuilder } from '../../column/builder.ts'
-import { isNull } from '../../column/column.ts'
 import { INT, BOOLEAN, STRING } from '../expression-type.ts'
 import { lowerText, upperText } from '../kernels/letter-case.ts'
 import type { FunctionSpec, Kernel } from './function.ts'
-import { appendBytes, appendText, bytesArgument, decodeText, isAscii } from './rows.ts'
-import { textKernel, textToIntKernel } from './rows.ts'
-
-/** Bytes that begin a character: all but 10xxxxxx. */
-function codePoints(bytes: Uint8Array, start: number, end: number): number {
-  let count = 0
-  for (let at = start; at < end; at++) if ((bytes[at]! & 0xc0) !== 0x80) count++
-  return count
-}
+import { appendText, bytesArgument, decodeText, isAscii } from './rows.ts'
+import { countCharacters, textKernel, textToIntKernel } from './rows.ts'
 
 /** `first`, `last`: the range of letters that change, by the bit 0x20. */
 function mapCase(first: number, last: number, slow: (text: string) => string): Kernel {
@@ -56,29 +47,6 @@ const startsWith: Kernel = (call) => {
   }
 }
 
-/** Nulls are skipped, so that this one looks at validity itself; a null separator gives null. */
-const concatWs: Kernel = (call) => {
-  const out = call.out as BytesBuilder
-  const separator = bytesArgument(call, 0)
-  for (let row = 0; row < call.rows; row++) {
-    if (call.live[row] === 0 || isNull(separator, row)) {
-      out.setNull(row)
-      continue
-    }
-    let first = true
-    for (let index = 1; index < call.args.length; index++) {
-      const arg = bytesArgument(call, index)
-      if (isNull(arg, row)) continue
-      if (!first) {
-        appendBytes(out, separator.bytes, separator.offsets[row]!, separator.offsets[row + 1]!)
-      }
-      first = false
-      appendBytes(out, arg.bytes, arg.offsets[row]!, arg.offsets[row + 1]!)
-    }
-    out.endRow(row)
-  }
-}
-
 export const stringFunctions: readonly FunctionSpec[] = [
   {
     name: 'length',
@@ -86,7 +54,7 @@ export const stringFunctions: readonly FunctionSpec[] = [
     usage: 'length(s)',
     summary: 'Number of code points.',
     overloads: [
-      { parameters: ['string'], result: INT, prepare: () => textToIntKernel(codePoints) },
+      { parameters: ['string'], result: INT, prepare: () => textToIntKernel(countCharacters) },
     ],
   },
   {
@@ -127,20 +95,5 @@ export const stringFunctions: readonly FunctionSpec[] = [
     usage: 'starts_with(s, a)',
     summary: 'True when `s` begins with `a`.',
     overloads: [{ parameters: ['string', 'string'], result: BOOLEAN, prepare: () => startsWith }],
-  },
-  {
-    name: 'concat_ws',
-    group: 'string',
-    usage: 'concat_ws(sep, s...)',
-    summary: 'The texts that are not null, with `sep` between them.',
-    overloads: [
-      {
-        parameters: ['string', 'string'],
-        variadic: true,
-        nulls: 'kernel',
-        result: STRING,
-        prepare: () => concatWs,
-      },
-    ],
   },
 ]
