@@ -1,5 +1,7 @@
 // Functions for which DuckDB has no counterpart: held by properties and by other implementations.
 
+import { createHash } from 'node:crypto'
+import { BlockList } from 'node:net'
 import { expect, test } from 'vitest'
 import { compileExpressions } from '../../runtime/data/expression/compile.ts'
 import { columnBuilder } from '../../runtime/data/column/builder.ts'
@@ -60,5 +62,41 @@ test('host and port of a URL are those that the WHATWG parser finds', () => {
 test('texts made by number have an end', () => {
   for (const made of ["repeat('ab', l)", "lpad('a', l)", "rpad('a', l, 'xyz')"]) {
     expect(evaluateOurs(made).failed.size).toBeGreaterThan(0)
+  }
+})
+
+test('sha512 and the wrong texts of hexadecimal digits and base64', () => {
+  const texts = ['', 'abc', 'ä', 'zz', 'abcd', 'YQ==', 'YQ', '====', 'Y===']
+  const digests = texts.map((text) => createHash('sha512').update(text).digest('hex'))
+  expect(overTexts('sha512(s)', texts)).toEqual(digests)
+  const given = (values: ColumnValue[]): boolean[] => values.map((value) => value !== null)
+  const [yes, no] = [true, false]
+  expect(given(overTexts('from_hex(s)', texts))).toEqual([yes, no, no, no, yes, no, no, no, no])
+  expect(given(overTexts('from_base64(s)', texts))).toEqual([yes, no, no, no, yes, yes, no, no, no])
+})
+
+test('an address lies in its prefix, and no bit behind the prefix is set', () => {
+  const addresses = ['10.1.2.255', '255.255.255.255', '2001:db8::ff:1', '::1', '::ffff:1.2.3.4']
+  for (const bits of [0, 1, 9, 24, 31, 32]) {
+    for (const [row, prefix] of overTexts(`ip_prefix(s, ${bits})`, addresses).entries()) {
+      const [network = '', length] = String(prefix).split('/')
+      const family = network.includes(':') ? 'ipv6' : 'ipv4'
+      const list = new BlockList()
+      list.addSubnet(network, Number(length), family)
+      expect(list.check(addresses[row]!, family), `${addresses[row]} in ${prefix}`).toBe(true)
+      expect(overTexts(`ip_prefix(s, ${bits})`, [network])).toEqual([prefix])
+    }
+  }
+  const broken = ['', '1.2.3', '1.2.3.4.5', 'fe80::1%eth0', ':::', '256.1.1.1']
+  expect(overTexts('ip_prefix(s, 8)', broken)).toEqual(broken.map(() => null))
+  expect(overTexts('ip_prefix(s, 48)', ['2001:db8:0:1:2::'])).toEqual(['2001:db8::/48'])
+  expect(overTexts('ip_prefix(s, 128)', ['1:0:0:2:0:0:0:3'])).toEqual(['1:0:0:2::3/128'])
+})
+
+test('buckets are those of the examples of the specification of Iceberg', () => {
+  // Appendix B: the hash of 'iceberg' is 1210000089; of 34 as int and long 2017239379.
+  expect(overTexts('iceberg_bucket(1000, s)', ['iceberg'])).toEqual([89n])
+  for (const number of ['34', 'CAST(34 AS long)', 'length(s) + 27']) {
+    expect(overTexts(`iceberg_bucket(1000, ${number})`, ['iceberg'])).toEqual([379n])
   }
 })

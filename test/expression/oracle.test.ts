@@ -10,6 +10,7 @@ import {
   textCases,
   timeCases,
 } from './cases/operators.ts'
+import { hashCases } from './cases/hash.ts'
 import { stringCases } from './cases/string.ts'
 import { Oracle, type OracleCase } from './oracle.ts'
 
@@ -28,6 +29,7 @@ const cases: readonly OracleCase[] = [
   ...castCases,
   ...timeCases,
   ...stringCases,
+  ...hashCases,
 ]
 
 test.each(cases)('$ours is what DuckDB says', async (one) => {

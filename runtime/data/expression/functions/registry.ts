@@ -1,8 +1,10 @@
 // The functions of expressions by name; function.ts says how to add one.
 
 import type { FunctionSpec } from './function.ts'
+import { hashFunctions } from './hash.ts'
 import { jsonStepFunctions } from './json-step.ts'
 import { listElementFunctions } from './list-element.ts'
+import { maskFunctions } from './mask.ts'
 import { numericFunctions } from './numeric.ts'
 import { stringCharacterFunctions } from './string-character.ts'
 import { stringConcatFunctions } from './string-concat.ts'
@@ -21,6 +23,8 @@ const all: readonly FunctionSpec[] = [
   ...stringPatternFunctions,
   ...stringCharacterFunctions,
   ...stringUrlFunctions,
+  ...hashFunctions,
+  ...maskFunctions,
   ...numericFunctions,
   ...timeFunctions,
   ...jsonStepFunctions,
