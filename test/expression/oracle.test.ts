@@ -11,6 +11,7 @@ import {
   timeCases,
 } from './cases/operators.ts'
 import { hashCases } from './cases/hash.ts'
+import { numericCases } from './cases/numeric.ts'
 import { stringCases } from './cases/string.ts'
 import { Oracle, type OracleCase } from './oracle.ts'
 
@@ -30,6 +31,7 @@ const cases: readonly OracleCase[] = [
   ...timeCases,
   ...stringCases,
   ...hashCases,
+  ...numericCases,
 ]
 
 test.each(cases)('$ours is what DuckDB says', async (one) => {

@@ -1,11 +1,14 @@
 // The functions of expressions by name; function.ts says how to add one.
 
 import type { FunctionSpec } from './function.ts'
+import { bitFunctions } from './bits.ts'
+import { extremeFunctions } from './extremes.ts'
 import { hashFunctions } from './hash.ts'
 import { jsonStepFunctions } from './json-step.ts'
 import { listElementFunctions } from './list-element.ts'
 import { maskFunctions } from './mask.ts'
 import { numericFunctions } from './numeric.ts'
+import { roundingFunctions } from './rounding.ts'
 import { stringCharacterFunctions } from './string-character.ts'
 import { stringConcatFunctions } from './string-concat.ts'
 import { stringPartFunctions } from './string-part.ts'
@@ -26,6 +29,9 @@ const all: readonly FunctionSpec[] = [
   ...hashFunctions,
   ...maskFunctions,
   ...numericFunctions,
+  ...roundingFunctions,
+  ...extremeFunctions,
+  ...bitFunctions,
   ...timeFunctions,
   ...jsonStepFunctions,
   ...listElementFunctions,
