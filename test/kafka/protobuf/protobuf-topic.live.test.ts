@@ -59,7 +59,7 @@ class Topic {
   }
 
   async register(version: number): Promise<void> {
-    const schema = { schemaType: 'PROTOBUF', schema: this.texts[version] ?? '' }
+    const schema = { schemaType: 'PROTOBUF', schema: this.texts[version] ?? '' } as const
     this.ids[version] = await this.registry.register(`${this.topic}-value`, schema)
   }
 
