@@ -27,7 +27,8 @@ const PLAYS = [
   int64 id = 1; string name = 5; int32 count = 7; Device device = 8; optional string old = 9; }
   message Device { string kind = 1; repeated int32 sizes = 2; }`,
   `syntax = "proto3"; package acme; message Play {
-  int64 id = 1; string title = 5; int64 count = 7; Device device = 8; map<string, int64> more = 21; }
+  int64 id = 1; string title = 5; int64 count = 7; Device device = 8;
+  map<string, int64> more = 21; }
   message Device { string kind = 1; repeated int32 sizes = 2; bool live = 3; }`,
 ]
 const SONGS = [
