@@ -11,7 +11,7 @@ import { systemClock } from '../runtime/base/clock.ts'
 import { silentLog } from '../runtime/base/log.ts'
 import { recordSet, TestSink } from '../test/kafka/protobuf/records.ts'
 
-const RUNS = 20
+const RUNS = 60
 const MESSAGES = 100_000
 /** As many as a batch has rows. */
 const ROWS = 16_384

@@ -146,7 +146,8 @@ export class ProtobufDecoder implements RecordDecoder {
       return at + 1
     }
     const { frames } = this
-    frames.begin(records, this.part)
+    // No further than rows are wanted: the next call begins with what is left.
+    frames.begin(records, this.part, Math.min(records.count, at + rowsMax - sink.rows))
     let next = at
     if (!framed) next = frames.takeAll(at)
     else {
@@ -369,10 +370,10 @@ class Frames {
   /** The record behind those that `take` has taken. */
   next = 0
   private own = new Int32Array(0)
-  private count = 0
+  private end = 0
 
-  begin(records: RecordSet, part: RecordPart): void {
-    const { bytes, count } = records
+  begin(records: RecordSet, part: RecordPart, end: number): void {
+    const { bytes } = records
     if (bytes !== this.bytes) {
       this.bytes = bytes
       // Fast decoders touch what follows a message, where there is something.
@@ -380,16 +381,16 @@ class Frames {
       const length = Math.min(byteLength + SLACK, buffer.byteLength - byteOffset)
       this.view = new DataView(buffer, byteOffset, length)
     }
-    this.count = count
+    this.end = end
     this.starts = part === 'key' ? records.keyStart : records.valueStart
     this.ends = part === 'key' ? records.keyEnd : records.valueEnd
   }
 
   /** Records without frames, up to one that has no message or too long a one. */
   takeAll(at: number): number {
-    const { starts, ends, count } = this
+    const { starts, ends, end } = this
     let next = at
-    while (next < count) {
+    while (next < end) {
       const start = starts[next] ?? -1
       if (start === -1 || (ends[next] ?? -1) - start > MESSAGE_BYTES_MAX) break
       next++
@@ -404,8 +405,8 @@ class Frames {
    * @returns the route of the first one
    */
   take(at: number, writer: WriterSchema, anyId: boolean): Route {
-    const { bytes, ends, count, starts: values } = this
-    if (this.own.length < count) this.own = new Int32Array(Math.max(count, 1024))
+    const { bytes, ends, end: until, starts: values } = this
+    if (this.own.length < until) this.own = new Int32Array(Math.max(until, 1024))
     const { routes } = writer
     const begin = values[at] ?? -1
     const first = routes.of(bytes, begin + FRAME_BYTES, ends[at] ?? -1) ?? NO_INDEXES
@@ -414,7 +415,7 @@ class Frames {
     // What follows has the same frame, byte for byte, unless it is another's.
     const length = routes.end - begin
     let next = at
-    for (; next < count; next++) {
+    for (; next < until; next++) {
       const start = values[next] ?? -1
       const end = ends[next] ?? -1
       if (start === -1 || end - start < length || end - start > MESSAGE_BYTES_MAX) break

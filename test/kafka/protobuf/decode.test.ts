@@ -152,7 +152,7 @@ message Song { string name = 1; repeated int32 n = 2; }`
     [
       new Uint8Array([...b, 10, 1, 66]),
       new Uint8Array([10, 1, 66, ...b, 18, 2, 16, 8]),
-      new Uint8Array([...b, 24, 0, ...[18, 2, 16, 8]]),
+      new Uint8Array([...b, 24, 0, 18, 2, 16, 8]),
       new Uint8Array([24, 0]),
       new Uint8Array([]),
     ],
@@ -320,30 +320,25 @@ test('a name that was given up goes to the field that has it now', async () => {
   ])
 })
 
-class PlayedClock implements Clock {
-  ms = 0
-  readonly nowMs = systemClock.nowMs
-  readonly nowUs = systemClock.nowUs
-  readonly sleep = systemClock.sleep
-  readonly after = systemClock.after
-  readonly every = systemClock.every
-  readonly elapsedMs = (): number => this.ms
+/** A clock whose time is what the test says. */
+function playedClock(time: { ms: number }): Clock {
+  return { ...systemClock, elapsedMs: () => time.ms }
 }
 
 test('a .proto file that changes is read again, a broken one is not taken, and both survive', async () => {
   const file = join(folder, 'song.proto')
-  const clock = new PlayedClock()
+  const time = { ms: 0 }
   const schema = { kind: 'files', source: { kind: 'proto', file, importRoots: [] } } as const
-  const format = formatWith(schema, { clock })
+  const format = formatWith(schema, { clock: playedClock(time) })
   writeFileSync(file, SONG)
   const decoder = format.decoder('songs', 'value', null)
   const names = (): string[] => decoder.table.columns.map(({ name }) => name)
   expect(row(await decodeAll(decoder, [song({ name: 'A' })]))).toEqual({ name: 'A', id: 0n })
   writeFileSync(file, 'syntax = "proto3"; package a; message Song { string title = ')
-  clock.ms += 2000
+  time.ms += 2000
   expect(row(await decodeAll(decoder, [song({ name: 'B' })]))).toEqual({ name: 'B', id: 0n })
   writeFileSync(file, SONG.replace('string name = 1;', 'string title = 1; bool live = 3;'))
-  clock.ms += 2000
+  time.ms += 2000
   expect(row(await decodeAll(decoder, [song({ name: 'C' })]))).toEqual({
     title: 'C',
     id: 0n,

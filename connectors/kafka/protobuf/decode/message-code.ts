@@ -301,7 +301,10 @@ ${one}
 e${d + 1} = p + x
 ${this.messageCode(node.message, [...around, tag])}`
     }
-    if (column === undefined) return `${pass}p = skip(bytes, p, ${end}, ${tag}, ${d})`
+    if (column === undefined) {
+      if (!field.group) return value.skipCode(begin, wireOfField(field), end)
+      return `${pass}p = skip(bytes, p, ${end}, ${tag}, ${d})`
+    }
     const { slot } = column
     const { column: i } = slot
     const { kind } = field
@@ -331,8 +334,7 @@ r${i}.add(p, p + x); p += x`
   private packedCode(node: FieldNode, d: number, tag: number): string {
     const column = this.columns.get(node)
     const begin = this.behind(tag)
-    const pass = begin.tagBytes === 0 ? '' : `p += ${begin.tagBytes}; `
-    if (column === undefined) return `${pass}p = skip(bytes, p, e${d}, ${tag}, ${d})`
+    if (column === undefined) return value.skipCode(begin, Wire.bytes, `e${d}`)
     return `${value.lengthCode(begin, `e${d}`)}
 a = p + x
 while (p < a) {

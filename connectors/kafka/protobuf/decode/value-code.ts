@@ -9,6 +9,7 @@
 
 import { layoutOf, type ColumnType, type PrimitiveType } from '../../../../runtime/data/type.ts'
 import type { ScalarKind } from '../shape.ts'
+import { Wire } from './wire.ts'
 
 /** A column as generated code knows it. */
 export interface Slot {
@@ -211,6 +212,20 @@ else { p += 2; ${long} }`
 export function lengthCode(begin: Begin, end: string): string {
   return `${shortCode(begin, `p = length(bytes, p, ${end}); x = pair[0]`)}
 if (x > ${end} - p) fail(Fault.length, p)`
+}
+
+/** Passes over a value of a field that nobody wants; not over a group. */
+export function skipCode(begin: Begin, wire: number, end: string): string {
+  switch (wire) {
+    case Wire.varint:
+      return shortCode(begin, `p = varint(bytes, p, ${end})`)
+    case Wire.bytes:
+      return `${lengthCode(begin, end)}\np += x`
+    default: {
+      const bytes = wire === Wire.fixed32 ? 4 : 8
+      return `p += ${begin.tagBytes + bytes}; if (p > ${end}) fail(Fault.truncated, ${end})`
+    }
+  }
 }
 
 function varintCode(begin: Begin, kind: ScalarKind, target: Target, end: string): string {
