@@ -36,6 +36,10 @@ export const differences = {
     subject: 'a local time that exists twice',
     reason: 'The earlier one; DuckDB and PostgreSQL take the later one.',
   },
+  OFFSET_SECONDS: {
+    subject: 'a timestamptz as text, at an offset with seconds',
+    reason: 'The seconds are written, as in PostgreSQL; DuckDB cuts them off.',
+  },
 } as const satisfies Record<string, { readonly subject: string; readonly reason: string }>
 
 export type DifferenceName = keyof typeof differences
