@@ -21,7 +21,7 @@ types of an expression and the code that computes it. This file is printed by
 | literals | \`1\`, \`1.50\` (a decimal), \`1e3\` (a double), \`'text'\`, \`TRUE\`, \`NULL\`, \`DATE '2026-01-31'\`, \`TIME '23:59:59'\`, \`TIMESTAMP '2026-01-31 23:59:59'\`, \`TIMESTAMPTZ '2026-01-31T23:59:59+01:00'\`, \`INTERVAL '5' MINUTE\` |
 | casts | \`CAST(x AS type)\`, \`x::type\`, \`TRY_CAST(x AS type)\` (null where the cast fails) |
 | conditional | \`CASE\`, \`if(c, a, b)\`, \`coalesce(x...)\`, \`ifnull(a, b)\`, \`nullif(a, b)\`, \`try(x)\` (null for an error) |
-| parts of a time | \`EXTRACT(unit FROM t)\`, as \`date_part\` |
+| parts of a time | \`EXTRACT(unit FROM t)\`, as \`date_part\`; \`commit_time()\` is \`__commit_time__\` |
 | names | as they are, else the one that differs in case only; in double quotes or backticks if they are words of the grammar; only those are reserved |
 
 Types are those of the lake: boolean, int, long, float, double, decimal(p, s), date, time, timestamp,

@@ -177,7 +177,7 @@ export class Oracle {
   static async open(): Promise<Oracle> {
     const instance = await DuckDBInstance.create(':memory:')
     const connection = await instance.connect()
-    await connection.run("SET TimeZone = 'UTC'; SET threads = 1")
+    await connection.run('SET threads = 1')
     const list = inputs.map(({ name, type }) => `"${name}" ${duckType(type).toString()}`).join(', ')
     await connection.run(`CREATE TABLE t (number INTEGER, ${list})`)
     const appender = await connection.createAppender('t')
@@ -207,6 +207,7 @@ export class Oracle {
   /** Runs one case. @throws with the first rows that differ */
   async check(one: OracleCase): Promise<void> {
     const ours = evaluateOurs(one.ours, one.zone)
+    await this.connection.run(`SET TimeZone = '${one.zone ?? 'UTC'}'`)
     const theirs = await this.evaluate(one.theirs ?? one.ours, one.fails)
     const wrong: string[] = []
     let declared = 0

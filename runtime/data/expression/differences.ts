@@ -50,6 +50,10 @@ export const differences = {
     subject: 'regexp_replace with several matches',
     reason: 'All are replaced; DuckDB and PostgreSQL replace the first.',
   },
+  OFFSET_SECONDS: {
+    subject: 'a timestamptz as text, at an offset with seconds',
+    reason: 'The seconds are written, as in PostgreSQL; DuckDB cuts them off.',
+  },
 } as const satisfies Record<string, { readonly subject: string; readonly reason: string }>
 
 export type DifferenceName = keyof typeof differences

@@ -252,6 +252,11 @@ export const castCases: readonly OracleCase[] = [
   { ours: 'CAST(ts AS timestamptz)' },
 ]
 
+/** 02:00 to 03:00 on 2026-10-25 in Berlin. */
+function isTwice({ tl }: InputRow): boolean {
+  return Number(tl) >= 1_792_893_600e6 && Number(tl) < 1_792_897_200e6
+}
+
 const UNITS = [
   'year',
   'quarter',
@@ -279,8 +284,7 @@ export const timeCases: readonly OracleCase[] = [
     ours: "tl AT TIME ZONE 'Europe/Berlin'",
     differs: {
       name: 'TIME_TWICE',
-      // 02:00 to 03:00 on 2026-10-25.
-      where: ({ tl }) => Number(tl) >= 1_792_893_600e6 && Number(tl) < 1_792_897_200e6,
+      where: isTwice,
     },
   },
   { ours: "(tl AT TIME ZONE 'UTC') AT TIME ZONE 'Europe/Berlin'" },
@@ -295,4 +299,27 @@ export const timeCases: readonly OracleCase[] = [
   { ours: "d + INTERVAL '1' MONTH", theirs: "(d + INTERVAL '1' MONTH)::DATE" },
   { ours: "d - INTERVAL '2' WEEK", theirs: "(d - INTERVAL '14' DAY)::DATE" },
   { ours: "d + INTERVAL '36' HOUR" },
+  {
+    ours: 'CAST(tz AS string)',
+    zone: 'America/New_York',
+    // Local mean time, until 1883-11-18.
+    differs: { name: 'OFFSET_SECONDS', where: ({ tz }) => Number(tz) < -2_717_650_800e6 },
+  },
+  { ours: 'CAST(tz AS timestamp)', zone: 'America/New_York' },
+  { ours: 'CAST(tz AS date)', zone: 'America/New_York' },
+  {
+    ours: 'CAST(tz AS time)',
+    theirs: "CAST(tz AT TIME ZONE 'America/New_York' AS TIME)",
+    zone: 'America/New_York',
+  },
+  { ours: "tz + INTERVAL '1' DAY", zone: 'Europe/Berlin' },
+  { ours: "tz - INTERVAL '1' MONTH", zone: 'Asia/Kathmandu' },
+  { ours: "tz + INTERVAL '36' HOUR", zone: 'Europe/Berlin' },
+  { ours: 'EXTRACT(hour FROM tz)', zone: 'Australia/Lord_Howe' },
+  { ours: 'CAST(d AS timestamptz)', zone: 'Asia/Kathmandu' },
+  {
+    ours: 'CAST(tl AS timestamptz)',
+    zone: 'Europe/Berlin',
+    differs: { name: 'TIME_TWICE', where: isTwice },
+  },
 ]

@@ -28,6 +28,10 @@ const AGGREGATES: ReadonlySet<string> = new Set(
 export function resolveCall(context: Resolving, ast: CallAst, args: readonly Resolved[]): Ir {
   const name = ast.name.toLowerCase()
   const nameSpan = { start: ast.start, end: ast.nameEnd }
+  // The time at which the source committed the row, which every replay has again.
+  if (name === 'commit_time' && args.length === 0) {
+    return context.scope.resolve(context.factory, context.source, '__commit_time__', nameSpan)
+  }
   const form = CONDITIONAL.get(name)
   const plain = form === undefined && !functions.has(name)
   if (ast.star || ast.distinct || ast.filter !== null || (plain && AGGREGATES.has(name))) {
