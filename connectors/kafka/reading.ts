@@ -42,7 +42,8 @@ export interface ReadingParts {
 export class LogReading {
   private readonly parts: ReadingParts
   private wake = new AbortController()
-  private requested = false
+  /** Also for who asked before reading began. */
+  private requested = true
   /** Newest timestamp of a record. */
   private timeMs: number
   private rowsSinceMs: number | null = null
@@ -419,11 +420,27 @@ export class LogReading {
   ): AsyncGenerator<SourceElement, void> {
     yield* this.flush()
     this.freeze(topic)
-    this.parts.context.park(topic.rows.table, error)
+    this.parts.context.park(topic.rows.table, this.withPlace(topic, error))
     this.parts.options.log.warn('the table of a topic takes no rows any more', {
       topic: topic.name,
       code: error.spec.code,
       reason: error.message,
+    })
+  }
+
+  /** There is no first copy that could repair a table, so whoever goes on needs the place. */
+  private withPlace({ name, id }: TopicState, cause: PipelineError): PipelineError {
+    if (cause.error === 'POSITION_GONE') return cause
+    const offsets = [...this.parts.places.all()]
+      .filter((place) => place.topic === name && place.topicId === id)
+      .map(({ partition, offset }) => `${partition}: ${offset}`)
+    const place = `{ offsets: { ${JSON.stringify(name)}: { ${offsets.join(', ')} } } }`
+    return new PipelineError(cause.error, cause.message, {
+      ...(cause.detail !== null && { detail: cause.detail }),
+      hint:
+        `The topic is read no further. Another pipeline can go on behind its table, ` +
+        `with \`start: ${place}\`.`,
+      cause,
     })
   }
 

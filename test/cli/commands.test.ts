@@ -108,6 +108,19 @@ for (const kind of ['postgres', 'mysql'] as const) {
   })
 }
 
+test('init writes a clean file for topics, and the grants of a user that only reads', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'millrace-init-')), 'shop.yaml')
+  expect((await millrace(['init', path, '--from', 'kafka'])).code).toBe(0)
+  expect(lintFile(path)).toEqual([])
+  const grants = readFileSync(path.replace('.yaml', '.sh'), 'utf8')
+  expect(grants.match(/--operation \w+/g)).toEqual([
+    '--operation Describe',
+    '--operation DescribeConfigs',
+    '--operation Read',
+    '--operation Read',
+  ])
+})
+
 test('check prints every requirement, its SQL, and what each column becomes', async () => {
   const fake = new FakeWiring()
   fake.tables = [ORDERS, { ...ORDERS, namespace: 'other' }]

@@ -152,7 +152,10 @@ test('a structure that cannot be taken parks its table where it stands; others g
     return valuesOf(context, 'kafka.u').length >= 2
   })
   expect(valuesOf(context)).toEqual(['a'])
-  expect(context.parked.get('kafka.t')?.error).toBe('FORMAT_TYPE_CHANGED')
+  expect(context.parked.get('kafka.t')).toMatchObject({
+    error: 'FORMAT_TYPE_CHANGED',
+    hint: expect.stringContaining('start: { offsets: { "t": { 0: 1 } } }'),
+  })
   // Whoever takes the table up again finds the place.
   expect(position.token).toContain('"name":"t","partitions":{"0":[1,')
 })
@@ -416,6 +419,20 @@ test('the end of a log is the end of each partition, not a sum', async () => {
   const half = { ...last, token: last.token.replace('"1":[1,', '"1":[0,') }
   expect(source.reaches(half, target)).toBe(false)
   expect(reached.at(-1)).toBe(true)
+})
+
+test('who asks for a position before reading begins gets one, on a log without records', async () => {
+  const { cluster, context, source } = setUp({ start: { at: 'latest' } })
+  cluster.create('t', 1)
+  cluster.append('t', 0, at('before'))
+  const { position } = await source.open(null, null, false)
+  source.requestProgress()
+  const elements = source.read(position, context, AbortSignal.timeout(5000))
+  for await (const element of elements) {
+    expect(element).toMatchObject({ kind: 'progress', position })
+    break
+  }
+  await source.close()
 })
 
 test('positions are reported to a group, and decide nothing', async () => {
