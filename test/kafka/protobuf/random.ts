@@ -255,7 +255,9 @@ export function randomObject(draw: Draw, type: protobuf.Type, depth = 0): object
       })
       object[field.name] = Object.fromEntries(entries)
     } else if (field.repeated) {
-      object[field.name] = draw.times(draw.of([2, 5, 40]), () => value(draw, field, depth))
+      // Lists of messages with lists of messages must not become millions.
+      const most = depth > 0 && field.resolvedType instanceof protobuf.Type ? 2 : 40
+      object[field.name] = draw.times(draw.of([2, 5, most]), () => value(draw, field, depth))
     } else object[field.name] = value(draw, field, depth)
   }
   return object
