@@ -453,7 +453,7 @@ if (p !== ${e}) fail(Fault.truncated, ${e})`
       case 'time': {
         const put = node.leaf.type.kind === 'timestamptz' ? 'putTimestamp' : 'putDuration'
         return `if (${isAbsent}) { ${otherwise} }
-else ${put}(v${i}, row, r${i}.low, r${i}.high, r${i}.nanos, starts[at])`
+else ${put}(v${i}, row, r${i}.low, r${i}.high, r${i}.nanos, r${i}.at)`
       }
       case 'skipped':
         return ''

@@ -72,6 +72,8 @@ export class TimeParts {
   low = 0
   high = 0
   nanos = 0
+  /** Where the last piece begins, for errors. */
+  at = 0
 
   clear(): void {
     this.low = 0
@@ -81,6 +83,7 @@ export class TimeParts {
 
   /** Reads the fields of bytes[at, end). @returns `end` */
   read(bytes: Uint8Array, at: number, end: number, depth: number): number {
+    this.at = at
     for (let place = at; place < end;) {
       place = tag(bytes, place, end)
       const found = pair[0]!
