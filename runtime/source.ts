@@ -156,6 +156,11 @@ export interface Source {
   /** Cheap; asked a few times a second. `null` while the log is not being read. */
   link(): LogLink | null
   /**
+   * What a part of the log waits for while the others go on, as the end of "the table waits for
+   * ..."; `null`: nothing. Asked a few times a second; without it a log has no parts.
+   */
+  waitsFor?(table: string): string | null
+  /**
    * Of a source with several splits: all of them, those that have not had a row too, from the end
    * of `open` on. Asked at every Progress and a few times a second, so that only what has been
    * yielded may count as read. A split that is missing counts as blocked. Without it the source has

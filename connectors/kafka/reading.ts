@@ -218,11 +218,11 @@ export class LogReading {
     set: RecordSet,
     at: number,
   ): AsyncGenerator<SourceElement, boolean> {
-    const { signal, reader } = this.parts
+    const { signal, reader, options } = this.parts
     try {
       const loading = waits.advance(set, at, signal)
       if (loading === undefined) return true
-      topic.waiting.add(place.partition)
+      topic.waiting.set(place.partition, options.clock.nowMs())
       reader.remove(place.topicId, place.partition)
       const settle = (error: Error | null): void => {
         this.settled.push({ topic, place, error })

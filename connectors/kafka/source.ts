@@ -5,7 +5,7 @@
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { SourceElement } from '../../runtime/data/element.ts'
 import type { Order, Position } from '../../runtime/data/position.ts'
-import type { SourceTable } from '../../runtime/data/schema.ts'
+import { namesOf, type SourceTable } from '../../runtime/data/schema.ts'
 import type { CommitReceipt } from '../../runtime/sink.ts'
 import type {
   ChunkRead,
@@ -30,12 +30,14 @@ import { type Place, Places, splitKey } from './place.ts'
 import { LogReading } from './reading.ts'
 import { formatSaved, parseSaved } from './saved.ts'
 import { TopicState } from './topic-state.ts'
+import { waitsOf } from './waits.ts'
 import { Cluster } from './wire/cluster.ts'
-import type { RecordReader } from './wire/delivery.ts'
+import type { RecordReader, SplitState } from './wire/delivery.ts'
 import { openReader } from './wire/reader.ts'
 
 /** A cluster is asked for its topics this many times before it counts as silent. */
 const SILENT_LOOKS = 3
+const STALLED_MS = 100
 
 /** How a cluster is reached; a test plays it. */
 export interface KafkaWire {
@@ -65,6 +67,9 @@ class KafkaSource implements Source {
   private context: SourceContext | null = null
   private saved: ReadonlyMap<string, SavedDecoders> = new Map()
   private groupFailed = false
+  /** By topic, as of a moment ago. */
+  private stalled: ReadonlyMap<string, readonly SplitState[]> = new Map()
+  private stalledAtMs = 0
 
   constructor(options: KafkaOptions, wire: KafkaWire) {
     this.options = options
@@ -112,6 +117,11 @@ class KafkaSource implements Source {
 
   private createTopic(topic: Topic): TopicState {
     const { options } = this
+    if (topic.name === options.deadLetters?.table) {
+      const message = `topic "${topic.name}" has the name of the table of dead letters`
+      const hint = 'Leave it out by `source.topics_exclude`, or give the pipeline another name.'
+      throw new PipelineError('CONFIG_VALUE', message, { hint })
+    }
     const saved = this.saved.get(`${topic.id}/${topic.name}`) ?? null
     const rows = new TopicRows(topic, options, saved, (fault, place) =>
       this.setAside(topic, fault, place),
@@ -201,6 +211,22 @@ class KafkaSource implements Source {
 
   confirmed(): boolean {
     return true
+  }
+
+  waitsFor(table: string): string | null {
+    const { reader, options } = this
+    const topic = this.topics.get(namesOf(table).name)
+    if (topic?.rows.table !== table || topic.frozen || reader === null) return null
+    const nowMs = options.clock.nowMs()
+    // Asked of all tables, one after the other: of thousands of partitions once is enough.
+    if (nowMs - this.stalledAtMs > STALLED_MS) {
+      this.stalled = Map.groupBy(
+        reader.states().filter(({ stalled }) => stalled !== null),
+        ({ topicId }) => topicId,
+      )
+      this.stalledAtMs = nowMs
+    }
+    return waitsOf(topic, this.stalled.get(topic.id) ?? [], nowMs)
   }
 
   async head(): Promise<Position> {
@@ -294,7 +320,10 @@ class KafkaSource implements Source {
   async acknowledge(receipt: CommitReceipt): Promise<void> {
     const { groupId, log } = this.options
     if (groupId === null || this.cluster === null) return
-    const offsets = [...Places.of(receipt.position).all()]
+    const offsets = [...Places.of(receipt.position).all()].filter(({ topic, topicId }) => {
+      const state = this.topics.get(topic)
+      return state?.id === topicId && !state.frozen
+    })
     if (offsets.length === 0) return
     try {
       await this.cluster.commitGroupOffsets(groupId, offsets)

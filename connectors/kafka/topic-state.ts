@@ -25,8 +25,8 @@ export class TopicState {
   frozen = false
   /** The topic that has its name now and is not read: it was said. */
   refusedId: string | null = null
-  /** Partitions whose decoder waits for something. */
-  readonly waiting = new Set<number>()
+  /** Partitions whose decoder waits for something, and since when: milliseconds since 1970. */
+  readonly waiting = new Map<number, number>()
 
   constructor({ name, id, partitions }: Topic, rows: TopicRows) {
     this.name = name

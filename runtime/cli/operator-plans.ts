@@ -8,17 +8,22 @@ import { tableSelector } from '../job/config/selector.ts'
 import type { OperatorPlans } from '../operator.ts'
 
 /** What the plans are made from. */
-export type PlannedConfig = Pick<PipelineConfig, 'routes' | 'transforms'> & {
+export type PlannedConfig = Pick<PipelineConfig, 'routes' | 'transforms' | 'onError'> & {
   readonly sink: Pick<PipelineConfig['sink'], 'mode'>
 }
 
-export function operatorPlans({ routes, transforms, sink }: PlannedConfig): OperatorPlans {
+export function operatorPlans(config: PlannedConfig): OperatorPlans {
+  const { routes, transforms, sink, onError } = config
   const entries = transforms.map(({ from, ...options }) => {
     return { selects: tableSelector([from]), plan: transformPlan(options, sink.mode) }
   })
   return {
-    of: ({ namespace, name }) =>
-      entries.find(({ selects }) => selects(namespace, name))?.plan ?? null,
+    of: ({ namespace, name }) => {
+      const dead = onError.deadLetters
+      // A pattern for all topics does not mean what could be read from none of them.
+      if (dead !== null && dead.namespace === namespace && dead.name === name) return null
+      return entries.find(({ selects }) => selects(namespace, name))?.plan ?? null
+    },
     target: (table) => tableKey(routeTable(routes, table)),
   }
 }

@@ -82,8 +82,7 @@ export async function kafkaOptions(
 ): Promise<KafkaOptions> {
   const { name, onError } = config
   const { tls } = source
-  const diverts = onError.decode === 'dlq' || source.nullValue === 'dlq'
-  const { dlqRowsMax: rowsMax, dlqRatioMax: ratioMax } = onError
+  const { dlqRowsMax: rowsMax, dlqRatioMax: ratioMax, deadLetters } = onError
   return {
     cluster: {
       bootstrap: source.brokers,
@@ -108,7 +107,7 @@ export async function kafkaOptions(
     primaryKeys: source.primaryKeys,
     ...(await recordFormats(config, source, log)),
     onDecodeError: onError.decode,
-    deadLetters: diverts ? { table: `${name}_dlq`, rowsMax, ratioMax } : null,
+    deadLetters: deadLetters && { table: deadLetters.name, rowsMax, ratioMax },
     refreshMs: CATALOG_POLL_MS,
     clock: systemClock,
     log,

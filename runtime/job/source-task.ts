@@ -298,7 +298,7 @@ export class SourceTask {
       table: schema.table,
       phase,
       reason,
-      waitsFor,
+      waitsFor: waitsFor ?? this.source.waitsFor?.(schema.table) ?? null,
       repair: backfill?.repair ?? false,
       rowsDone: backfill?.rowsDone ?? null,
       rowsEstimated: backfill?.rowsEstimated ?? null,

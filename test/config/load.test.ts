@@ -28,6 +28,8 @@ function failure(text: string, env: Environment = {}): PipelineError {
 
 const URI = 'uri: postgresql://postgres@127.0.0.1:5433/shop'
 
+const NO_LETTERS = { decode: 'stop', dlqRowsMax: null, dlqRatioMax: null, deadLetters: null }
+
 test('every default is filled in', () => {
   const path = writeFile(COMPLETE)
   expect(loadPipeline(path, {})).toEqual({
@@ -70,7 +72,7 @@ test('every default is filled in', () => {
     transforms: [],
     partitionReady: [],
     routes: [],
-    onError: { decode: 'stop', dlqRowsMax: null, dlqRatioMax: null },
+    onError: NO_LETTERS,
     parallelism: defaultParallelism(),
     memoryBytes: null,
     checkpoint: {
@@ -312,7 +314,7 @@ test('a topic needs little, and what is not said has a default', () => {
     value: raw,
     eventTime: { ...COMMIT_TIME, splits: true },
   })
-  expect(onError).toEqual({ decode: 'stop', dlqRowsMax: null, dlqRatioMax: null })
+  expect(onError).toEqual(NO_LETTERS)
 })
 
 test('every key of a topic has its place in the configuration', () => {
@@ -356,7 +358,12 @@ test('every key of a topic has its place in the configuration', () => {
     key: { format: 'raw', as: 'text' },
   })
   expect(JSON.stringify(source)).not.toContain('canary')
-  expect(onError).toEqual({ decode: 'dlq', dlqRowsMax: 7, dlqRatioMax: 0.5 })
+  expect(onError).toEqual({
+    decode: 'dlq',
+    dlqRowsMax: 7,
+    dlqRatioMax: 0.5,
+    deadLetters: { namespace: 'events', name: 'shop_dlq' },
+  })
 })
 
 test.each([

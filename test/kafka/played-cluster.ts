@@ -202,14 +202,18 @@ class PlayedReader implements RecordReader {
       lastStableOffset: -1,
       paused: false,
       atEnd: false,
-      stalled: this.cluster.down
-        ? { reason: 'broker-unreachable' as const, sinceMs: 1, detail: 'nobody answers' }
-        : null,
+      stalled: this.stallOf(place),
     }))
   }
 
   async close(): Promise<void> {
     this.splits.clear()
+  }
+
+  private stallOf({ topic, partition }: SplitPlace): SplitState['stalled'] {
+    if (this.cluster.down) return { reason: 'broker-unreachable', sinceMs: 1, detail: '' }
+    const leader = this.cluster.topics.get(topic)?.partitions[partition]?.leader ?? -1
+    return leader < 0 ? { reason: 'no-leader', sinceMs: 1, detail: '' } : null
   }
 
   private problemOf(split: PlayedSplit): SplitProblem | null {

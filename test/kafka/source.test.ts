@@ -3,35 +3,10 @@
 
 import { expect, test } from 'vitest'
 import { PipelineError } from '../../runtime/base/errors.ts'
-import { createKafkaSource } from '../../connectors/kafka/source.ts'
-import type { KafkaOptions } from '../../connectors/kafka/options.ts'
 import { rawFormat } from '../../connectors/kafka/decode/raw.ts'
-import { PlayedCluster } from './played-cluster.ts'
-import { PlayedContext, playedOptions, readUntil } from './played-context.ts'
+import { readUntil } from './played-context.ts'
+import { at, setUp, valuesOf } from './played-source.ts'
 import { StagedFormat } from './staged-format.ts'
-
-const at = (value: string | Uint8Array | null, key: string | null = null, timestampMs = 1000) => ({
-  key,
-  value,
-  timestampMs,
-})
-
-interface Setup {
-  readonly cluster: PlayedCluster
-  readonly context: PlayedContext
-  readonly source: ReturnType<typeof createKafkaSource>
-}
-
-function setUp(changes: Partial<KafkaOptions> = {}, cluster = new PlayedCluster()): Setup {
-  const options = playedOptions(changes)
-  const source = createKafkaSource(options, cluster.wire())
-  return { cluster, context: new PlayedContext(options.primaryKeys !== null), source }
-}
-
-const valuesOf = (context: PlayedContext, table = 'kafka.t'): string[] =>
-  context.rows
-    .filter((row) => row.table === table)
-    .map(({ values }) => `${(values['value'] ?? values['c1'] ?? null) as string | null}`)
 
 test('a partition without a leader delays nobody else, and is read when it has one', async () => {
   const { cluster, context, source } = setUp()
@@ -47,10 +22,14 @@ test('a partition without a leader delays nobody else, and is read when it has o
   second!.leader = -1
   cluster.append('t', 1, at('late'))
   cluster.append('t', 0, at('now'))
-  const { position } = await readUntil(source, context, () => valuesOf(context).includes('now'), {
-    after: context.positions.at(-1)!,
-  })
+  const waits = new Set<unknown>()
+  const seen = (): boolean => {
+    waits.add(source.waitsFor?.('kafka.t'))
+    return valuesOf(context).includes('now')
+  }
+  const { position } = await readUntil(source, context, seen, { after: context.positions.at(-1)! })
   expect(valuesOf(context)).not.toContain('late')
+  expect(waits).toEqual(new Set(['a leader of partition 1']))
   second!.leader = 1
   await readUntil(source, context, () => valuesOf(context).includes('late'), { after: position })
   expect(valuesOf(context).toSorted()).toEqual(['late', 'now', 'p0', 'p1', 'p2'])
@@ -326,72 +305,6 @@ test('text that is no text is an error that names the byte', async () => {
     message: 'topic "t", partition 0, offset 1: the value is not UTF-8',
     detail: expect.stringContaining('byte 2'),
   })
-})
-
-const DEAD = { table: 'p_dlq', rowsMax: null, ratioMax: null }
-
-test('dead letters have the bytes and the place, and cost their neighbours nothing', async () => {
-  const { cluster, context, source } = setUp({ onDecodeError: 'dlq', deadLetters: DEAD })
-  cluster.create('t', 2)
-  const bad = Buffer.from('ff', 'hex')
-  cluster.append('t', 0, at('a'), at(bad, 'k', 7000), at('b'), at('c', null))
-  cluster.append('t', 1, at(bad))
-  await readUntil(source, context, () => context.rows.length === 5)
-  expect(valuesOf(context)).toEqual(['a', 'b', 'c'])
-  const letters = context.rows.filter(({ table }) => table === 'kafka.p_dlq')
-  expect(letters.map(({ values }) => values)).toMatchObject([
-    {
-      code: 'MR-4501',
-      message: 'the value is not UTF-8',
-      topic: 't',
-      partition: 0,
-      offset: 1,
-      record_time: 7_000_000,
-      key: 'k',
-      headers: '[]',
-      schema_id: null,
-      byte_offset: 0,
-    },
-    { partition: 1, offset: 0, key: null },
-  ])
-  const ids = letters.map(({ values }) => values['dlq_id'])
-  expect(new Set(ids).size).toBe(2)
-  expect(ids[0]).toMatch(/^[0-9a-f]{64}$/)
-})
-
-test('too many dead letters stop the pipeline', async () => {
-  const deadLetters = { ...DEAD, rowsMax: 2 }
-  const { cluster, context, source } = setUp({ onDecodeError: 'dlq', deadLetters })
-  cluster.create('t', 1)
-  const bad = at(Buffer.from('ff', 'hex'))
-  cluster.append('t', 0, bad, bad)
-  // The third is of another epoch.
-  const { position, saved } = await readUntil(source, context, () => context.rows.length === 2)
-  cluster.append('t', 0, bad)
-  await readUntil(source, context, () => context.rows.length === 3, { after: position, saved })
-  cluster.append('t', 0, bad, bad, bad)
-  await expect(
-    readUntil(source, context, () => false, { after: position, saved }),
-  ).rejects.toMatchObject({ error: 'DEAD_LETTERS_MAX' })
-})
-
-test('a share of dead letters stops the pipeline, not the first one', async () => {
-  const deadLetters = { ...DEAD, ratioMax: 0.001 }
-  const { cluster, context, source } = setUp({ onDecodeError: 'dlq', deadLetters })
-  cluster.setRows = 100
-  cluster.create('t', 1)
-  const bad = at(Buffer.from('ff', 'hex'))
-  const good = Array.from({ length: 20_000 }, () => at('x'))
-  cluster.append('t', 0, ...Array.from({ length: 10 }, () => bad), ...good)
-  const count = (): number => context.rows.length
-  const { position } = await readUntil(source, context, () => count() === 20_010)
-  // Those are long ago.
-  cluster.append('t', 0, ...Array.from({ length: 10 }, () => bad), at('y'))
-  const after = await readUntil(source, context, () => count() === 20_021, { after: position })
-  cluster.append('t', 0, ...Array.from({ length: 11 }, () => bad))
-  await expect(
-    readUntil(source, context, () => false, { after: after.position }),
-  ).rejects.toMatchObject({ error: 'DEAD_LETTERS_MAX' })
 })
 
 test('the end of a log is the end of each partition, not a sum', async () => {

@@ -114,6 +114,8 @@ export interface OnErrorConfig {
   /** Dead letters of one epoch; `null`: any number. */
   readonly dlqRowsMax: number | null
   readonly dlqRatioMax: number | null
+  /** Table of dead letters; `null`: there are none. */
+  readonly deadLetters: { readonly namespace: string; readonly name: string } | null
 }
 
 /** A local folder, both ways. */

@@ -79,18 +79,20 @@ export function resolveKafka(
 
 /** Dead letters are rows of a table beside the others, which has no key and loses no row. */
 export function resolveOnError(
-  { on_error: input, source, sink }: PipelineInput,
+  { on_error: input, source, sink, name: pipeline }: PipelineInput,
   document: ConfigDocument,
 ): OnErrorConfig {
+  const diverts = source.type === 'kafka' && source.null_value === 'dlq'
+  const written = source.type === 'kafka' && (diverts || input?.decode === 'dlq')
   const config: OnErrorConfig = {
     decode: input?.decode ?? 'stop',
     dlqRowsMax: input?.max_dlq_rows ?? null,
     dlqRatioMax: input?.max_dlq_ratio ?? null,
+    deadLetters: written ? { namespace: source.namespace, name: `${pipeline}_dlq` } : null,
   }
   const fault = (message: string, path: readonly string[]): void => {
     document.report([...path], { error: 'CONFIG_UNSUPPORTED', message })
   }
-  const diverts = source.type === 'kafka' && source.null_value === 'dlq'
   if (input !== undefined && source.type !== 'kafka') {
     fault(`on_error is not supported for ${source.type}: a table with such a row is parked`, [
       'on_error',
