@@ -44,7 +44,7 @@ function bearersOf(
     if (bearer !== undefined) return bearer.column.identity
     throw new PipelineError('OPERATOR_REFUSED', `key column "${name}" does not leave as it is`, {
       hint:
-        'Keep it in the projection. It may be masked by hmac_sha256, or cast to string, long or ' +
+        'Keep it in the projection. It may be masked by sha256, or cast to string, long or ' +
         'decimal: other ways could make one row of several.',
     })
   })

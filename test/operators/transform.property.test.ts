@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { transformPlan } from '../../operators/transform/operator.ts'
@@ -255,4 +256,21 @@ test('a shard column joins the key of a table', () => {
     projection: '*, __db__ AS shard',
   }).plan(table)
   expect(output.key).toEqual(['expr:shard', 'c.id'])
+})
+
+test('the masks that have names hide what they say', () => {
+  const rows: TestRow[] = [
+    { op: Op.insert, values: { id: 7n, city: 'ann.b@mail.io 12', amount: 1n } },
+  ]
+  const masked = (mask: string): unknown => {
+    const options = { mask: { city: mask }, projection: 'id, city' }
+    return runOperator(plan(options), table, schema, rows, [1]).rows[0]?.values['city']
+  }
+  const digest = createHash('sha256').update('ann.b@mail.io 12').digest('hex')
+  expect(masked('sha256')).toBe(digest)
+  expect(masked('partial(2,4)')).toBe('an**********o 12')
+  expect(masked('digits')).toBe('ann.b@mail.io **')
+  expect(masked('all')).toBe('****')
+  expect(masked('email')).toBe('a****@mail.io 12')
+  expect(() => masked('hmac_sha256')).toThrow('needs a key')
 })

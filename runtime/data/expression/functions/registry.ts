@@ -46,8 +46,8 @@ export const REFUSED: ReadonlyMap<string, string> = new Map([
   ['now', 'Use the column __source_commit_time__, the time at which the source committed the row.'],
   ['current_timestamp', 'Use the column __source_commit_time__.'],
   ['current_date', 'Use date(__source_commit_time__).'],
-  ['random', 'Use a hash of the key, as xxhash64(id).'],
-  ['rand', 'Use a hash of the key, as xxhash64(id).'],
+  ['random', 'Use a hash of the key, as iceberg_bucket(1000, id).'],
+  ['rand', 'Use a hash of the key, as iceberg_bucket(1000, id).'],
   ['uuid', 'Use uuid_v5(namespace, id), which is the same at every replay.'],
   ['gen_random_uuid', 'Use uuid_v5(namespace, id), which is the same at every replay.'],
 ])
