@@ -50,8 +50,8 @@ const cases: readonly {
   {
     claim: 'something of a later version',
     error: 'CONFIG_UNSUPPORTED',
-    change: (text) => `${text}\ntransform: []\n`,
-    words: ['transform'],
+    change: (text) => `${text}\nalerts: []\n`,
+    words: ['alerts'],
   },
 ]
 
