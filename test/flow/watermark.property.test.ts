@@ -102,14 +102,21 @@ class Model {
   }
 
   private maxOf(table: string, name: string): number | null {
-    const times = this.past.log.flatMap((one) =>
-      one.kind === 'rows' && one.split === name && TABLES[one.table] === table && one.max !== null
-        ? [one.max]
-        : [],
-    )
+    const times = this.rowsOf(table, name).flatMap(({ max }) => (max === null ? [] : [max]))
     const saved = this.past.saved.get(`${table}/${name}`)
     if (saved !== undefined && !this.isDropped(table, name)) times.push(saved)
     return times.length === 0 ? null : Math.max(...times)
+  }
+
+  /** A part of before the restart that was dropped took its rows with it, those since then too. */
+  private rowsOf(table: string, name: string): (Step & { kind: 'rows' })[] {
+    const { log, saved } = this.past
+    const dropped = saved.has(`${table}/${name}`) && this.isDropped(table, name)
+    const first = log.findIndex((one) => one.kind === 'look')
+    return log
+      .slice(dropped ? first : 0)
+      .filter((one) => one.kind === 'rows')
+      .filter((one) => one.split === name && TABLES[one.table] === table)
   }
 
   /** What the first list after a restart lacks is not there any more. */
@@ -146,18 +153,11 @@ class Model {
 
   private isPart(table: string, name: string): boolean {
     const { log, saved } = this.past
-    const key = `${table}/${name}`
-    if (saved.has(key) && !this.isDropped(table, name)) return true
-    const first = log.findIndex((one) => one.kind === 'look')
-    return log.some((one, index) => {
-      // A part of before the restart that was dropped took its rows with it.
-      const counts = !saved.has(key) || index > first
-      if (one.kind === 'rows') {
-        return counts && one.split === name && TABLES[one.table] === table
-      }
-      const place = Object.keys(FEEDS).indexOf(name)
-      return one.kind === 'look' && one.states[place] !== 'unlisted' && FEEDS[name]!.includes(table)
-    })
+    if (saved.has(`${table}/${name}`) && !this.isDropped(table, name)) return true
+    if (this.rowsOf(table, name).length > 0) return true
+    const place = Object.keys(FEEDS).indexOf(name)
+    const listed = log.some((one) => one.kind === 'look' && one.states[place] !== 'unlisted')
+    return listed && FEEDS[name]!.includes(table)
   }
 
   private stateOf(name: string, look: Step & { kind: 'look' }): SplitState {
