@@ -2,8 +2,10 @@
 // a pipeline from a program of their own. Connectors never import it, and neither does the engine.
 
 // Errors, time, log
-export { errorCodes, errorOf, PipelineError, recordOf } from './base/errors.ts'
-export type { ErrorAction, ErrorDetail, ErrorName, ErrorRecord, ErrorSpec } from './base/errors.ts'
+export { errorCodes } from './base/error-codes.ts'
+export { errorOf, PipelineError, recordOf } from './base/errors.ts'
+export type { ErrorAction, ErrorSpec } from './base/error-codes.ts'
+export type { ErrorDetail, ErrorName, ErrorRecord } from './base/errors.ts'
 export { systemClock, type Clock } from './base/clock.ts'
 export { createLog, LOG_LEVELS, silentLog } from './base/log.ts'
 export type { Log, LogFacts, LogLevel, LogOptions } from './base/log.ts'

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import packageFile from '../package.json' with { type: 'json' }
-import { errorCodes } from '../runtime/base/errors.ts'
+import { errorCodes } from '../runtime/base/error-codes.ts'
 import { runCommandLine } from '../runtime/cli/program.ts'
 import { lintFile } from '../runtime/job/config/load.ts'
 import { FakeTerminal } from './cli/fake-terminal.ts'

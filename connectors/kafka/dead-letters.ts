@@ -3,7 +3,8 @@
 // neighbours; the limits are looked at row by row, so a flood ends before any of it is committed.
 
 import { createHash } from 'node:crypto'
-import { errorCodes, PipelineError } from '../../runtime/base/errors.ts'
+import { errorCodes } from '../../runtime/base/error-codes.ts'
+import { PipelineError } from '../../runtime/base/errors.ts'
 import { Op, type ChangeBatch } from '../../runtime/data/batch.ts'
 import {
   columnBuilder,

@@ -6,7 +6,8 @@ import { createRequire } from 'node:module'
 import type pino from 'pino'
 import type { Logger } from 'pino'
 import { type Clock, systemClock } from './clock.ts'
-import { errorCodes, PipelineError } from './errors.ts'
+import { errorCodes } from './error-codes.ts'
+import { PipelineError } from './errors.ts'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]

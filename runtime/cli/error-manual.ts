@@ -1,6 +1,7 @@
 // The manual of errors as a document: docs/errors.md is this text, and a test holds it to that.
 
-import { type ErrorName, errorCodes } from '../base/errors.ts'
+import { errorCodes } from '../base/error-codes.ts'
+import type { ErrorName } from '../base/errors.ts'
 
 /** Chapters by the first digits of the number. */
 const CHAPTERS: readonly (readonly [string, string])[] = [

@@ -1,7 +1,8 @@
 // How an error is shown: its code and what happened, the facts, and the command that repairs it.
 // A stack only for those who ask for it: it says nothing to whoever runs a pipeline.
 
-import { errorCodes, type ErrorName, PipelineError, recordOf } from '../base/errors.ts'
+import { errorCodes } from '../base/error-codes.ts'
+import { type ErrorName, PipelineError, recordOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { shellWord } from './query-hints.ts'
 import type { Terminal } from './terminal.ts'

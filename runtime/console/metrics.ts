@@ -1,7 +1,7 @@
 // A status as Prometheus metrics: base units, `_total` for counters, prefix `millrace_`. Positions
 // never become labels, and tables beyond the limit share one, so that series stay few.
 
-import { errorCodes } from '../base/errors.ts'
+import { errorCodes } from '../base/error-codes.ts'
 import { type Metric, MetricSet } from '../base/metrics.ts'
 import type { PipelineState, PipelineStatus, TablePhase } from './status.ts'
 

@@ -2,7 +2,8 @@
 // nothing fails, nothing comes, and a pipeline that only reports failures would run for ever.
 
 import type { Clock } from '../base/clock.ts'
-import { recordOf, errorCodes, type ErrorRecord } from '../base/errors.ts'
+import { errorCodes } from '../base/error-codes.ts'
+import { recordOf, type ErrorRecord } from '../base/errors.ts'
 import type { LogLink } from '../source.ts'
 
 /** opening: nothing came yet. silent: for longer than a living server is. lost: opened again. */

@@ -3,7 +3,8 @@
 // composition root gives it the threads and the committer.
 
 import { randomUuid, systemClock, type Clock } from '../base/clock.ts'
-import { errorCodes, PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
+import { errorCodes } from '../base/error-codes.ts'
+import { PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
 import { CommitQueue } from '../checkpoint/commit.ts'
 import { NO_DECISIONS, type EpochReport } from '../checkpoint/coordinator.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'

@@ -3,7 +3,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { expect } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { errorCodes, type ErrorName } from '../../runtime/base/errors.ts'
+import { errorCodes } from '../../runtime/base/error-codes.ts'
+import type { ErrorName } from '../../runtime/base/errors.ts'
 import { metadataLocations } from './lake.ts'
 import { endOf, type Exit, type Pipeline, withoutProgress } from './pipeline.ts'
 

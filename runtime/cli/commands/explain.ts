@@ -1,6 +1,7 @@
 // `millrace explain`: the manual of errors, printed from the table that the program itself uses.
 
-import { type ErrorName, errorCodes, type ErrorSpec, PipelineError } from '../../base/errors.ts'
+import { errorCodes, type ErrorSpec } from '../../base/error-codes.ts'
+import { type ErrorName, PipelineError } from '../../base/errors.ts'
 import { nearestName } from '../../base/nearest.ts'
 import { type AddCommand, print } from '../context.ts'
 import { errorManual } from '../error-manual.ts'

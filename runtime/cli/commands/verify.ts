@@ -1,6 +1,7 @@
 // `millrace verify`: whether the lake holds what the source holds.
 
-import { errorCodes, type ErrorName } from '../../base/errors.ts'
+import { errorCodes } from '../../base/error-codes.ts'
+import type { ErrorName } from '../../base/errors.ts'
 import { formatCount } from '../../console/progress.ts'
 import { loadPipeline } from '../../job/config/load.ts'
 import { type AddCommand, globalOptions, print } from '../context.ts'

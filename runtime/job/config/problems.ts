@@ -1,6 +1,7 @@
 // What `lint` prints: findings with their place in the file, all of them in one go.
 
-import { type ErrorName, errorCodes } from '../../base/errors.ts'
+import { errorCodes } from '../../base/error-codes.ts'
+import type { ErrorName } from '../../base/errors.ts'
 
 /**
  * A warning does not keep the pipeline from running. info: another tool's spelling, which means the
