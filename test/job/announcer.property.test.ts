@@ -199,6 +199,8 @@ class Process {
     const coordinator = new Coordinator(
       {
         barrier: async (epoch) => {
+          // Else the dead would say what an epoch holds that the living make anew.
+          if (this.isDead) return forever()
           const to = Math.min(world.ticks.length, position + count)
           part = { table: TABLE, from: position, to, deletes: null }
           position = to
@@ -206,7 +208,7 @@ class Process {
           return cutAt(world, to, last === null && epoch === 1)
         },
         acknowledge: () => {
-          world.begin ??= partitionAt('hour', timeAt(world.ticks, position), UTC)
+          if (!this.isDead) world.begin ??= partitionAt('hour', timeAt(world.ticks, position), UTC)
         },
         park: () => undefined,
       },

@@ -7,7 +7,7 @@ import type { Pipeline } from '../acceptance/pipeline.ts'
 import { type Cell, differenceOf, project, tableDump } from '../readers/canonical.ts'
 import { readIcebergWithDuckdb } from '../readers/duckdb.ts'
 import type { KafkaServer } from '../servers/kafka.ts'
-import { kafkaClient, type TestRecord, withProducer } from '../servers/kafka-client.ts'
+import { type TestRecord, withProducer } from '../servers/kafka-client.ts'
 import type { Random } from '../workload/random.ts'
 
 export const METADATA = [
@@ -41,15 +41,9 @@ export class CommittedLog {
 
   /** Sends some records to some partitions, outside of transactions. */
   async plain(partitions = this.partitions): Promise<void> {
-    // Any other producer may write a batch twice, when an answer is lost.
-    const own = { idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false }
-    const producer = kafkaClient(this.server).producer(own)
-    await producer.connect()
-    try {
+    await withProducer(this.server, {}, async (producer) => {
       this.rows.push(...(await this.send(producer, this.draw(partitions))))
-    } finally {
-      await producer.disconnect()
-    }
+    })
   }
 
   /** One transaction over several partitions, which may be aborted. */

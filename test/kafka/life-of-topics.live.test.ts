@@ -157,10 +157,17 @@ test.skipIf(!ready)(
       expect(said).toContain('topic \\"dirty\\", partition 0, offset 1: the value is not UTF-8')
     })
     const onError = { decode: 'dlq', max_dlq_rows: 1 }
-    const options = { tables: ['dirty'], source: { value: text }, onError }
+    const source = { value: text, metadata: ['__partition__', '__offset__'] }
+    const options = { tables: ['dirty'], source, onError }
     await withPipeline(options, async (pipeline) => {
       await pipeline.once()
-      expect(await cells(pipeline, 'kafka.dirty', 'value')).toEqual(['a', 'b', 'c'])
+      const clean = [
+        ['a', '0', '0'],
+        ['b', '0', '2'],
+        ['c', '1', '0'],
+      ]
+      const columns = ['value', '__partition__', '__offset__']
+      await expectRows(pipeline, 'kafka.dirty', columns, clean)
       const letters = 'kafka.shop_dlq'
       await expectRows(
         pipeline,
@@ -191,7 +198,7 @@ test.skipIf(!ready)(
       const exit = await pipeline.command(['run', pipeline.file, '--once'])
       expect(exit.code).toBe(1)
       expect(exit.stdout + exit.stderr).toContain('MR-4203')
-      expect(await cells(pipeline, 'kafka.dirty', 'value')).toEqual(['a', 'b', 'c'])
+      await expectRows(pipeline, 'kafka.dirty', columns, clean)
     })
   },
 )

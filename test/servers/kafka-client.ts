@@ -97,14 +97,19 @@ export async function produce(
   })
 }
 
-/** With a transactional id, transactions are begun by `producer.transaction()`. */
+/**
+ * With a transactional id, transactions are begun by `producer.transaction()`. Without one it is
+ * idempotent all the same: where a broker has heard of one partition of a new topic and not yet of
+ * another, kafkajs sends to both again, and the record would be there twice.
+ */
 export async function withProducer<T>(
   server: KafkaServer,
   { transactionalId }: { transactionalId?: string },
   work: (producer: Producer) => Promise<T>,
 ): Promise<T> {
-  const own = transactionalId === undefined ? {} : { transactionalId, maxInFlightRequests: 1 }
-  const producer = kafkaClient(server).producer({ ...own, allowAutoTopicCreation: false })
+  const named = transactionalId === undefined ? {} : { transactionalId }
+  const once = { idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false }
+  const producer = kafkaClient(server).producer({ ...named, ...once })
   await producer.connect()
   try {
     return await work(producer)
