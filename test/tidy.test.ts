@@ -66,10 +66,10 @@ function roomOf(file: string): string {
   return second.endsWith('.ts') ? top : `${top}/${second}`
 }
 
-/** Iceberg and Parquet share the encoder and the stores of files, and nothing else. */
+/** Iceberg and Parquet share encoder, data files and the stores of files, and nothing else. */
 function isShared(from: string, to: string): boolean {
   const lake = /^connectors\/(?:iceberg|parquet)\//.test(from)
-  return lake && /^connectors\/(?:parquet\/encode|storage)\//.test(to)
+  return lake && /^connectors\/(?:parquet\/(?:encode|table)|storage)\//.test(to)
 }
 
 function mayImport(from: string, to: string): boolean {

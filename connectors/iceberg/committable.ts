@@ -1,33 +1,8 @@
 // What a writer hands to the committer, by way of the checkpoint: plain JSON data. Delete positions
 // are not inlined; they stand in the writer's epoch file, which the checkpoint names.
 
-import { partitionKey, type PartitionTuple } from '../../runtime/data/partition/value.ts'
+import type { DataFileRecord } from '../parquet/table/data-file-record.ts'
 import type { PartitionSpec } from './partition-spec.ts'
-
-/** Metrics of a data file as manifests want them; maps from field id (as text) to a value. */
-export interface FileMetricsRecord {
-  readonly columnSizes: Readonly<Record<string, number>>
-  readonly valueCounts: Readonly<Record<string, number>>
-  readonly nullCounts: Readonly<Record<string, number>>
-  readonly nanCounts: Readonly<Record<string, number>>
-  /** Iceberg single-value serialisation, base64. */
-  readonly lowerBounds: Readonly<Record<string, string>>
-  readonly upperBounds: Readonly<Record<string, string>>
-  readonly splitOffsets: readonly number[]
-}
-
-export interface DataFileRecord {
-  /** u32, unique in the pipeline for life; the name of the file begins with it in hex. */
-  readonly fileId: number
-  /** Path relative to the warehouse. */
-  readonly path: string
-  readonly schemaVersion: number
-  readonly rows: number
-  readonly bytes: number
-  readonly metrics: FileMetricsRecord
-  /** Values of the committable's `spec`, the same for all rows of the file. None: unpartitioned. */
-  readonly partition?: PartitionTuple
-}
 
 /** One writer's part of one table in one epoch. */
 export interface IcebergCommittable {
@@ -44,36 +19,4 @@ export interface IcebergCommittable {
   readonly deletes: string | null
   /** How `files` are partitioned. None: they are not. */
   readonly spec?: PartitionSpec
-}
-
-/** What an epoch adds to one partition of a table. */
-export interface PartitionTotal {
-  /** In the order of the spec's fields. */
-  readonly partition: PartitionTuple
-  files: number
-  rows: number
-  bytes: number
-}
-
-/**
- * What committables of one table, of all its writers and of one or several epochs, add to its
- * partitions. An unpartitioned table is one partition without values.
- *
- * @returns by `partitionKey`
- */
-export function partitionTotals(
-  committables: readonly IcebergCommittable[],
-): Map<string, PartitionTotal> {
-  const totals = new Map<string, PartitionTotal>()
-  for (const { files } of committables) {
-    for (const { partition = [], rows, bytes } of files) {
-      const key = partitionKey(partition)
-      const total = totals.get(key) ?? { partition, files: 0, rows: 0, bytes: 0 }
-      total.files++
-      total.rows += rows
-      total.bytes += bytes
-      totals.set(key, total)
-    }
-  }
-  return totals
 }

@@ -10,7 +10,7 @@ import { encodeExisting, EntryStatus, FileContent, isVector, vectorRecord } from
 import type { EncodedEntry, ManifestEntry } from './manifest.ts'
 import { NO_PARTITION, type ManifestFormat } from './manifest-format.ts'
 import { liveFiles, type ManifestFile } from './manifest-list.ts'
-import type { DataFileRecord } from './committable.ts'
+import type { DataFileRecord } from '../parquet/table/data-file-record.ts'
 import type { LakeFiles } from './lake-files.ts'
 import type { IcebergSchema } from './schema.ts'
 import type { CountedEntry, CountedExisting, ManifestEntries } from './snapshot-draft.ts'

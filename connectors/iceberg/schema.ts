@@ -10,7 +10,7 @@ import type { ColumnType, PrimitiveType } from '../../runtime/data/type.ts'
 import { formatType } from '../../runtime/data/type.ts'
 import type { SingleValue } from '../parquet/encode/single-value.ts'
 import { formatSingleValue } from '../parquet/encode/single-value.ts'
-import { identifierFieldIds, lakeFields, type TableMode } from './fields.ts'
+import { identifierFieldIds, lakeFields, type TableMode } from '../parquet/table/fields.ts'
 import { asInteger, asList, asObject, asText, parseJson } from './json.ts'
 import type { Json, JsonObject } from './json.ts'
 

@@ -4,7 +4,7 @@
 
 import { PipelineError } from '../../runtime/base/errors.ts'
 import type { CommitWork } from './commit-work.ts'
-import { CHANGELOG_FIELDS, type TableMode } from './fields.ts'
+import { CHANGELOG_FIELDS, type TableMode } from '../parquet/table/fields.ts'
 import type { TableMetadata } from './metadata.ts'
 import { formatSpec, sameSpec, specOf, UNPARTITIONED_SPEC } from './partition-spec.ts'
 import type { PartitionSpec } from './partition-spec.ts'

@@ -2,8 +2,8 @@
 // columns of a table is decided when the table is there.
 
 import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts'
-import { partitionTotals } from '../../connectors/iceberg/committable.ts'
-import { lakeFields } from '../../connectors/iceberg/fields.ts'
+import { partitionTotals } from '../../connectors/parquet/table/data-file-record.ts'
+import { lakeFields } from '../../connectors/parquet/table/fields.ts'
 import { tablePath } from '../../connectors/iceberg/layout.ts'
 import { bindSpec } from '../../connectors/iceberg/partition-spec.ts'
 import { execNotifier } from '../../connectors/notify/exec.ts'

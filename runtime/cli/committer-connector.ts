@@ -2,7 +2,7 @@
 
 import { createIcebergCommitter } from '../../connectors/iceberg/committer.ts'
 import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts'
-import { firstFieldId, reservedNames } from '../../connectors/iceberg/fields.ts'
+import { firstFieldId, reservedNames } from '../../connectors/parquet/table/fields.ts'
 import { heldDataFiles } from '../../connectors/iceberg/writer/writer-state.ts'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { Log } from '../base/log.ts'

@@ -1,7 +1,7 @@
 // `sink.partition_by` against what is there: the columns of the source's tables, and how the tables
 // of a pipeline that has run before are partitioned already.
 
-import { CHANGELOG_FIELDS } from '../../connectors/iceberg/fields.ts'
+import { CHANGELOG_FIELDS } from '../../connectors/parquet/table/fields.ts'
 import { formatField, partitionFault } from '../../connectors/iceberg/partition-spec.ts'
 import type { StoredSpec } from '../../connectors/iceberg/writer/table-specs.ts'
 import { readSpecs, writerData } from '../../connectors/iceberg/writer/writer-state.ts'

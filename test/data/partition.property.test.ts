@@ -4,7 +4,8 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { partitionPath, formatPartitionValue } from '../../connectors/iceberg/partition-path.ts'
+import { partitionPath } from '../../connectors/iceberg/partition-path.ts'
+import { formatPartitionValue } from '../../connectors/parquet/table/partition-text.ts'
 import {
   encodeSingleValue,
   type SingleValue,

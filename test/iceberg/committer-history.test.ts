@@ -1,7 +1,7 @@
 // What a commit leaves behind: manifests that are merged, snapshots that expire, files that go.
 
 import { expect, test } from 'vitest'
-import type { DataFileRecord } from '../../connectors/iceberg/committable.ts'
+import type { DataFileRecord } from '../../connectors/parquet/table/data-file-record.ts'
 import { LakeFiles } from '../../connectors/iceberg/lake-files.ts'
 import { dataFilePath } from '../../connectors/iceberg/layout.ts'
 import { decodeManifestList } from '../../connectors/iceberg/manifest-list.ts'

@@ -5,7 +5,7 @@ import {
   identifierFieldIds,
   lakeFields,
   reservedNames,
-} from '../../connectors/iceberg/fields.ts'
+} from '../../connectors/parquet/table/fields.ts'
 import { formatJson } from '../../connectors/iceberg/json.ts'
 import { fieldsOf, icebergSchema } from '../../connectors/iceberg/schema.ts'
 import { ORDERS, schemaOf } from './lake.ts'

@@ -18,7 +18,10 @@ import type { ColumnType } from '../../runtime/data/type.ts'
 import type { ObjectStore } from '../../runtime/object-store.ts'
 import type { TableCommit } from '../../runtime/sink.ts'
 import { sqliteCatalog } from '../../connectors/iceberg/catalog-sqlite.ts'
-import type { DataFileRecord, FileMetricsRecord } from '../../connectors/iceberg/committable.ts'
+import type {
+  DataFileRecord,
+  FileMetricsRecord,
+} from '../../connectors/parquet/table/data-file-record.ts'
 import type { IcebergIntent, IcebergTableIntent } from '../../connectors/iceberg/commit-work.ts'
 import {
   createIcebergCommitter,
@@ -26,7 +29,7 @@ import {
 } from '../../connectors/iceberg/committer.ts'
 import type { IcebergCommitterOptions } from '../../connectors/iceberg/committer.ts'
 import { encodeEpochDeletes } from '../../connectors/iceberg/epoch-deletes.ts'
-import { lakeFields, type TableMode } from '../../connectors/iceberg/fields.ts'
+import { lakeFields, type TableMode } from '../../connectors/parquet/table/fields.ts'
 import { dataFilePath } from '../../connectors/iceberg/layout.ts'
 import { readTable, type ScannedTable } from '../../connectors/iceberg/scan.ts'
 import { ParquetEncoder } from '../../connectors/parquet/encode/encoder.ts'

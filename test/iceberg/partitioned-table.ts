@@ -4,7 +4,7 @@
 import { createIcebergWriter } from '../../connectors/iceberg/writer/iceberg-writer.ts'
 import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts'
 import type { IcebergCommitter } from '../../connectors/iceberg/committer.ts'
-import type { TableMode } from '../../connectors/iceberg/fields.ts'
+import type { TableMode } from '../../connectors/parquet/table/fields.ts'
 import { randomId63 } from '../../runtime/base/clock.ts'
 import { Op } from '../../runtime/data/batch.ts'
 import { parsePartitionField } from '../../runtime/data/partition/transform.ts'

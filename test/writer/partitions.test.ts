@@ -2,7 +2,7 @@
 // and what becomes of them when the structure of the table changes.
 
 import { expect, onTestFinished, test } from 'vitest'
-import { partitionTotals } from '../../connectors/iceberg/committable.ts'
+import { partitionTotals } from '../../connectors/parquet/table/data-file-record.ts'
 import { createIcebergWriter } from '../../connectors/iceberg/writer/iceberg-writer.ts'
 import { decodeSingleValue } from '../../connectors/parquet/encode/single-value.ts'
 import { randomId63 } from '../../runtime/base/clock.ts'

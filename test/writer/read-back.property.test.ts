@@ -3,7 +3,7 @@
 
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { DataFile } from '../../connectors/iceberg/writer/data-file.ts'
+import { DataFile } from '../../connectors/parquet/table/data-file.ts'
 import {
   rawOf,
   rawOfLiteral,

@@ -9,11 +9,10 @@ import type { Column } from '../../../runtime/data/column/column.ts'
 import type { Field } from '../../../runtime/data/schema.ts'
 import { assert } from '../../../runtime/base/assert.ts'
 import { RowGroupMemory } from '../../parquet/encode/row-group-memory.ts'
-import type { DataFileRecord } from '../committable.ts'
+import type { DataFileRecord } from '../../parquet/table/data-file-record.ts'
 import { dataFilePath } from '../layout.ts'
-import { DataFile } from './data-file.ts'
+import { DataFile, type Partition } from '../../parquet/table/data-file.ts'
 import { targetOf, type IcebergWriterOptions } from './options.ts'
-import type { Partition } from './partitioner.ts'
 
 const BUFFER_BYTES_MAX = 256 * 1024 * 1024
 const OPEN_FILES_MAX = 512

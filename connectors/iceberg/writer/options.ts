@@ -7,7 +7,7 @@ import { namesOf } from '../../../runtime/data/schema.ts'
 import type { ObjectStore } from '../../../runtime/object-store.ts'
 import type { WriterState } from '../../../runtime/sink.ts'
 import type { ParquetOptions } from '../../parquet/encode/encoder.ts'
-import type { TableMode } from '../fields.ts'
+import type { TableMode } from '../../parquet/table/fields.ts'
 
 export interface IcebergWriterOptions {
   /** Number of this writer, 0...count - 1. */

@@ -5,22 +5,14 @@ import type { Column } from '../../../runtime/data/column/column.ts'
 import { applyTransform } from '../../../runtime/data/partition/apply.ts'
 import type { RowGroups } from '../../../runtime/data/partition/groups.ts'
 import { partitionKey, partitionTupleAt } from '../../../runtime/data/partition/value.ts'
-import type { PartitionTuple } from '../../../runtime/data/partition/value.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
 import { present } from '../../../runtime/base/assert.ts'
+import type { Partition } from '../../parquet/table/data-file.ts'
 import type { RowPlaces } from '../index/table-index.ts'
 import { requireStatable } from '../manifest-format.ts'
 import { partitionPath } from '../partition-path.ts'
 import type { BoundField } from '../partition-spec.ts'
 import type { TableFiles } from './table-files.ts'
-
-export interface Partition {
-  /** Differs from that of every other partition of the table. */
-  readonly key: string
-  readonly tuple: PartitionTuple
-  /** Below the table's data folder. */
-  readonly folder: string
-}
 
 /** Partitions that are remembered: more would be memory for what may never come again. */
 const KNOWN_MAX = 16 * 1024

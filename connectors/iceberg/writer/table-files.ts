@@ -5,11 +5,10 @@
 import type { Column } from '../../../runtime/data/column/column.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
 import type { ObjectStore } from '../../../runtime/object-store.ts'
-import type { DataFileRecord } from '../committable.ts'
-import { lakeFields, type TableMode } from '../fields.ts'
-import type { DataFile } from './data-file.ts'
+import type { DataFileRecord } from '../../parquet/table/data-file-record.ts'
+import { lakeFields, type TableMode } from '../../parquet/table/fields.ts'
+import type { DataFile, Partition } from '../../parquet/table/data-file.ts'
 import type { OpenFiles } from './open-files.ts'
-import type { Partition } from './partitioner.ts'
 
 const FILE_BYTES_MAX = 256 * 1024 * 1024
 /** Key of the only file of a table that is not partitioned. */

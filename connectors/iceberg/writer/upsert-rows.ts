@@ -19,7 +19,7 @@ import { HeldRows } from './held-rows.ts'
 import { completeHeld, findBases, mergeRows, movesOf, type LastDelete } from './partial-rows.ts'
 import type { SupersededRows } from './positions.ts'
 import type { Partitioner, RowsToWrite } from './partitioner.ts'
-import type { EpochCounts } from './row-counts.ts'
+import type { EpochCounts } from '../../parquet/table/row-counts.ts'
 
 /** From this share of repeated keys on, rows are dropped before they are written. */
 const FOLD_SHARE = 0.07

@@ -5,12 +5,20 @@ import { assert, present } from '../../../runtime/base/assert.ts'
 import type { Column } from '../../../runtime/data/column/column.ts'
 import type { Field } from '../../../runtime/data/schema.ts'
 import type { ObjectStore, ObjectWriter } from '../../../runtime/object-store.ts'
-import type { BufferedRow, ParquetOptions } from '../../parquet/encode/encoder.ts'
-import { ParquetEncoder } from '../../parquet/encode/encoder.ts'
-import type { ParquetField } from '../../parquet/encode/leaf.ts'
-import type { FileMetrics } from '../../parquet/encode/metrics.ts'
-import type { DataFileRecord, FileMetricsRecord } from '../committable.ts'
-import type { Partition } from './partitioner.ts'
+import type { BufferedRow, ParquetOptions } from '../encode/encoder.ts'
+import { ParquetEncoder } from '../encode/encoder.ts'
+import type { ParquetField } from '../encode/leaf.ts'
+import type { FileMetrics } from '../encode/metrics.ts'
+import type { PartitionTuple } from '../../../runtime/data/partition/value.ts'
+import type { DataFileRecord, FileMetricsRecord } from './data-file-record.ts'
+
+export interface Partition {
+  /** Differs from that of every other partition of the table. */
+  readonly key: string
+  readonly tuple: PartitionTuple
+  /** Below the table's data folder. */
+  readonly folder: string
+}
 
 export interface DataFileOptions {
   readonly store: ObjectStore

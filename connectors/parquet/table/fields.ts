@@ -2,9 +2,9 @@
 // own; they hold the field ids 1 to 4 and the source's columns begin at 5, since an id high up
 // would push `last-column-id` up with it, and every id that is given later must lie above that.
 
-import { PipelineError } from '../../runtime/base/errors.ts'
-import type { Field, TableSchema } from '../../runtime/data/schema.ts'
-import type { PrimitiveType } from '../../runtime/data/type.ts'
+import { PipelineError } from '../../../runtime/base/errors.ts'
+import type { Field, TableSchema } from '../../../runtime/data/schema.ts'
+import type { PrimitiveType } from '../../../runtime/data/type.ts'
 
 /** `upsert`: one row a key. `append`: each row as it came. `changelog`: each change as a row. */
 export type TableMode = 'upsert' | 'append' | 'changelog'
