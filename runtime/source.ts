@@ -289,6 +289,23 @@ export interface SourceInspector {
    */
   scan(table: string, near: Position, signal: AbortSignal): Promise<TableScan | null>
   /**
+   * Reads rows of one table for people to look at: of a database those that come first by its key,
+   * of a topic the records that it has kept longest, dead letters among them. Tells the structure
+   * to `context` before the rows that have it. Leaves nothing on the server, and reads no log of
+   * a database.
+   *
+   * @param table    `tableKey`, one of `discover`
+   * @param rowsMax  a database gives no more; a topic ends where it ended at the start. 0: the
+   *   structure alone, where it is known without a record
+   * @throws PipelineError TABLE_MISSING, TYPE_UNSUPPORTED, CONNECT_FAILED, ...
+   */
+  sample(
+    table: string,
+    rowsMax: number,
+    context: SourceContext,
+    signal: AbortSignal,
+  ): AsyncIterable<ChangeBatch>
+  /**
    * Removes what `open` created on the server (slot, publication).
    *
    * @throws PipelineError PRIVILEGE_MISSING when something is left that must not stay

@@ -2,17 +2,21 @@
 // for how long. Reads only, and joins no group.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
+import type { ChangeBatch } from '../../runtime/data/batch.ts'
+import { namesOf } from '../../runtime/data/schema.ts'
 import { formatType } from '../../runtime/data/type.ts'
 import type {
   DiscoveredTable,
   Finding,
   Removal,
+  SourceContext,
   SourceInspector,
   TableScan,
 } from '../../runtime/source.ts'
 import { TopicRows } from './decode/topic-rows.ts'
 import { selectedTopics, type Topic } from './discovery.ts'
 import type { KafkaOptions } from './options.ts'
+import { sampleTopic } from './sample.ts'
 import { Cluster, type FoundOffset, type PartitionName } from './wire/cluster.ts'
 import { openReader } from './wire/reader.ts'
 import { topicSettings, type TopicSettings } from './wire/topic-settings.ts'
@@ -62,6 +66,15 @@ class KafkaInspector implements SourceInspector {
 
   async scan(): Promise<TableScan | null> {
     return null
+  }
+
+  sample(
+    table: string,
+    rowsMax: number,
+    context: SourceContext,
+    signal: AbortSignal,
+  ): AsyncIterable<ChangeBatch> {
+    return sampleTopic(this.options, namesOf(table).name, rowsMax, context, signal)
   }
 
   async drop(): Promise<readonly Removal[]> {

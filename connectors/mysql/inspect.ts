@@ -2,9 +2,10 @@
 
 import { tableKey } from '../../runtime/data/schema.ts'
 import { formatType } from '../../runtime/data/type.ts'
+import type { ChangeBatch } from '../../runtime/data/batch.ts'
 import type { Position } from '../../runtime/data/position.ts'
 import type { DiscoveredTable, Finding, Removal } from '../../runtime/source.ts'
-import type { SourceInspector, TableScan } from '../../runtime/source.ts'
+import type { SourceContext, SourceInspector, TableScan } from '../../runtime/source.ts'
 import { keyOf, type TableState } from './ddl/state.ts'
 import type { MysqlOptions } from './options.ts'
 import { TableScans } from './scan.ts'
@@ -72,6 +73,17 @@ class MysqlInspector implements SourceInspector {
     const { control, facts } = await this.connect()
     this.scans ??= new TableScans(this.options, control, facts)
     return this.scans.open(table, near, signal)
+  }
+
+  async *sample(
+    table: string,
+    rowsMax: number,
+    context: SourceContext,
+    signal: AbortSignal,
+  ): AsyncGenerator<ChangeBatch> {
+    const { control, facts } = await this.connect()
+    this.scans ??= new TableScans(this.options, control, facts)
+    yield* this.scans.sample(table, rowsMax, context, signal)
   }
 
   /** The log is read as a replica reads it: nothing of ours is on the server. */

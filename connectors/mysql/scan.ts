@@ -1,5 +1,6 @@
-// Reads a whole table in one snapshot for `millrace verify`: one chunk without bounds. Columns are
-// matched by name there, since only the log knows the identities that survive a rename.
+// Reads a whole table in one snapshot for `millrace verify`: one chunk without bounds; and the first
+// rows of one for `millrace preview`. Columns are matched by name there, since only the log knows
+// the identities that survive a rename.
 
 import { present } from '../../runtime/base/assert.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
@@ -7,12 +8,12 @@ import type { ChangeBatch } from '../../runtime/data/batch.ts'
 import { firstSchema } from '../../runtime/data/evolution.ts'
 import type { Order, Position } from '../../runtime/data/position.ts'
 import { tableKey, type SourceTable, type TableSchema } from '../../runtime/data/schema.ts'
-import type { TableScan } from '../../runtime/source.ts'
+import type { SourceContext, TableScan } from '../../runtime/source.ts'
 import { Backfill } from './chunk/backfill.ts'
 import { sourceTableOf, type TableState } from './ddl/state.ts'
 import type { MysqlOptions } from './options.ts'
-import { parseToken } from './position.ts'
-import type { ServerFacts } from './server.ts'
+import { parseToken, positionOf } from './position.ts'
+import { readLogEnd, type ServerFacts } from './server.ts'
 import { listTables, readStructures, type ListedTable } from './structure.ts'
 import { isVersioned, versionedError } from './versioned.ts'
 import type { ControlConnection } from './wire/connect.ts'
@@ -40,13 +41,41 @@ export class TableScans {
    *         files and offsets mean something else
    */
   async open(key: string, near: Position, signal: AbortSignal): Promise<TableScan | null> {
-    const { control, facts, options } = this
+    const { facts } = this
     const { server, epoch } = parseToken(near.token)
     if (server !== facts.identity) {
       const message = 'the server is not the one that the pipeline reads'
       const detail = `The checkpoint is of ${server}; this server is ${facts.identity}.`
       throw new PipelineError('SOURCE_CHANGED', message, { detail })
     }
+    const table = await this.tableOf(key)
+    return table === null ? null : new Scan(table, this.backfillOf(epoch), near, signal)
+  }
+
+  /** @throws PipelineError TABLE_MISSING, TYPE_UNSUPPORTED */
+  async *sample(
+    key: string,
+    rowsMax: number,
+    context: SourceContext,
+    signal: AbortSignal,
+  ): AsyncGenerator<ChangeBatch> {
+    const { control, facts } = this
+    const table = await this.tableOf(key)
+    if (table === null) throw new PipelineError('TABLE_MISSING', `there is no table "${key}"`)
+    const schema = context.tableChanged(table, 0n)
+    if (schema === null || rowsMax === 0) return
+    const { file, offset } = await readLogEnd(control, facts)
+    const at = { gtids: '', server: facts.identity, file, offset: Number(offset), epoch: 0 }
+    // A snapshot waits for what the reader of a log has had: here nobody has read any.
+    const near = { ...positionOf({ ...at, createdS: null }, 0n), order: 0n }
+    const chunk = { table: key, after: null, until: null }
+    const read = await this.backfillOf(0).open(chunk, rowsMax, schema, near, signal)
+    for await (const { batch } of read.parts) yield batch
+  }
+
+  /** @returns `null` when there is no such table, or it is not selected */
+  private async tableOf(key: string): Promise<SourceTable | null> {
+    const { control, facts, options } = this
     const listed = await listTables(control, options)
     const found = listed.filter((table) => nameOf(table) === key)
     const state = (await readStructures(control, found, facts.mariadb)).get(key)
@@ -61,7 +90,7 @@ export class TableScans {
       throw new PipelineError('TYPE_UNSUPPORTED', `${message}, which the lake cannot hold`)
     }
     this.states.set(key, state)
-    return new Scan(table, this.backfillOf(epoch), near, signal)
+    return table
   }
 
   close(): void {

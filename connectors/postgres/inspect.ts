@@ -3,9 +3,10 @@
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { tableKey } from '../../runtime/data/schema.ts'
 import { formatType } from '../../runtime/data/type.ts'
+import type { ChangeBatch } from '../../runtime/data/batch.ts'
 import type { Position } from '../../runtime/data/position.ts'
 import type { DiscoveredTable, Finding, Removal } from '../../runtime/source.ts'
-import type { SourceInspector, TableScan } from '../../runtime/source.ts'
+import type { SourceContext, SourceInspector, TableScan } from '../../runtime/source.ts'
 import { listTables, loadTypes, readTables, TypeCatalog, type Ask } from './catalog.ts'
 import type { CatalogTable } from './catalog.ts'
 import { checkServer, checkUser, fail, pass, warning } from './check-server.ts'
@@ -25,7 +26,7 @@ import {
   type Publication,
 } from './publication.ts'
 import { dropSlot, readServerFacts, readSlot, type ServerFacts } from './server.ts'
-import { openScan } from './scan.ts'
+import { openScan, readSample } from './scan.ts'
 import { isInLog, keyOf, listKey } from './shape.ts'
 import { TableRegistry } from './tables.ts'
 import { mapType, typeName } from './types.ts'
@@ -179,6 +180,15 @@ class PostgresInspector implements SourceInspector {
 
   async scan(table: string, near: Position, signal: AbortSignal): Promise<TableScan | null> {
     return openScan(this.options, this.ask, this.pool, table, near, signal)
+  }
+
+  sample(
+    table: string,
+    rowsMax: number,
+    context: SourceContext,
+    signal: AbortSignal,
+  ): AsyncIterable<ChangeBatch> {
+    return readSample(this.options, this.ask, this.pool, table, rowsMax, context, signal)
   }
 
   async drop(): Promise<readonly Removal[]> {

@@ -11,10 +11,12 @@ import { addExplain } from './commands/explain.ts'
 import { addExplainExpr } from './commands/explain-expr.ts'
 import { addInit } from './commands/init.ts'
 import { addLint } from './commands/lint.ts'
+import { addPreview } from './commands/preview.ts'
 import { addResync } from './commands/resync.ts'
 import { addRun } from './commands/run.ts'
 import { addSchema } from './commands/schema.ts'
 import { addStatus } from './commands/status.ts'
+import { addTypes } from './commands/types.ts'
 import { addVerify } from './commands/verify.ts'
 import type { AddCommand, CommandContext } from './context.ts'
 import { logFailure, printFailure } from './failure.ts'
@@ -28,6 +30,8 @@ const COMMANDS: readonly AddCommand[] = [
   addLint,
   addCheck,
   addDiscover,
+  addTypes,
+  addPreview,
   addRun,
   addStatus,
   addVerify,

@@ -69,6 +69,16 @@ export const connectedWiring: Wiring = {
     return namingOwner(config, notice, () => dropPipeline(config, keepLake, inspector))
   },
 
+  sample: async (config, wish) => {
+    const { sampleTables } = await import('./sampling.ts')
+    const inspector = await openInspector(config, 'selected')
+    try {
+      return await sampleTables(config, inspector, wish)
+    } finally {
+      await inspector.close()
+    }
+  },
+
   inspect: openInspector,
 
   openState: async (config) => {

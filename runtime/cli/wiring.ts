@@ -7,6 +7,7 @@ import type { PipelineSnapshot } from '../console/status.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Removal, SourceInspector } from '../source.ts'
+import type { SampleWish, Sampling } from './sampling.ts'
 
 export interface RunOptions {
   /** Read up to the log end of the start, commit, and end. */
@@ -91,6 +92,8 @@ export interface Wiring {
    * @returns what was removed, and what had to stay
    */
   drop(config: PipelineConfig, options: DropOptions): Promise<readonly Removal[]>
+  /** Puts rows of the source through what a run puts them through; writes nothing. */
+  sample(config: PipelineConfig, wish: SampleWish): Promise<Sampling>
   inspect(config: PipelineConfig, scope: InspectorScope): Promise<SourceInspector>
   openState(config: PipelineConfig): Promise<ObjectStore>
   /** True while a process holds the instance lock. */

@@ -119,6 +119,10 @@ class Server implements SourceInspector {
   async scan(): Promise<null> {
     return null
   }
+
+  async *sample(): AsyncGenerator<never> {
+    // No table, no rows.
+  }
 }
 
 async function failureOf(work: Promise<unknown>): Promise<PipelineError> {

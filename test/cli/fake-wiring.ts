@@ -7,10 +7,11 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { ErrorRecord } from '../../runtime/base/errors.ts'
+import { sampleTables } from '../../runtime/cli/sampling.ts'
 import type { Repair, RunOptions, Wiring } from '../../runtime/cli/wiring.ts'
 import type { PipelineSnapshot } from '../../runtime/console/status.ts'
 import type { TableSnapshot } from '../../runtime/job/run-state.ts'
-import type { DiscoveredTable, Finding } from '../../runtime/source.ts'
+import type { DiscoveredTable, Finding, SourceInspector } from '../../runtime/source.ts'
 
 /** Gone when the test that made it ends. */
 function temporaryFolder(): string {
@@ -30,6 +31,9 @@ export class FakeWiring {
   differing: readonly string[] = []
   parked: readonly string[] = []
   repair: Repair = 'resync'
+  sampled: SourceInspector['sample'] = async function* () {
+    // A server without rows.
+  }
 
   readonly wiring: Wiring = {
     run: async (_config, options) => this.runner(options),
@@ -58,11 +62,14 @@ export class FakeWiring {
         { what: 'state /lake/state/shop', kept: null },
       ]
     },
+    sample: async (config, wish) =>
+      sampleTables(config, await this.wiring.inspect(config, 'selected'), wish),
     inspect: async () => ({
       check: async () => this.findings,
       discover: async () => this.tables,
       drop: async () => [],
       scan: async () => null,
+      sample: (...wish) => this.sampled(...wish),
       close: async () => {
         this.closed++
       },
