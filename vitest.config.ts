@@ -17,6 +17,7 @@ export default defineConfig({
       {
         test: {
           name: 'live',
+          globalSetup: 'test/servers/program.ts',
           include: ['test/**/*.live.test.ts', 'connectors/**/*.live.test.ts'],
           exclude: ['node_modules/**', 'dist/**'],
           maxWorkers: 2,

@@ -16,10 +16,11 @@ import type { KafkaServer } from '../servers/kafka.ts'
 import type { MysqlServer } from '../servers/mysql-family.ts'
 import type { PostgresServer } from '../servers/postgres.ts'
 import { serverFolder } from '../servers/process.ts'
+import { PROGRAM_VARIABLE } from '../servers/program.ts'
 import type { Random } from '../workload/random.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const MAIN = join(ROOT, 'runtime/cli/main.ts')
+const MAIN = process.env[PROGRAM_VARIABLE] ?? join(ROOT, 'runtime/cli/main.ts')
 const PINNED_NODE = join(ROOT, 'node_modules/node/bin/node')
 const POLL_MS = 60
 /** What the manual promises for a stop. */
