@@ -94,6 +94,15 @@ test('every pipeline file passes lint without a word', () => {
   }
 })
 
+test('the tests of pipeline files pass', async () => {
+  const files = blocks.filter(({ language, text }) => language === 'yaml' && /^tests:/m.test(text))
+  expect(files.length).toBeGreaterThan(0)
+  for (const { text } of files) {
+    const { code, terminal } = await millrace('test', writeFile(`${COMPLETE}${text}`))
+    expect(code, terminal.stdout + terminal.stderr).toBe(0)
+  }
+})
+
 test('every command of a block is one that can be checked, and its script exists', () => {
   const commands = blocks.flatMap(({ language, text }) =>
     language === 'bash' ? commandsOf(text) : [],

@@ -16,6 +16,7 @@ import { addResync } from './commands/resync.ts'
 import { addRun } from './commands/run.ts'
 import { addSchema } from './commands/schema.ts'
 import { addStatus } from './commands/status.ts'
+import { addTest } from './commands/test.ts'
 import { addTypes } from './commands/types.ts'
 import { addVerify } from './commands/verify.ts'
 import type { AddCommand, CommandContext } from './context.ts'
@@ -28,6 +29,7 @@ import type { Wiring } from './wiring.ts'
 const COMMANDS: readonly AddCommand[] = [
   addInit,
   addLint,
+  addTest,
   addCheck,
   addDiscover,
   addTypes,
@@ -47,7 +49,7 @@ const EXIT_USAGE = 2
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 configuration, 3 source not ready, 4 refused because
-changes would be lost, 5 verification differs, 6 another instance runs, 130 second signal.
+changes would be lost, 5 verification or a test differs, 6 another instance runs, 130 second signal.
 Every option can be given as MILLRACE_NAME in the environment.`
 
 /**

@@ -70,6 +70,7 @@ test('every default is filled in', () => {
       partitionBy: [],
     },
     transforms: [],
+    tests: [],
     partitionReady: [],
     routes: [],
     onError: NO_LETTERS,

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { resolve as resolvePath } from 'node:path'
+import { dirname, resolve as resolvePath } from 'node:path'
 import { PipelineError } from '../../base/errors.ts'
 import type { ConfigDocument } from './document.ts'
 import type { ConnectionConfig, TlsConfig, TlsMode } from './pipeline-config.ts'
@@ -190,7 +190,9 @@ export function resolveSecret(
   context: ConnectionContext,
 ): Secret {
   if (typeof written === 'string') return literalSecret(written, path, context)
-  const { document, env, folder } = context
+  const { document, env } = context
+  // In an included file the path begins at the folder of that file.
+  const folder = dirname(resolvePath(document.placeAt(path).file))
   const secret =
     'from_env' in written
       ? new Secret({ env: written.from_env }, env)

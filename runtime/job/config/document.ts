@@ -1,9 +1,11 @@
-// A pipeline file as plain values that remember where they stand. The file is input from outside:
-// its size, its aliases and its tags are bounded before anything else looks at it.
+// A pipeline file as plain values that remember where they stand, in this file or in one that it
+// includes. Files are input from outside: their size, their aliases and their tags are bounded
+// before anything else looks at them.
 
 import { Alias, type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Node, Scalar, YAMLError, YAMLMap } from 'yaml'
-import { type LintMessage, lintMessage, type Path, formatPath, type Problem } from './problems.ts'
+import { formatPath, lintMessage } from './problems.ts'
+import type { FilePlace, LintMessage, Path, Problem } from './problems.ts'
 import { type Environment, expandVariables } from './variables.ts'
 
 export const FILE_BYTES_MAX = 1024 * 1024
@@ -12,7 +14,14 @@ export const FILE_BYTES_MAX = 1024 * 1024
 const NODES_MAX = 20_000
 const DEPTH_MAX = 64
 
+/** A file, and where its lines begin. */
+interface Text {
+  readonly file: string
+  readonly lines: LineCounter
+}
+
 interface Place {
+  readonly text: Text
   readonly keyOffset: number
   readonly valueOffset: number
   readonly fromEnvironment: boolean
@@ -28,7 +37,7 @@ export class ConfigDocument {
   /** Plain values without prototypes; `undefined` when the text is not one YAML document. */
   readonly value: unknown
 
-  readonly #lines = new LineCounter()
+  readonly #text: Text
   readonly #places = new Map<string, Place>()
   readonly #env: Environment
   readonly #faulty = new Set<string>()
@@ -36,6 +45,7 @@ export class ConfigDocument {
 
   constructor(text: string, file: string, env: Environment) {
     this.file = file
+    this.#text = { file, lines: new LineCounter() }
     this.#env = env
     this.value = this.#read(text)
   }
@@ -53,7 +63,49 @@ export class ConfigDocument {
     // A missing key is shown at the key of the block that lacks it.
     const atKey = problem.atKey === true || !exact
     const offset = atKey ? (place?.keyOffset ?? 0) : (place?.valueOffset ?? 0)
-    this.#note(offset, problem)
+    this.#note(offset, problem, place?.text)
+  }
+
+  /** @returns where the value of `path` stands, or the nearest value above it that is there */
+  placeAt(path: Path): FilePlace {
+    let at = path
+    while (at.length > 0 && !this.#places.has(key(at))) at = at.slice(0, -1)
+    const place = this.#places.get(key(at))
+    return placeIn(place?.text ?? this.#text, place?.valueOffset ?? 0)
+  }
+
+  /**
+   * Takes a value of another file over, which keeps its places there.
+   *
+   * @param to  in a block or list of ours; what is there is replaced
+   */
+  take(other: ConfigDocument, from: Path, to: Path): void {
+    const target = this.#containerAt(to.slice(0, -1))
+    const value = valueAt(other.value, from)
+    if (target === null || value === undefined) return
+    target[String(to.at(-1))] = value
+    for (const [at, place] of other.#places) {
+      const path = JSON.parse(at) as (string | number)[]
+      if (from.every((step, index) => step === path[index])) {
+        this.#places.set(key([...to, ...path.slice(from.length)]), place)
+      }
+    }
+  }
+
+  /** Forgets a value, and everything that stands in it. */
+  remove(path: Path): void {
+    const parent = this.#containerAt(path.slice(0, -1))
+    if (parent === null) return
+    delete parent[String(path.at(-1))]
+    for (const at of this.#places.keys()) {
+      const there = JSON.parse(at) as (string | number)[]
+      if (path.every((step, index) => step === there[index])) this.#places.delete(at)
+    }
+  }
+
+  #containerAt(path: Path): Record<string, unknown> | null {
+    const found = valueAt(this.value, path)
+    return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : null
   }
 
   /** Makes `isFaulty` true for a block whose one problem has been reported elsewhere. */
@@ -137,10 +189,8 @@ export class ConfigDocument {
     return Array.isArray(at) ? null : at
   }
 
-  #note(offset: number, problem: Problem): void {
-    const { line, col } = this.#lines.linePos(offset)
-    const place = { file: this.file, line: Math.max(line, 1), column: Math.max(col, 1) }
-    this.messages.push(lintMessage(place, problem))
+  #note(offset: number, problem: Problem, text = this.#text): void {
+    this.messages.push(lintMessage(placeIn(text, offset), problem))
   }
 
   #read(text: string): unknown {
@@ -151,7 +201,7 @@ export class ConfigDocument {
     const document = parseDocument(text, {
       version: '1.2',
       schema: 'core',
-      lineCounter: this.#lines,
+      lineCounter: this.#text.lines,
       prettyErrors: false,
       uniqueKeys: true,
       stringKeys: false,
@@ -256,7 +306,9 @@ export class ConfigDocument {
   }
 
   #remember(path: Path, keyOffset: number, valueOffset: number): void {
-    this.#places.set(key(path), { keyOffset, valueOffset, fromEnvironment: false, plain: false })
+    const text = this.#text
+    const place = { text, keyOffset, valueOffset, fromEnvironment: false, plain: false }
+    this.#places.set(key(path), place)
   }
 }
 
@@ -265,6 +317,19 @@ function firstOf(faults: readonly YAMLError[]): readonly YAMLError[] {
   const inOrder = faults.toSorted((left, right) => left.pos[0] - right.pos[0])
   const first = inOrder.findIndex(({ code }) => code !== 'DUPLICATE_KEY')
   return first < 0 ? inOrder : inOrder.slice(0, first + 1)
+}
+
+function placeIn({ file, lines }: Text, offset: number): FilePlace {
+  const { line, col } = lines.linePos(offset)
+  return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at = value
+  for (const step of path) {
+    at = typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[step] : undefined
+  }
+  return at
 }
 
 function key(path: Path): string {

@@ -6,13 +6,11 @@ import type { Path } from './problems.ts'
 
 /** What a key of a later version would do, as the end of "this version ...". */
 const LATER_KEYS: Readonly<Record<string, string>> = {
-  include: 'reads one file for a pipeline',
   sinks: 'writes to one sink',
   merge: 'leaves small files to the tools of the lake',
   history: 'keeps 100 snapshots of a table and at least 10 minutes',
   triggers: 'starts no other pipelines',
   alerts: 'sends no alerts; /metrics has what they need',
-  tests: 'has nothing to transform, so nothing to test',
   secrets: 'takes secrets from `password` alone',
   metrics: 'shows 500 tables by name in /metrics',
   'source.server_time_zone': 'reads timestamps in UTC',

@@ -1,15 +1,16 @@
 // Reads a pipeline file: `loadPipeline` for those who run it, `lintFile` for those who only want to
 // know what is wrong with it. Both go the same way, so what lint passes, run takes.
 
-import { readFileSync } from 'node:fs'
 import { dirname, resolve as resolvePath } from 'node:path'
 import { PipelineError } from '../../base/errors.ts'
 import { readAliases } from './aliases.ts'
 import { ConfigDocument } from './document.ts'
+import { readIncludes, readTestFile, readText } from './include.ts'
 import { reportIssues } from './issues.ts'
 import { reportLater } from './later.ts'
 import type { PipelineConfig } from './pipeline-config.ts'
-import { formatLintMessage, lintMessage, type LintMessage } from './problems.ts'
+import { formatLintMessage, lintMessage } from './problems.ts'
+import type { FilePlace, LintMessage } from './problems.ts'
 import { resolvePipeline } from './resolve.ts'
 import { pipelineSchema } from './schema.ts'
 import type { Environment } from './variables.ts'
@@ -17,6 +18,8 @@ import type { Environment } from './variables.ts'
 /** How secrets that are not there are taken: only a run needs them. */
 export interface LoadOptions {
   readonly missingSecret?: 'error' | 'warning'
+  /** A file whose `tests` take the place of those of the pipeline file. */
+  readonly testFile?: string
 }
 
 interface Outcome {
@@ -34,9 +37,9 @@ interface Outcome {
 export function loadPipeline(
   path: string,
   env: Environment = process.env,
-  { missingSecret = 'error' }: LoadOptions = {},
+  { missingSecret = 'error', testFile }: LoadOptions = {},
 ): PipelineConfig {
-  const { messages, config } = read(path, env, missingSecret)
+  const { messages, config } = read(path, env, missingSecret, testFile)
   if (config !== null) return config
   const [first, ...others] = messages.filter((message) => message.severity === 'error')
   if (first === undefined) throw new PipelineError('INTERNAL', `no configuration from ${path}`)
@@ -64,14 +67,33 @@ export function lintFile(path: string, env: Environment = process.env): readonly
   }
 }
 
-function read(path: string, env: Environment, missingSecret: 'error' | 'warning'): Outcome {
+function read(
+  path: string,
+  env: Environment,
+  missingSecret: 'error' | 'warning',
+  testFile?: string,
+): Outcome {
   const document = new ConfigDocument(readText(path), path, env)
+  if (testFile !== undefined && document.value !== undefined) {
+    readTestFile(document, testFile, env)
+  }
   const config = interpret(document, resolvePath(path), env, missingSecret)
   const messages = document.messages
     .slice()
-    .sort((left, right) => left.line - right.line || left.column - right.column)
+    .sort((left, right) => compareFiles(left, right, path) || comparePlaces(left, right))
   const failed = messages.some((message) => message.severity === 'error')
   return { messages, config: config === null || failed ? null : { ...config, warnings: messages } }
+}
+
+/** The pipeline file first, then those that it includes. */
+function compareFiles(left: FilePlace, right: FilePlace, first: string): number {
+  if (left.file === right.file) return 0
+  if (left.file === first || right.file === first) return left.file === first ? -1 : 1
+  return left.file < right.file ? -1 : 1
+}
+
+function comparePlaces(left: FilePlace, right: FilePlace): number {
+  return left.line - right.line || left.column - right.column
 }
 
 function interpret(
@@ -81,6 +103,8 @@ function interpret(
   missingSecret: 'error' | 'warning',
 ): Omit<PipelineConfig, 'warnings'> | null {
   if (document.value === undefined || document.hasSyntaxError()) return null
+  readIncludes(document, file, env)
+  if (document.hasSyntaxError()) return null
   readAliases(document)
   reportLater(document)
   let parsed = pipelineSchema.safeParse(document.value)
@@ -93,13 +117,4 @@ function interpret(
   }
   const context = { document, env, folder: dirname(file), missingSecret }
   return resolvePipeline(parsed.data, file, context)
-}
-
-function readText(path: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
-  } catch (cause) {
-    const reason = cause instanceof TypeError ? 'is not UTF-8 text' : 'cannot be read'
-    throw new PipelineError('CONFIG_FILE', `the pipeline file ${path} ${reason}`, { cause })
-  }
 }

@@ -4,6 +4,7 @@
 import type { EventTimeOptions } from '../table-times.ts'
 import type { PartitionField } from '../../data/partition/transform.ts'
 import type { PartitionReadyConfig } from './partition-ready.ts'
+import type { TestConfig } from './pipeline-tests.ts'
 import type { LintMessage } from './problems.ts'
 import type { RecordFormatConfig } from './resolve-formats.ts'
 import type { RouteConfig } from './route.ts'
@@ -159,6 +160,7 @@ export interface PipelineConfig {
   readonly transforms: readonly TransformConfig[]
   /** The same. */
   readonly routes: readonly RouteConfig[]
+  readonly tests: readonly TestConfig[]
   readonly onError: OnErrorConfig
   readonly partitionReady: readonly PartitionReadyConfig[]
   /** Writer threads, 1...128. */

@@ -9,13 +9,16 @@ import type { ErrorName } from '../../base/errors.ts'
  */
 export type Severity = 'error' | 'warning' | 'info'
 
-export interface LintMessage {
-  /** As the caller named the file. */
+export interface FilePlace {
+  /** As the caller named the file, or as another file includes it. */
   readonly file: string
   /** From 1. */
   readonly line: number
   /** From 1, in characters. */
   readonly column: number
+}
+
+export interface LintMessage extends FilePlace {
   readonly error: ErrorName
   readonly code: string
   readonly severity: Severity
@@ -49,10 +52,7 @@ export function formatLintMessage(message: LintMessage): string {
   return `${file}:${line}:${column} ${code} ${warning}${message.message}${hint}`
 }
 
-export function lintMessage(
-  place: { readonly file: string; readonly line: number; readonly column: number },
-  problem: Problem,
-): LintMessage {
+export function lintMessage(place: FilePlace, problem: Problem): LintMessage {
   const { file, line, column } = place
   const { error, message, suggestion = null, severity = 'error' } = problem
   return { file, line, column, error, code: errorCodes[error].code, severity, message, suggestion }

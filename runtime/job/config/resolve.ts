@@ -10,6 +10,7 @@ import { compilePattern, PatternFault } from './glob.ts'
 import type { DatabaseSourceConfig, PipelineConfig, SinkConfig } from './pipeline-config.ts'
 import { partitioningOf, resolvePartitioning } from './partitioning.ts'
 import { resolvePartitionReady } from './partition-ready.ts'
+import { resolveTests } from './pipeline-tests.ts'
 import { resolvePlaces, type Places } from './places.ts'
 import { resolveKafka, resolveOnError } from './resolve-kafka.ts'
 import { checkRoutes } from './route.ts'
@@ -26,6 +27,7 @@ export function resolvePipeline(
   const { document, folder } = context
   checkRoutes(input.route, document)
   const transforms = resolveTransforms(input.transform, document)
+  const tests = resolveTests(input.tests, document)
   const { sink, pipeline } = input
   const source =
     input.source.type === 'kafka'
@@ -55,6 +57,7 @@ export function resolvePipeline(
     transforms,
     partitionReady,
     routes: input.route,
+    tests,
     sink: { ...resolveSink(sink, places), partitionBy },
     onError,
     parallelism: pipeline.parallelism ?? defaultParallelism(),

@@ -4,7 +4,9 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { isTimeZone } from '../../data/time-zone.ts'
+import { includeSchema } from './include.ts'
 import { partitionReadySchema } from './partition-ready.ts'
+import { testsSchema } from './pipeline-tests.ts'
 import { routeSchema } from './route.ts'
 import { duration, integer, patterns, secret, size, text } from './schema-values.ts'
 import { kafka, onError, type KafkaInput } from './schema-kafka.ts'
@@ -204,6 +206,7 @@ export const pipelineSchema = z.strictObject({
     .max(NAME_LENGTH_MAX, `a name of up to ${NAME_LENGTH_MAX} characters`)
     .regex(NAME_PATTERN, 'a name of a-z, 0-9, _ and - that begins with a letter')
     .describe('State, slot and metrics are kept under this name.'),
+  include: includeSchema,
   source: z.discriminatedUnion('type', [postgres, mysql, kafka]),
   transform: transformSchema,
   route: routeSchema,
@@ -211,6 +214,7 @@ export const pipelineSchema = z.strictObject({
   partition_ready: partitionReadySchema,
   pipeline: execution,
   on_error: onError.optional(),
+  tests: testsSchema,
 })
 
 export type PipelineInput = z.output<typeof pipelineSchema>
