@@ -32,11 +32,31 @@ export function cloudEvent(event: PartitionReady): string {
     type: EVENT_TYPE,
     id: event.id,
     source: `/pipelines/${event.pipeline}`,
-    subject: `${event.table}/${event.field}=${event.value}`,
+    subject: subjectOf(event),
     time: new Date(event.decidedAtMs).toISOString(),
     datacontenttype: 'application/json',
     data: partitionData(event),
   })
+}
+
+/**
+ * The message as a record of a topic, whole in its value (structured mode of the Kafka protocol
+ * binding). The key is the partition: its generations are in one partition of the topic, in order.
+ */
+export function cloudEventRecord(event: PartitionReady): {
+  readonly key: string
+  readonly value: string
+  readonly headers: readonly { readonly name: string; readonly value: string }[]
+} {
+  return {
+    key: subjectOf(event),
+    value: cloudEvent(event),
+    headers: [{ name: 'content-type', value: EVENT_CONTENT_TYPE }],
+  }
+}
+
+function subjectOf({ table, field, value }: PartitionReady): string {
+  return `${table}/${field}=${value}`
 }
 
 /** ISO 8601 with the microseconds that there are. */

@@ -6,6 +6,7 @@ import { partitionTotals } from '../../connectors/parquet/table/data-file-record
 import { lakeFields } from '../../connectors/parquet/table/fields.ts'
 import { tablePath } from '../../connectors/iceberg/layout.ts'
 import { bindSpec } from '../../connectors/iceberg/partition-spec.ts'
+import { cloudEventRecord } from '../../connectors/notify/cloud-event.ts'
 import { execNotifier } from '../../connectors/notify/exec.ts'
 import { httpNotifier } from '../../connectors/notify/http.ts'
 import { lakeProperty } from '../../connectors/notify/lake-property.ts'
@@ -29,7 +30,9 @@ import { sourceSelector } from '../job/config/selector.ts'
 import type { Notifier } from '../notifier.ts'
 import type { TableIntent } from '../sink.ts'
 import type { DiscoveredTable } from '../source.ts'
+import { clusterOptions } from './kafka-cluster.ts'
 import { lakeTargets } from './lake-target.ts'
+import { lateNotifier } from './late-notifier.ts'
 import { lakePartitioning } from './partitioning.ts'
 import type { SelectionFault } from './selection.ts'
 
@@ -138,7 +141,7 @@ function boundPartition(
 }
 
 function notifierOf(
-  { file, sink }: PipelineConfig,
+  { name: pipeline, file, sink }: PipelineConfig,
   action: ReadyAction,
   target: CatalogTable,
   table: string,
@@ -165,6 +168,14 @@ function notifierOf(
       const { name, command, timeoutMs } = action
       const folder = dirname(file)
       return execNotifier({ name, command, folder, env: process.env, timeoutMs, clock })
+    }
+    case 'kafka': {
+      const { name, topic, timeoutMs, endpoint } = action
+      return lateNotifier({ name, kind: 'kafka' }, async () => {
+        const { kafkaNotifier } = await import('../../connectors/kafka/notifier.ts')
+        const cluster = clusterOptions(pipeline, endpoint)
+        return kafkaNotifier({ name, cluster, topic, timeoutMs, recordOf: cloudEventRecord, clock })
+      })
     }
   }
 }

@@ -1,14 +1,10 @@
 // From a pipeline's configuration to what each source connector is told. Connectors are loaded by
 // type: those that a pipeline does not use cost nothing.
 
-import { readFileSync } from 'node:fs'
 import type { KafkaOptions } from '../../connectors/kafka/options.ts'
-import { SILENCE_MS, type KafkaSasl } from '../../connectors/kafka/wire/options.ts'
-import type { KafkaTlsMode } from '../../connectors/kafka/wire/options.ts'
 import type { MysqlOptions } from '../../connectors/mysql/options.ts'
 import type { PostgresOptions } from '../../connectors/postgres/options.ts'
 import { systemClock } from '../base/clock.ts'
-import { PipelineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type {
   ConnectionConfig,
@@ -18,6 +14,7 @@ import type {
   PostgresSourceConfig,
 } from '../job/config/pipeline-config.ts'
 import { columnSelector, tableSelector, topicSelector } from '../job/config/selector.ts'
+import { clusterOptions, readAuthorities } from './kafka-cluster.ts'
 import { recordFormats } from './kafka-format.ts'
 
 /** A change of structure that leaves no trace in the log is seen after this long at the latest. */
@@ -72,30 +69,15 @@ export function mysqlOptions(
   }
 }
 
-/** The name under which brokers list this client in their logs and quotas. */
-const CLIENT_ID = 'millrace'
-
 export async function kafkaOptions(
   config: PipelineConfig,
   source: KafkaSourceConfig,
   log: Log,
 ): Promise<KafkaOptions> {
   const { name, onError } = config
-  const { tls } = source
   const { dlqRowsMax: rowsMax, dlqRatioMax: ratioMax, deadLetters } = onError
   return {
-    cluster: {
-      bootstrap: source.brokers,
-      clientId: `${CLIENT_ID}-${name}`,
-      tls: {
-        mode: tls.mode as KafkaTlsMode,
-        ca: tls.ca === null ? null : readAuthorities(tls.ca),
-        client: null,
-      },
-      sasl: saslOptions(source),
-      silenceMs: SILENCE_MS,
-      clock: systemClock,
-    },
+    cluster: clusterOptions(name, source),
     topics: topicSelector(source.topics, source.topicsExclude),
     namespace: source.namespace,
     groupId: source.groupId,
@@ -114,16 +96,6 @@ export async function kafkaOptions(
   }
 }
 
-function saslOptions({ sasl }: KafkaSourceConfig): KafkaSasl | null {
-  if (sasl === null) return null
-  // Asked at every connect, so that a rotated secret is seen.
-  if (sasl.mechanism === 'OAUTHBEARER') {
-    return { mechanism: sasl.mechanism, token: () => sasl.token.reveal() }
-  }
-  const { mechanism, username: user, password } = sasl
-  return { mechanism, user, password: () => password.reveal() }
-}
-
 function connectionOptions(connection: ConnectionConfig): {
   host: string
   port: number
@@ -139,13 +111,5 @@ function connectionOptions(connection: ConnectionConfig): {
     // Asked at every connect, so that a rotated secret is seen.
     password: () => password?.reveal() ?? '',
     tls: { mode: tls.mode, ca: tls.ca === null ? null : readAuthorities(tls.ca) },
-  }
-}
-
-function readAuthorities(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new PipelineError('TLS_FAILED', `the authorities in ${path} cannot be read`, { cause })
   }
 }

@@ -149,11 +149,12 @@ export class Outbox {
     return this.lanes.every((lane) => this.nextOf(lane) === null)
   }
 
-  /** Ends waits and calls that are under way. */
+  /** Ends waits and calls that are under way, and closes the notifiers. */
   async stop(): Promise<void> {
     this.stopping.abort()
     await Promise.all(this.lanes.flatMap(({ running }) => (running === null ? [] : [running])))
     await this.writing
+    await Promise.all(this.lanes.map(async ({ notifier }) => notifier.close()))
   }
 
   status(table: string): readonly LaneStatus[] {

@@ -100,14 +100,25 @@ test('late rows: what an upsert table never does is told from what comes later',
   expect(faults(fileOf(rule('reopen')))).toEqual([])
 })
 
-test('actions that would be one receiver, and those of later versions, are refused', () => {
+test('actions that would be one receiver, and those that cannot be reached, are refused', () => {
   const http = '{ type: http, url: "http://h/a?k=1" }'
   const rule = (actions: string): string => `{ partition: "hour(ts)", actions: [${actions}] }`
   expect(faults(fileOf(rule(`${http}, ${http}`)))).toEqual([
     'http http://h/a is told twice: give one of them another `name`',
   ])
-  expect(faults(fileOf(rule('{ type: kafka, topic: ready }')))).toEqual([
-    'action kafka is not supported: this version has http and exec',
+  const topic = (more: string): string => rule(`{ type: kafka, topic: ready${more} }`)
+  const at = 'partition_ready.public.clicks.actions[0]'
+  expect(faults(fileOf(topic('')))).toEqual([`${at}.brokers is missing: the source is no cluster`])
+  expect(faults(fileOf(topic(', tls: { mode: required }')))).toEqual([
+    `${at}.brokers is missing: the source is no cluster`,
+    `${at}.tls is of the brokers, which are not given here`,
+  ])
+  expect(faults(fileOf(topic(', brokers: ["localhost:9092"]')))).toEqual([])
+  expect(faults(fileOf(topic(', brokers: ["localhost:99999"]')))).toEqual([
+    `${at}.brokers[0] must be a broker such as kafka1:9092, not "localhost:99999"`,
+  ])
+  expect(faults(fileOf(topic(', brokers: ["k.internal"], tls: { mode: required }')))).toEqual([
+    'warning: tls mode required does not prove that k.internal is the server it says it is',
   ])
   expect(faults(fileOf(rule('')))).toHaveLength(1)
   expect(faults(fileOf(rule('{ type: http, url: "ftp://h" }')))).toHaveLength(1)

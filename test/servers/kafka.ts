@@ -23,6 +23,11 @@ export interface KafkaOptions {
    * the authorizer on: who comes by the plain listener may do everything, others what ACLs allow.
    */
   secured?: boolean
+  /**
+   * By node: the port of a proxy. It is what a further listener of the node says of itself, so who
+   * comes by the proxy stays behind it.
+   */
+  proxies?: readonly number[]
 }
 
 export interface KafkaServer {
@@ -34,6 +39,8 @@ export interface KafkaServer {
   tlsBrokers: readonly string[]
   /** The certificate that the TLS listeners show, as PEM: it is its own CA. */
   ca: string
+  /** Where the proxies lead to, by node; empty without them. */
+  behindProxies: readonly number[]
   /** By node id - 1. `halt` is a clean end, `kill` a crash; `start` brings it back. */
   nodes: readonly ServerProcess[]
   /** Runs one of Kafka's own programs and gives what it printed. */
@@ -61,10 +68,11 @@ interface NodePorts {
   readonly controller: number
   readonly sasl: number
   readonly tls: number
+  readonly proxied: number
 }
 
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {
-  const { line = 'kafka4', nodes = 1, secured = false } = options
+  const { line = 'kafka4', nodes = 1, secured = false, proxies = [] } = options
   const version = KAFKA_VERSIONS[line]
   const libraries = await kafkaLibraries(line)
   const ports: NodePorts[] = []
@@ -73,7 +81,8 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   const processes: ServerProcess[] = []
   for (let node = 1; node <= nodes; node++) {
     const folder = await serverFolder(`kafka-${node}`)
-    const settings = nodeSettings({ node, ports, folder, line, store, given: options.settings })
+    const given = options.settings
+    const settings = nodeSettings({ node, ports, folder, line, store, proxies, given })
     await writeFile(join(folder, 'server.properties'), propertiesText(settings))
     await cp(await formatted(line, node, nodes), join(folder, 'data'), { recursive: true })
     processes.push(await nodeProcess(libraries, folder, version, ports[node - 1]?.plain ?? 0))
@@ -95,6 +104,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
     saslBrokers: secured ? at('sasl') : [],
     tlsBrokers: secured ? at('tls') : [],
     ca: store === null ? '' : await readFile(join(dirname(store), 'ca.pem'), 'utf8'),
+    behindProxies: proxies.map((_, index) => ports[index]?.proxied ?? 0),
     nodes: processes,
     tool: async (mainClass, args, input = '') => runJava(libraries, mainClass, args, input),
     stop,
@@ -124,10 +134,11 @@ async function runJava(
 }
 
 async function nodePorts(): Promise<NodePorts> {
-  const four = [await freePort(), await freePort(), await freePort(), await freePort()]
-  if (new Set(four).size < four.length) return nodePorts()
-  const [plain = 0, controller = 0, sasl = 0, tls = 0] = four
-  return { plain, controller, sasl, tls }
+  const all: number[] = []
+  while (all.length < 5) all.push(await freePort())
+  if (new Set(all).size < all.length) return nodePorts()
+  const [plain = 0, controller = 0, sasl = 0, tls = 0, proxied = 0] = all
+  return { plain, controller, sasl, tls, proxied }
 }
 
 async function nodeProcess(
@@ -158,11 +169,12 @@ interface NodePlan {
   readonly folder: string
   readonly line: KafkaLine
   readonly store: string | null
+  readonly proxies: readonly number[]
   readonly given: Record<string, string> | undefined
 }
 
 /** Everything as small and as quick as a test's cluster can be. */
-function nodeSettings({ node, ports, folder, line, store, given }: NodePlan): Settings {
+function nodeSettings({ node, ports, folder, line, store, proxies, given }: NodePlan): Settings {
   const own = ports[node - 1]
   if (own === undefined) throw new Error(`node ${node} has no ports`)
   const voters = ports.map(({ controller }, index) => `${index + 1}@${HOST}:${controller}`)
@@ -170,15 +182,21 @@ function nodeSettings({ node, ports, folder, line, store, given }: NodePlan): Se
   const isr = String(Math.min(2, ports.length))
   const listeners = [`PLAIN://${HOST}:${own.plain}`]
   if (store !== null) listeners.push(`SASL://${HOST}:${own.sasl}`, `TLS://${HOST}:${own.tls}`)
+  const shown = [...listeners]
+  const proxy = proxies[node - 1]
+  if (proxy !== undefined) {
+    listeners.push(`PROXIED://${HOST}:${own.proxied}`)
+    shown.push(`PROXIED://${HOST}:${proxy}`)
+  }
   return {
     'process.roles': 'broker,controller',
     'node.id': String(node),
     'controller.quorum.voters': voters.join(','),
     'controller.listener.names': 'CONTROLLER',
     listeners: [...listeners, `CONTROLLER://${HOST}:${own.controller}`].join(','),
-    'advertised.listeners': listeners.join(','),
+    'advertised.listeners': shown.join(','),
     'listener.security.protocol.map':
-      'PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SASL_SSL',
+      'PLAIN:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SASL_SSL',
     'inter.broker.listener.name': 'PLAIN',
     'log.dirs': join(folder, 'data'),
     'offsets.topic.replication.factor': replicas,
@@ -258,8 +276,9 @@ async function formatted(line: KafkaLine, node: number, nodes: number): Promise<
         controller: 2,
         sasl: 3,
         tls: 4,
+        proxied: 5,
       }))
-      const plan = { node, ports, folder, line, store: null, given: undefined }
+      const plan = { node, ports, folder, line, store: null, proxies: [], given: undefined }
       const file = join(folder, 'server.properties')
       await mkdir(join(folder, 'data'))
       await writeFile(file, propertiesText(nodeSettings(plan)))

@@ -183,6 +183,31 @@ export class Cluster {
     return address === undefined ? null : BrokerConnection.open(this.options, address)
   }
 
+  /**
+   * The connection for questions to a broker that metadata has named: shared, and kept.
+   *
+   * @throws PipelineError CONNECT_FAILED, AUTH_FAILED, TLS_FAILED, SERVER_UNSUITABLE
+   */
+  async control(nodeId: number): Promise<BrokerConnection> {
+    const address = this.#brokers.get(nodeId)
+    if (address === undefined) {
+      throw new PipelineError('CONNECT_FAILED', `broker ${nodeId} is unknown`)
+    }
+    return this.#connectionTo(address)
+  }
+
+  /** Any broker, for questions that all of them answer. */
+  async any(): Promise<BrokerConnection> {
+    await this.metadata([])
+    if (this.#preferred === null) throw new PipelineError('CONNECT_FAILED', 'no broker answers')
+    return this.#connectionTo(this.#preferred)
+  }
+
+  /** A broker by its address, as coordinators are named. */
+  async at(address: BrokerAddress): Promise<BrokerConnection> {
+    return this.#connectionTo(address)
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     const open = await Promise.allSettled(this.#control.values())
@@ -290,11 +315,7 @@ export class Cluster {
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        // Any broker knows the coordinator.
-        await this.metadata([])
-        const any = this.#preferred
-        if (any === null) throw new PipelineError('CONNECT_FAILED', 'no broker answers')
-        const address = await coordinatorOf(await this.#connectionTo(any), group)
+        const address = await coordinatorOf(await this.any(), group)
         return await ask(await this.#connectionTo(address))
       } catch (error) {
         const failure = failureOf(`cannot ask the coordinator of group "${group}"`, error)

@@ -21,10 +21,21 @@ export async function coordinatorOf(
   connection: BrokerConnection,
   group: string,
 ): Promise<BrokerAddress> {
-  const { coordinators } = await connection.call([findCoordinatorV4.api], GROUP, [group])
+  const { address, code } = await findCoordinator(connection, GROUP, group)
+  judge(code, group)
+  return address
+}
+
+/** @param kind  0: of a consumer group · 1: of a transactional id */
+export async function findCoordinator(
+  connection: BrokerConnection,
+  kind: 0 | 1,
+  name: string,
+): Promise<{ readonly address: BrokerAddress; readonly code: number }> {
+  const { coordinators } = await connection.call([findCoordinatorV4.api], kind, [name])
   const [found] = coordinators
-  judge(found?.errorCode ?? KafkaCode.COORDINATOR_NOT_AVAILABLE, group)
-  return { host: found?.host ?? '', port: found?.port ?? 0 }
+  const address = { host: found?.host ?? '', port: found?.port ?? 0 }
+  return { address, code: found?.errorCode ?? KafkaCode.COORDINATOR_NOT_AVAILABLE }
 }
 
 /** @returns without the partitions that the group has no offset of */

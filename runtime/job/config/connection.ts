@@ -7,7 +7,7 @@ import { dirname, resolve as resolvePath } from 'node:path'
 import { PipelineError } from '../../base/errors.ts'
 import type { ConfigDocument } from './document.ts'
 import type { ConnectionConfig, TlsConfig, TlsMode } from './pipeline-config.ts'
-import type { Path } from './problems.ts'
+import { formatPath, type Path } from './problems.ts'
 import type { DatabaseInput } from './schema.ts'
 import type { SecretInput } from './schema-values.ts'
 import { Secret } from './secret.ts'
@@ -244,10 +244,19 @@ function resolveTls(
   return { mode, ca: resolveAuthorities(written, path, context) }
 }
 
-/** @param host  of another machine */
-export function reportWeak(mode: TlsMode, host: string, document: ConfigDocument): void {
+/**
+ * @param host  of another machine
+ * @param block  of the file, which may have `tls`
+ */
+export function reportWeak(
+  mode: TlsMode,
+  host: string,
+  document: ConfigDocument,
+  block: Path = ['source'],
+): void {
   if (mode === 'verify-full' || mode === 'verify-ca') return
-  const path = document.has(['source', 'tls', 'mode']) ? ['source', 'tls', 'mode'] : ['source']
+  const written = [...block, 'tls', 'mode']
+  const path = document.has(written) ? written : block
   const message = `tls mode ${mode} does not prove that ${host} is the server it says it is`
   document.report(path, { error: 'CONFIG_TLS_WEAK', message, severity: 'warning' })
 }
@@ -260,7 +269,8 @@ export function resolveAuthorities(
 ): string {
   const ca = resolvePath(folder, written)
   if (!isReadable(ca)) {
-    const message = `the file ${ca} of source.tls.ca cannot be read`
+    const name = path.at(-1) === 'ca' ? formatPath(path) : 'source.tls.ca'
+    const message = `the file ${ca} of ${name} cannot be read`
     document.report(path, { error: 'CONFIG_VALUE', message })
   }
   return ca

@@ -7,7 +7,10 @@ import type { PartitionField, TimeUnit } from '../../data/partition/transform.ts
 import { isTimeZone } from '../../data/time-zone.ts'
 import type { EventTimeOptions } from '../table-times.ts'
 import { resolveSecret, type ConnectionContext } from './connection.ts'
-import type { Path } from './problems.ts'
+import type { KafkaEndpointConfig } from './pipeline-config.ts'
+import { formatPath, type Path } from './problems.ts'
+import { resolveEndpoint } from './resolve-kafka-endpoint.ts'
+import { brokers, endpointKeys, kafkaTls } from './schema-kafka-endpoint.ts'
 import { duration, secret, text, type SecretInput } from './schema-values.ts'
 import type { Secret } from './secret.ts'
 
@@ -45,8 +48,13 @@ const action = z.discriminatedUnion('type', [
     timeout: timeout.prefault('1m').describe('How long it may run.'),
   }),
   z.strictObject({
-    type: z.literal('kafka').describe('Not supported yet.'),
-    topic: text('the name of a topic'),
+    type: z.literal('kafka').describe('Writes a CloudEvents message to a topic.'),
+    name: receiver,
+    ...endpointKeys,
+    brokers: brokers.optional().describe('Default: the cluster of the source, where it has one.'),
+    tls: kafkaTls.optional(),
+    topic: text('the name of a topic').max(249, 'a name of up to 249 characters'),
+    timeout: timeout.prefault('10s').describe('How long an answer is waited for.'),
   }),
 ])
 
@@ -101,6 +109,13 @@ export type ReadyAction =
       readonly command: readonly [string, ...string[]]
       readonly timeoutMs: number
     }
+  | {
+      readonly type: 'kafka'
+      readonly name: string
+      readonly endpoint: KafkaEndpointConfig
+      readonly topic: string
+      readonly timeoutMs: number
+    }
 
 export interface PartitionReadyConfig {
   /** Name in the lake: `namespace.name`. */
@@ -119,6 +134,8 @@ export interface ReadyContext extends ConnectionContext {
   readonly mode: string
   /** By table of the lake: fields of its partitioning. */
   partitionBy(table: string): readonly PartitionField[]
+  /** The source's cluster; `null`: it is no cluster. */
+  readonly cluster: KafkaEndpointConfig | null
   readonly eventTime: EventTimeOptions
 }
 
@@ -272,12 +289,31 @@ function resolveAction(
       const name = written.name ?? `exec ${program}`
       return { type: 'exec', name, command, timeoutMs: written.timeout }
     }
-    case 'kafka': {
-      const message = 'action kafka is not supported: this version has http and exec'
-      document.report([...path, 'type'], { error: 'CONFIG_UNSUPPORTED', message })
-      return null
-    }
+    case 'kafka':
+      return resolveTopic(written, path, context)
   }
+}
+
+type TopicInput = Extract<PartitionReadyInput[string]['actions'][number], { type: 'kafka' }>
+
+function resolveTopic(written: TopicInput, path: Path, context: ReadyContext): ReadyAction | null {
+  const { document, cluster } = context
+  const { topic, timeout: timeoutMs, brokers: own, tls = {}, sasl } = written
+  const name = written.name ?? `kafka ${topic}`
+  if (own !== undefined) {
+    const given = { brokers: own, tls, ...(sasl !== undefined && { sasl }) }
+    const endpoint = resolveEndpoint(given, path, context)
+    return { type: 'kafka', name, endpoint, topic, timeoutMs }
+  }
+  for (const key of ['tls', 'sasl'] as const) {
+    if (written[key] === undefined) continue
+    const message = `${formatPath([...path, key])} is of the brokers, which are not given here`
+    document.report([...path, key], { error: 'CONFIG_VALUE', message, atKey: true })
+  }
+  if (cluster !== null) return { type: 'kafka', name, endpoint: cluster, topic, timeoutMs }
+  const message = `${formatPath([...path, 'brokers'])} is missing: the source is no cluster`
+  document.report(path, { error: 'CONFIG_VALUE', message })
+  return null
 }
 
 function secretOf(

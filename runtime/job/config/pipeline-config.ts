@@ -84,11 +84,15 @@ export type KafkaSasl =
     }
   | { readonly mechanism: 'OAUTHBEARER'; readonly token: Secret }
 
-export interface KafkaSourceConfig {
-  readonly type: 'kafka'
+/** A cluster, and who we are there. */
+export interface KafkaEndpointConfig {
   readonly brokers: readonly { readonly host: string; readonly port: number }[]
   readonly tls: TlsConfig
   readonly sasl: KafkaSasl | null
+}
+
+export interface KafkaSourceConfig extends KafkaEndpointConfig {
+  readonly type: 'kafka'
   /** Patterns for `topicSelector`, at least one. */
   readonly topics: readonly string[]
   readonly topicsExclude: readonly string[]

@@ -1,32 +1,17 @@
 // From what the file says of Kafka to what the source is told: rules over several keys, each with a
 // message at its place.
 
-import {
-  type ConnectionContext,
-  isLoopback,
-  reportWeak,
-  resolveAuthorities,
-  resolveSecret,
-} from './connection.ts'
+import type { ConnectionContext } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
 import { COMMIT_TIME } from '../table-times.ts'
 import { compilePattern, PatternFault } from './glob.ts'
-import type {
-  KafkaSasl,
-  KafkaSourceConfig,
-  KafkaStart,
-  OnErrorConfig,
-  SinkMode,
-  TlsConfig,
-} from './pipeline-config.ts'
+import type { KafkaSourceConfig, KafkaStart, OnErrorConfig, SinkMode } from './pipeline-config.ts'
 import { resolveFormat } from './resolve-formats.ts'
+import { resolveEndpoint } from './resolve-kafka-endpoint.ts'
 import type { PipelineInput } from './schema.ts'
 import { CHANGE_FORMATS } from './schema-formats.ts'
 import type { KafkaInput } from './schema-kafka.ts'
 import { TOPIC_SHAPE } from './selector.ts'
-
-const DEFAULT_PORT = 9092
-const PORT_MAX = 65_535
 
 export function resolveKafka(
   input: KafkaInput,
@@ -35,7 +20,6 @@ export function resolveKafka(
 ): KafkaSourceConfig {
   const { document } = context
   checkTopics(input, document)
-  const brokers = input.brokers.map((written, index) => resolveBroker(written, index, document))
   const key = input.key ?? (input.value.format === 'raw' ? input.value : null)
   const primaryKeys = input.primary_keys ?? null
   // Changes that say their types name the columns that tell rows apart, too.
@@ -58,9 +42,7 @@ export function resolveKafka(
   }
   return {
     type: 'kafka',
-    brokers,
-    tls: resolveTls(input, brokers, context),
-    sasl: resolveSasl(input, context),
+    ...resolveEndpoint(input, ['source'], context),
     topics: input.topics,
     topicsExclude: input.topics_exclude,
     namespace: input.namespace,
@@ -120,43 +102,6 @@ function checkTopics(input: KafkaInput, document: ConfigDocument): void {
       document.report(['source', name, index], { error: 'CONFIG_VALUE', message, suggestion })
     }
   }
-}
-
-function resolveBroker(
-  written: string,
-  index: number,
-  document: ConfigDocument,
-): { readonly host: string; readonly port: number } {
-  const [, host = '', digits] = /^(.*?)(?::(\d+))?$/.exec(written) ?? []
-  const port = digits === undefined ? DEFAULT_PORT : Number(digits)
-  if (port < 1 || port > PORT_MAX) {
-    const message = `source.brokers[${index}] must be a broker such as kafka1:9092, not "${written}"`
-    document.report(['source', 'brokers', index], { error: 'CONFIG_VALUE', message })
-  }
-  return { host: host.replace(/^\[(.*)\]$/, '$1'), port }
-}
-
-function resolveTls(
-  input: KafkaInput,
-  brokers: readonly { readonly host: string }[],
-  context: ConnectionContext,
-): TlsConfig {
-  const remote = brokers.find(({ host }) => !isLoopback(host))
-  const mode = input.tls.mode ?? (remote === undefined ? 'disabled' : 'verify-full')
-  if (remote !== undefined) reportWeak(mode, remote.host, context.document)
-  const { ca } = input.tls
-  if (ca === undefined) return { mode, ca: null }
-  return { mode, ca: resolveAuthorities(ca, ['source', 'tls', 'ca'], context) }
-}
-
-function resolveSasl({ sasl }: KafkaInput, context: ConnectionContext): KafkaSasl | null {
-  if (sasl === undefined) return null
-  if (sasl.mechanism === 'OAUTHBEARER') {
-    const token = resolveSecret(sasl.token, ['source', 'sasl', 'token'], context)
-    return { mechanism: sasl.mechanism, token }
-  }
-  const password = resolveSecret(sasl.password, ['source', 'sasl', 'password'], context)
-  return { mechanism: sasl.mechanism, username: sasl.username, password }
 }
 
 function resolveStart(written: KafkaInput['start'], document: ConfigDocument): KafkaStart {

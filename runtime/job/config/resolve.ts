@@ -49,6 +49,7 @@ export function resolvePipeline(
     mode: sink.mode,
     partitionBy: (table) => partitionsOf(namesOf(table)),
     eventTime: source.eventTime,
+    cluster: source.type === 'kafka' ? source : null,
   })
   return {
     name: input.name,

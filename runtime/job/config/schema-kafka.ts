@@ -3,9 +3,9 @@
 
 import { z } from 'zod'
 import { recordFormat } from './schema-formats.ts'
-import { integer, patterns, secret, text } from './schema-values.ts'
+import { endpointKeys } from './schema-kafka-endpoint.ts'
+import { integer, patterns, text } from './schema-values.ts'
 
-export const KAFKA_TLS_MODES = ['disabled', 'required', 'verify-ca', 'verify-full'] as const
 export const ISOLATIONS = ['read_committed', 'read_uncommitted'] as const
 export const NULL_VALUES = ['delete', 'skip', 'dlq'] as const
 export const METADATA_COLUMNS = [
@@ -16,39 +16,6 @@ export const METADATA_COLUMNS = [
   '__key__',
   '__headers__',
 ] as const
-
-const BROKER = 'a broker such as kafka1:9092'
-const BROKER_PATTERN = /^(?:\[[0-9a-f:.]+\]|[^\s:/[\]]+)(?::\d{1,5})?$/i
-
-const byPassword = {
-  username: text('a user name'),
-  password: secret.describe('Password of the user.'),
-}
-const sasl = z
-  .discriminatedUnion(
-    'mechanism',
-    [
-      z.strictObject({ mechanism: z.literal('PLAIN'), ...byPassword }),
-      z.strictObject({ mechanism: z.literal('SCRAM-SHA-256'), ...byPassword }),
-      z.strictObject({ mechanism: z.literal('SCRAM-SHA-512'), ...byPassword }),
-      z.strictObject({
-        mechanism: z.literal('OAUTHBEARER'),
-        token: secret.describe('Bearer token; read anew for each connection.'),
-      }),
-    ],
-    'a block such as { mechanism: SCRAM-SHA-512, username: millrace, password: { from_env: PW } }',
-  )
-  .describe('How this client proves who it is.')
-
-const tls = z
-  .strictObject({
-    mode: z
-      .enum(KAFKA_TLS_MODES)
-      .optional()
-      .describe('Default: verify-full, or disabled where every broker is this machine.'),
-    ca: text('the path of a PEM file').optional().describe('Certificates to trust, PEM.'),
-  })
-  .describe('Encryption of the connections to the brokers.')
 
 const INSTANT = 'a time with its zone, such as 2026-01-31T00:00:00Z'
 const instant = z.iso
@@ -82,12 +49,7 @@ const start = z
 
 export const kafka = z.strictObject({
   type: z.literal('kafka'),
-  brokers: z
-    .array(z.string(BROKER).regex(BROKER_PATTERN, BROKER), 'a list such as [kafka1:9092]')
-    .min(1, 'a list of at least one broker such as [kafka1:9092]')
-    .describe('host:port of some brokers; the others are learned from them. Default port 9092.'),
-  tls: tls.prefault({}),
-  sasl: sasl.optional(),
+  ...endpointKeys,
   topics: patterns('clicks')
     .min(1, 'a list of at least one pattern such as ["clicks"]')
     .describe('Topics to read: names, globs, or /regular expressions/ of the whole name.'),
