@@ -16,7 +16,7 @@ import { countConnections, type Engine, type Reference } from './engine.ts'
 import { FINGERPRINT_COLUMNS } from './lake-check.ts'
 import type { Command } from './measure.ts'
 import { insertValues, MYSQL_TABLE, scatteredIds } from './orders.ts'
-import type { SourceAddress } from './pipeline.ts'
+import type { DatabaseAddress } from './pipeline.ts'
 
 const DATABASE = 'shop'
 const STATEMENT_ROWS_MAX = 1000
@@ -39,7 +39,8 @@ const LOG_SIZE = { mysql: 'innodb-redo-log-capacity', mariadb: 'innodb-log-file-
 
 export class MysqlEngine implements Engine {
   readonly kind: 'mysql' | 'mariadb'
-  readonly source: SourceAddress
+  readonly source: DatabaseAddress
+  readonly fingerprintColumns = FINGERPRINT_COLUMNS
   private readonly server: MysqlServer
   private readonly folder: string
   /** Log file that begins at the mark. */

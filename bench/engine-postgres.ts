@@ -10,7 +10,7 @@ import { countConnections, type Engine, type Reference } from './engine.ts'
 import { FINGERPRINT_COLUMNS } from './lake-check.ts'
 import type { Command } from './measure.ts'
 import { copyText, POSTGRES_TABLE, scatteredIds } from './orders.ts'
-import { SLOT, type SourceAddress } from './pipeline.ts'
+import { SLOT, type DatabaseAddress } from './pipeline.ts'
 import { CopyIn } from './postgres-copy.ts'
 import { findPostgresTools, type PostgresTools } from './postgres-tools.ts'
 
@@ -33,7 +33,8 @@ const SETTINGS = {
 
 export class PostgresEngine implements Engine {
   readonly kind = 'postgres'
-  readonly source: SourceAddress
+  readonly source: DatabaseAddress
+  readonly fingerprintColumns = FINGERPRINT_COLUMNS
   private readonly server: PostgresServer
   private readonly tools: PostgresTools
 

@@ -19,8 +19,11 @@ export interface Reference {
 }
 
 export interface Engine {
-  readonly kind: 'postgres' | 'mysql' | 'mariadb'
+  readonly kind: 'postgres' | 'mysql' | 'mariadb' | 'kafka'
   readonly source: SourceAddress
+  /** Aggregates over the lake's table that say whether all has arrived. */
+  readonly fingerprintColumns: readonly string[]
+  /** Root of the server's process tree. */
   pid(): number
   /** Name and version for the report. */
   version(): Promise<string>
@@ -41,7 +44,7 @@ export interface Engine {
   logReferences(rows: number): Promise<readonly Reference[]>
   /** Readers of the whole table, each a part of it. */
   tableReferences(rows: number, connections: number): readonly Reference[]
-  /** Counts and sums of the table, as `lakeFingerprint` gives them. */
+  /** What `fingerprintColumns` must be, as `lakeFingerprint` gives them. */
   fingerprint(): Promise<string>
   stop(): Promise<void>
 }

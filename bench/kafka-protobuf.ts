@@ -10,47 +10,12 @@ import type { SchemaRegistry } from '../connectors/kafka/registry/schemas.ts'
 import { systemClock } from '../runtime/base/clock.ts'
 import { silentLog } from '../runtime/base/log.ts'
 import { recordSet, TestSink } from '../test/kafka/protobuf/records.ts'
+import { play, PLAY, PLAY_SCHEMA } from './plays.ts'
 
 const RUNS = 60
 const MESSAGES = 100_000
 /** As many as a batch has rows. */
 const ROWS = 16_384
-
-const SCHEMA = `syntax = "proto3"; package acme;
-message Play {
-  int64 event_id = 1; int64 user_id = 2; int64 up_id = 3; string title = 4; int32 duration_s = 5;
-  int64 at_ms = 6; string net = 7; Device device = 8; bool offline = 9; double speed = 10;
-  string city = 11; int32 position = 12; uint32 build = 13; sint32 offset = 14; fixed64 trace = 15;
-  string session = 16; float volume = 17; bool paid = 18; int32 quality = 19; string referrer = 20;
-}
-enum Device { UNKNOWN = 0; PHONE = 1; TABLET = 2; TELEVISION = 3; }`
-
-/** Values of message `n`; `every`: only these fields are set. */
-function play(n: number, every: (field: number) => boolean): object {
-  const all = {
-    event_id: 1_700_000_000_000 + n,
-    user_id: (n * 7919) % 100_000_000,
-    up_id: (n * 104_729) % 1_000_000,
-    title: `Episode ${n % 300} of a series`,
-    duration_s: n % 3600,
-    at_ms: 1_760_000_000_000 + n * 17,
-    net: ['wifi', '5g', '4g'][n % 3],
-    device: 1 + (n % 3),
-    offline: n % 7 === 0,
-    speed: 1 + (n % 4) / 4,
-    city: ['Hangzhou', 'Zürich', 'São Paulo', 'Lagos'][n % 4],
-    position: n % 100,
-    build: 70_000 + (n % 50),
-    offset: (n % 200) - 100,
-    trace: n * 65_537,
-    session: `s-${(n * 2_654_435_761) % 4_294_967_296}`,
-    volume: (n % 10) / 10,
-    paid: n % 2 === 0,
-    quality: [360, 720, 1080][n % 3],
-    referrer: ['search', 'home', ''][n % 3],
-  }
-  return Object.fromEntries(Object.entries(all).filter((_, index) => every(index + 1)))
-}
 
 interface Messages {
   /** As a record has them: byte 0, the schema's id, the place of the message. */
@@ -67,7 +32,7 @@ function messagesOf(type: protobuf.Type, every: (n: number, field: number) => bo
 }
 
 const registry: SchemaRegistry = {
-  known: (id) => ({ id, kind: 'PROTOBUF', text: SCHEMA, references: [] }),
+  known: (id) => ({ id, kind: 'PROTOBUF', text: PLAY_SCHEMA, references: [] }),
   schemaById: () => Promise.reject(new Error('the schema is known')),
   waitsFor: null,
 }
@@ -77,7 +42,7 @@ function ours({ framed }: Messages, includes: (column: string) => boolean): () =
   const format = new ProtobufFormat({
     schema: { kind: 'registry', registry },
     framing: 'confluent',
-    message: 'acme.Play',
+    message: PLAY,
     otherMessages: 'dirty',
     implicitPresence: 'default',
     oneofCase: false,
@@ -132,8 +97,8 @@ function line(name: string, seconds: number, than: number): string {
   return `  ${name.padEnd(16)} ${rate.padStart(6)} M messages/s  ${(than / seconds).toFixed(1)} times`
 }
 
-const type = protobuf.parse(SCHEMA, { keepCase: true }).root.resolveAll() as protobuf.Root
-const play20 = type.lookupType('acme.Play')
+const type = protobuf.parse(PLAY_SCHEMA, { keepCase: true }).root.resolveAll() as protobuf.Root
+const play20 = type.lookupType(PLAY)
 const eight = new Set([
   'event_id',
   'user_id',

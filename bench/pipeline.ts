@@ -17,13 +17,27 @@ export const SLOT = `millrace_${NAME}`
 /** What `source.backfill.parallelism` is by default. */
 export const BACKFILL_CONNECTIONS = 2
 
-export interface SourceAddress {
+export interface DatabaseAddress {
   readonly type: 'postgres' | 'mysql'
   /** Without the password. */
   readonly uri: string
   readonly password: string
   readonly table: string
 }
+
+export interface TopicAddress {
+  readonly type: 'kafka'
+  readonly brokers: readonly string[]
+  readonly password: ''
+  /** In the lake. */
+  readonly table: string
+  readonly topic: string
+  readonly protoFile: string
+  readonly message: string
+  readonly transform: { readonly projection: string; readonly filter: string }
+}
+
+export type SourceAddress = DatabaseAddress | TopicAddress
 
 export class BenchPipeline {
   readonly file: string
@@ -43,25 +57,42 @@ export class BenchPipeline {
   async reset(): Promise<void> {
     await rm(this.folder, { recursive: true, force: true })
     await mkdir(join(this.folder, 'lake'), { recursive: true })
-    const { type, uri, table } = this.source
     await writeFile(
       this.file,
       `version: 1
 name: ${NAME}
-source:
-  type: ${type}
-  uri: ${uri}
-  password: { from_env: BENCH_PASSWORD }
-  tables: ["${table}"]
-  backfill: { parallelism: ${this.backfillConnections} }
+${this.sourceBlocks()}
 sink:
   type: iceberg
+  mode: ${this.source.type === 'kafka' ? 'append' : 'upsert'}
   catalog: { type: sql, uri: "sqlite:///${this.catalog()}", name: lake }
   warehouse: file://${join(this.folder, 'lake/warehouse')}
 pipeline:
   checkpoint: { store: "file://${join(this.folder, 'state')}" }
 `,
     )
+  }
+
+  private sourceBlocks(): string {
+    const { source } = this
+    if (source.type !== 'kafka') {
+      return `source:
+  type: ${source.type}
+  uri: ${source.uri}
+  password: { from_env: BENCH_PASSWORD }
+  tables: ["${source.table}"]
+  backfill: { parallelism: ${this.backfillConnections} }`
+    }
+    const { brokers, topic, protoFile, message, transform } = source
+    return `source:
+  type: kafka
+  brokers: ${JSON.stringify(brokers)}
+  topics: ["${topic}"]
+  value: { format: protobuf, proto_file: ${protoFile}, message: ${message} }
+transform:
+  - from: kafka.${topic}
+    projection: ${JSON.stringify(transform.projection)}
+    filter: ${JSON.stringify(transform.filter)}`
   }
 
   /** Keeps lake and state as they are now for `restore`. */

@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { KafkaEngine } from './engine-kafka.ts'
 import { MysqlEngine } from './engine-mysql.ts'
 import { PostgresEngine } from './engine-postgres.ts'
 import type { Engine, Reference } from './engine.ts'
@@ -25,7 +26,8 @@ export interface Context {
 }
 
 export async function startEngine(kind: Engine['kind']): Promise<Engine> {
-  return kind === 'postgres' ? PostgresEngine.start() : MysqlEngine.start(kind)
+  if (kind === 'postgres') return PostgresEngine.start()
+  return kind === 'kafka' ? KafkaEngine.start() : MysqlEngine.start(kind)
 }
 
 /** What it takes to start and to end without anything to read. */
@@ -157,8 +159,9 @@ export class Bench {
   }
 
   private async checkLake(): Promise<void> {
-    const lake = await lakeFingerprint(this.pipeline.metadataLocation())
-    assertEqual(await this.engine.fingerprint(), lake)
+    const { fingerprintColumns: wanted } = this.engine
+    const lake = await lakeFingerprint(this.pipeline.metadataLocation(), wanted)
+    assertEqual(await this.engine.fingerprint(), lake, wanted)
   }
 }
 

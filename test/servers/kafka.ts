@@ -28,6 +28,8 @@ export interface KafkaOptions {
    * comes by the proxy stays behind it.
    */
   proxies?: readonly number[]
+  /** Options of Java in place of those for a test's short life. */
+  jvm?: readonly string[]
 }
 
 export interface KafkaServer {
@@ -45,7 +47,15 @@ export interface KafkaServer {
   nodes: readonly ServerProcess[]
   /** Runs one of Kafka's own programs and gives what it printed. */
   tool: (mainClass: string, args: readonly string[], input?: string) => Promise<string>
+  /** What `tool` would start, with the JVM's defaults: for measurements. */
+  toolCommand: (mainClass: string, args: readonly string[]) => Promise<ToolCommand>
   stop: () => Promise<void>
+}
+
+export interface ToolCommand {
+  readonly program: string
+  readonly args: readonly string[]
+  readonly env: Record<string, string>
 }
 
 /** Password by user, the same for PLAIN and SCRAM. */
@@ -72,7 +82,7 @@ interface NodePorts {
 }
 
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {
-  const { line = 'kafka4', nodes = 1, secured = false, proxies = [] } = options
+  const { line = 'kafka4', nodes = 1, secured = false, proxies = [], jvm = JVM } = options
   const version = KAFKA_VERSIONS[line]
   const libraries = await kafkaLibraries(line)
   const ports: NodePorts[] = []
@@ -85,7 +95,8 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
     const settings = nodeSettings({ node, ports, folder, line, store, proxies, given })
     await writeFile(join(folder, 'server.properties'), propertiesText(settings))
     await cp(await formatted(line, node, nodes), join(folder, 'data'), { recursive: true })
-    processes.push(await nodeProcess(libraries, folder, version, ports[node - 1]?.plain ?? 0))
+    const port = ports[node - 1]?.plain ?? 0
+    processes.push(await nodeProcess({ libraries, folder, version, port, jvm }))
   }
   const stop = async (): Promise<void> => {
     await Promise.all(processes.map(async (one) => one.stop()))
@@ -107,6 +118,10 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
     behindProxies: proxies.map((_, index) => ports[index]?.proxied ?? 0),
     nodes: processes,
     tool: async (mainClass, args, input = '') => runJava(libraries, mainClass, args, input),
+    toolCommand: async (mainClass, args) => {
+      const { java, env } = await javaTools()
+      return { program: java, args: ['-cp', join(libraries, '*'), mainClass, ...args], env }
+    },
     stop,
   }
 }
@@ -141,14 +156,16 @@ async function nodePorts(): Promise<NodePorts> {
   return { plain, controller, sasl, tls, proxied }
 }
 
-async function nodeProcess(
-  libraries: string,
-  folder: string,
-  version: string,
-  port: number,
-): Promise<ServerProcess> {
+async function nodeProcess(node: {
+  readonly libraries: string
+  readonly folder: string
+  readonly version: string
+  readonly port: number
+  readonly jvm: readonly string[]
+}): Promise<ServerProcess> {
+  const { libraries, folder, version, port, jvm } = node
   const { java, env } = await javaTools()
-  const args = [...JVM, '-cp', join(libraries, '*'), 'kafka.Kafka']
+  const args = [...jvm, '-cp', join(libraries, '*'), 'kafka.Kafka']
   return serverProcess({
     name: `Kafka ${version}`,
     folder,
