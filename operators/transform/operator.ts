@@ -1,6 +1,7 @@
 // A transform at work: filter, projection, casts and masks of a batch in one pass over its columns.
 // Only rows that leave are computed, and what leaves lies in memory of its own.
 
+import { createHmac } from 'node:crypto'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { Op, type ChangeBatch } from '../../runtime/data/batch.ts'
 import { timeColumn } from '../../runtime/data/change-columns.ts'
@@ -12,15 +13,30 @@ import type { RowFailure, RowFailures } from '../../runtime/data/expression/fail
 import { packBatch } from '../../runtime/data/pack.ts'
 import type { SourceTable } from '../../runtime/data/schema.ts'
 import type { Operator, OperatorOutput, OperatorPlan } from '../../runtime/operator.ts'
-import type { SinkKind, TransformOptions } from './options.ts'
+import { NO_MASK_KEY, type MaskKey, type SinkKind, type TransformOptions } from './options.ts'
 import { planTransform, type TransformPlan } from './plan.ts'
 
 /** @returns the plan of one entry of `transform` */
-export function transformPlan(options: TransformOptions, sink: SinkKind): OperatorPlan {
+export function transformPlan(
+  options: TransformOptions,
+  sink: SinkKind,
+  maskKey: MaskKey = NO_MASK_KEY,
+): OperatorPlan {
+  const written = JSON.stringify(options)
+  // The key is fetched where something asks for it, and only there.
+  const key = written.includes('hmac_sha256') ? maskKey : NO_MASK_KEY
   return {
-    semantics: JSON.stringify(options),
-    plan: (table) => new Transform(planTransform(table, options, sink), options, sink),
+    get semantics() {
+      return written + fingerprint(key())
+    },
+    plan: (table) => new Transform(planTransform(table, options, sink, key()), options, sink),
   }
+}
+
+/** Another key gives other rows; what a checkpoint has of it does not give it away. */
+function fingerprint(key: Uint8Array | null): string {
+  if (key === null) return ''
+  return ` ${createHmac('sha256', key).update('millrace mask_key').digest('hex').slice(0, 16)}`
 }
 
 /** Rows of a batch that leave, and what they leave as. */

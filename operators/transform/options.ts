@@ -16,6 +16,11 @@ export interface TransformOptions {
   readonly onError: 'stop' | 'null'
 }
 
+/** @returns the key of hmac_sha256; `null`: the pipeline has none */
+export type MaskKey = () => Uint8Array | null
+
+export const NO_MASK_KEY: MaskKey = () => null
+
 /**
  * upsert: the lake has the newest row of each key. append: it takes inserts and the rows of the
  * first copy, nothing else. changelog: every change is a row.

@@ -5,6 +5,7 @@
 import { PipelineError } from '../../runtime/base/errors.ts'
 import {
   compileExpressions,
+  type CompileOptions,
   type CompiledExpressions,
   type ExpressionColumn,
   type OutputColumn,
@@ -50,7 +51,9 @@ export function planTransform(
   table: SourceTable,
   options: TransformOptions,
   sink: SinkKind,
+  maskKey: Uint8Array | null,
 ): TransformPlan {
+  const compiling = { maskKey }
   const inputs = new Inputs(table)
   const shorthand = shorthandOf(
     options,
@@ -58,9 +61,9 @@ export function planTransform(
   )
   const texts = { projection: options.projection ?? '*' }
   // As rows have it, a delete carries its key alone; as readers shall see it, nothing is missing.
-  const projection = compileExpressions(inputs.carried, texts)
-  const { columns: outputs } = compileExpressions(inputs.declared, texts)
-  const shorthands = compileShorthand(inputs, shorthand)
+  const projection = compileExpressions(inputs.carried, texts, compiling)
+  const { columns: outputs } = compileExpressions(inputs.declared, texts, compiling)
+  const shorthands = compileShorthand(inputs, shorthand, compiling)
   const leaving = new LeavingColumns(table, options, shorthand, inputs, sink).of(
     outputs,
     shorthands?.declared.columns ?? [],
@@ -69,7 +72,7 @@ export function planTransform(
   const filter =
     options.filter === null
       ? null
-      : compileExpressions(inputs.carried, { ...texts, filter: options.filter })
+      : compileExpressions(inputs.carried, { ...texts, filter: options.filter }, compiling)
   const filtersByKey = filter !== null && inputs.areOfKey(filter.filterColumns)
   if (filter !== null && !filtersByKey) requireFilter(table, options, sink)
   if (options.softDelete !== null) requireSoftDelete(sink, leaving, options.softDelete)
@@ -141,13 +144,14 @@ export class Inputs {
 function compileShorthand(
   inputs: Inputs,
   { expressions }: Shorthand,
+  compiling: CompileOptions,
 ): { carried: CompiledExpressions; declared: CompiledExpressions } | null {
   if (expressions.size === 0) return null
   const items = [...expressions].map(([name, expression]) => `${expression} AS ${quoted(name)}`)
   const texts = { projection: items.join(', ') }
   return {
-    carried: compileExpressions(inputs.carried, texts),
-    declared: compileExpressions(inputs.declared, texts),
+    carried: compileExpressions(inputs.carried, texts, compiling),
+    declared: compileExpressions(inputs.declared, texts, compiling),
   }
 }
 

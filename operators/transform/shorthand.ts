@@ -16,6 +16,7 @@ type Mask = (column: string, args: readonly string[]) => string
 
 const MASKS: ReadonlyMap<string, Mask> = new Map([
   ['sha256', (column) => `sha256(CAST(${column} AS string))`],
+  ['hmac_sha256', (column) => `hmac_sha256(CAST(${column} AS string))`],
   ['email', (column) => `mask_email(${column})`],
   ['digits', (column) => `mask_digits(${column})`],
   ['all', (column) => `mask_all(${column})`],
@@ -45,21 +46,12 @@ export function shorthandOf(
     }
     if (written === 'drop') dropped.add(column)
     else expressions.set(column, maskOf(column, written))
-    if (written === 'sha256') unique.add(column)
+    if (written === 'sha256' || written === 'hmac_sha256') unique.add(column)
   }
   return { expressions, dropped, unique }
 }
 
 function maskOf(column: string, written: string): string {
-  if (written === 'hmac_sha256') {
-    throw new PipelineError(
-      'OPERATOR_REFUSED',
-      `mask hmac_sha256 of column "${column}" needs a key`,
-      {
-        hint: 'This version takes no key for masks: use sha256, or `all`.',
-      },
-    )
-  }
   const [, name = '', args = ''] = /^(\w+)(?:\(([\d,\s]*)\))?$/.exec(written.trim()) ?? []
   const mask = MASKS.get(name)
   if (mask === undefined) return written

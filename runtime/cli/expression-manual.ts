@@ -3,8 +3,9 @@
 // tidy: template: the document's own lines.
 
 import { differences } from '../data/expression/differences.ts'
-import type { FunctionGroup, FunctionSpec } from '../data/expression/functions/function.ts'
-import { functions, REFUSED } from '../data/expression/functions/registry.ts'
+import type { FunctionGroup } from '../data/expression/functions/function.ts'
+import { functions, REFUSED, UNABLE } from '../data/expression/functions/registry.ts'
+import { REWRITTEN } from '../data/expression/resolve/rewritten.ts'
 
 const HEAD = `# Expressions
 
@@ -21,7 +22,7 @@ types of an expression and the code that computes it. This file is printed by
 | literals | \`1\`, \`1.50\` (a decimal), \`1e3\` (a double), \`'text'\`, \`TRUE\`, \`NULL\`, \`DATE '2026-01-31'\`, \`TIME '23:59:59'\`, \`TIMESTAMP '2026-01-31 23:59:59'\`, \`TIMESTAMPTZ '2026-01-31T23:59:59+01:00'\`, \`INTERVAL '5' MINUTE\` |
 | casts | \`CAST(x AS type)\`, \`x::type\`, \`TRY_CAST(x AS type)\` (null where the cast fails) |
 | conditional | \`CASE\`, \`if(c, a, b)\`, \`coalesce(x...)\`, \`ifnull(a, b)\`, \`nullif(a, b)\`, \`try(x)\` (null for an error) |
-| parts of a time | \`EXTRACT(unit FROM t)\`, as \`date_part\`; \`commit_time()\` is \`__commit_time__\` |
+| parts of a time | \`EXTRACT(unit FROM t)\`, as \`date_part\` |
 | names | as they are, else the one that differs in case only; in double quotes or backticks if they are words of the grammar; only those are reserved |
 
 Types are those of the lake: boolean, int, long, float, double, decimal(p, s), date, time, timestamp,
@@ -57,10 +58,13 @@ const GROUPS: readonly (readonly [FunctionGroup, string])[] = [
 /** @returns Markdown, with a line feed at its end */
 export function expressionManual(): string {
   const chapters = GROUPS.flatMap(([group, title]) => {
-    const specs = [...functions.values()].filter((spec) => spec.group === group)
+    const rewritten = [...REWRITTEN].map(([name, rest]) => ({ name, ...rest }))
+    const all = [...functions.values(), ...rewritten]
+    const specs = all.filter((spec) => spec.group === group)
     return specs.length === 0 ? [] : [chapter(title, specs)]
   })
-  const refused = [...REFUSED].map(([name, instead]) => `| \`${name}\` | ${instead} |\n`)
+  const table = (names: Iterable<readonly [string, string]>): string =>
+    [...names].map(([name, instead]) => `| \`${name}\` | ${instead} |\n`).join('')
   const others = Object.values(differences).map(
     ({ subject, reason }) => `| ${cell(subject)} | ${cell(reason)} |\n`,
   )
@@ -68,14 +72,21 @@ export function expressionManual(): string {
     HEAD,
     '## Functions\n\nNull in, null out, unless said otherwise.\n',
     ...chapters,
-    `### Refused\n\nThey would give another value at every replay.\n\n| | instead |\n|---|---|\n${refused.join('')}`,
+    `### Refused\n\nThey would give another value at every replay.\n\n| | instead |\n|---|---|\n${table(REFUSED)}`,
+    `They ask for what rows do not have:\n\n| | instead |\n|---|---|\n${table(UNABLE)}`,
     '## Differences from other databases\n\n' +
       'All operators and functions are tested against DuckDB on random inputs. These differences are ' +
       `on purpose:\n\n| | here |\n|---|---|\n${others.join('')}`,
   ].join('\n')
 }
 
-function chapter(title: string, specs: readonly FunctionSpec[]): string {
+interface Described {
+  readonly name: string
+  readonly usage: string
+  readonly summary: string
+}
+
+function chapter(title: string, specs: readonly Described[]): string {
   const sorted = [...specs].sort((a, b) => (a.name < b.name ? -1 : 1))
   const rows = sorted.map(({ usage, summary }) => `| \`${cell(usage)}\` | ${cell(summary)} |\n`)
   return `### ${title}\n\n| | |\n|---|---|\n${rows.join('')}`

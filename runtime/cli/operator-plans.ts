@@ -8,14 +8,19 @@ import { tableSelector } from '../job/config/selector.ts'
 import type { OperatorPlans } from '../operator.ts'
 
 /** What the plans are made from. */
-export type PlannedConfig = Pick<PipelineConfig, 'routes' | 'transforms' | 'onError'> & {
+export type PlannedConfig = Pick<
+  PipelineConfig,
+  'routes' | 'transforms' | 'onError' | 'maskKey'
+> & {
   readonly sink: Pick<PipelineConfig['sink'], 'mode'>
 }
 
 export function operatorPlans(config: PlannedConfig): OperatorPlans {
-  const { routes, transforms, sink, onError } = config
+  const { routes, transforms, sink, onError, maskKey: secret } = config
+  const maskKey = (): Uint8Array | null =>
+    secret === null ? null : new TextEncoder().encode(secret.reveal())
   const entries = transforms.map(({ from, ...options }) => {
-    return { selects: tableSelector([from]), plan: transformPlan(options, sink.mode) }
+    return { selects: tableSelector([from]), plan: transformPlan(options, sink.mode, maskKey) }
   })
   return {
     of: ({ namespace, name }) => {

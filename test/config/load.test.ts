@@ -74,6 +74,7 @@ test('every default is filled in', () => {
     partitionReady: [],
     routes: [],
     onError: NO_LETTERS,
+    maskKey: null,
     parallelism: defaultParallelism(),
     memoryBytes: null,
     checkpoint: {

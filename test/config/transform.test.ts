@@ -70,3 +70,15 @@ test('an expression that cannot be read is an error at its place in the file', (
     expect.stringMatching(/^11 MR-4101 transform\[3\].cast.a/),
   ])
 })
+
+test('a key of masks is a secret of at least 16 bytes', () => {
+  const withKey = (written: string): string =>
+    changed(['sink:', `secrets: { mask_key: ${written} }\nsink:`])
+  const short = lint(withKey("'0123456789abcde'"))
+  expect(short.join()).toContain('secrets.mask_key needs at least 16 bytes')
+  const file = writeFile(withKey('{ from_env: MASK_KEY }'))
+  const { maskKey } = loadPipeline(file, { MASK_KEY: '0123456789abcdef' })
+  expect(maskKey?.reveal()).toBe('0123456789abcdef')
+  expect(JSON.stringify(maskKey)).toBe('"***"')
+  expect(() => loadPipeline(file, {})).toThrow('MASK_KEY is not set')
+})

@@ -11,8 +11,11 @@ import {
   timeCases,
 } from './cases/operators.ts'
 import { hashCases } from './cases/hash.ts'
+import { jsonCases } from './cases/json.ts'
+import { listCases } from './cases/list.ts'
 import { numericCases } from './cases/numeric.ts'
 import { stringCases } from './cases/string.ts'
+import { timeFunctionCases } from './cases/time.ts'
 import { Oracle, type OracleCase } from './oracle.ts'
 
 let oracle: Oracle
@@ -32,6 +35,9 @@ const cases: readonly OracleCase[] = [
   ...stringCases,
   ...hashCases,
   ...numericCases,
+  ...timeFunctionCases,
+  ...jsonCases,
+  ...listCases,
 ]
 
 test.each(cases)('$ours is what DuckDB says', async (one) => {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { transformPlan } from '../../operators/transform/operator.ts'
@@ -273,4 +273,16 @@ test('the masks that have names hide what they say', () => {
   expect(masked('all')).toBe('****')
   expect(masked('email')).toBe('a****@mail.io 12')
   expect(() => masked('hmac_sha256')).toThrow('needs a key')
+})
+
+test('a mask by a key gives what the key gives, also to a column of the key, and shows no key', () => {
+  const key = Buffer.from('sixteen bytes at least')
+  const options = { ...NONE, mask: { id: 'hmac_sha256' }, projection: 'id' }
+  const keyed = transformPlan(options, 'upsert', () => key)
+  const rows: TestRow[] = [{ op: Op.insert, values: { id: 7n } }]
+  const [row] = runOperator(keyed, table, schema, rows, [1]).rows
+  expect(row?.values['id']).toBe(createHmac('sha256', key).update('7').digest('hex'))
+  const other = transformPlan(options, 'upsert', () => Buffer.from('another key of many bytes'))
+  expect(other.semantics).not.toBe(keyed.semantics)
+  expect(keyed.semantics).not.toContain('sixteen')
 })

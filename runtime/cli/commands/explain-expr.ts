@@ -38,6 +38,8 @@ export const addExplainExpr: AddCommand = (program, context) => {
       const compiled = compileExpressions(columns, textsOf(expression, options), {
         unnamed: true,
         zone: options.timeZone ?? 'UTC',
+        // Nothing is computed here, so any key does.
+        maskKey: new Uint8Array(1),
       })
       const outputs = compiled.columns.map(({ name, type, nullable, passThrough }) => ({
         name,

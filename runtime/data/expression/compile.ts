@@ -32,6 +32,8 @@ export interface ExpressionTexts {
 export interface CompileOptions {
   /** For conversions that name no zone; default UTC. */
   readonly zone?: string
+  /** Key of hmac_sha256; default: there is none, and it is refused. */
+  readonly maskKey?: Uint8Array | null
   /** Expressions without AS get names (`column1`), instead of an error. */
   readonly unnamed?: boolean
 }
@@ -72,7 +74,7 @@ export function compileExpressions(
   if (zoneNamed(zone) === null) {
     throw invalid(source, { start: 0, end: 1 }, `there is no time zone "${zone}"`)
   }
-  const factory = new IrFactory(zone)
+  const factory = new IrFactory(zone, options.maskKey ?? null)
   const fold = (node: Ir): Ir => folded(factory, node)
   factory.source = source
   const context = { factory, source, scope: new Scope(columns), fold }

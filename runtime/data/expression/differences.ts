@@ -36,6 +36,10 @@ export const differences = {
     subject: 'a local time that exists twice',
     reason: 'The earlier one; DuckDB and PostgreSQL take the later one.',
   },
+  WEEKS_BETWEEN: {
+    subject: 'date_diff of weeks',
+    reason: 'The Mondays between, as for all units; DuckDB counts seven days from the first time.',
+  },
   SUBSTRING_BEFORE: {
     subject: 'substring with a place or length below 0',
     reason:

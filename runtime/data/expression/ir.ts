@@ -97,11 +97,14 @@ export class IrFactory {
   private readonly nodes = new Map<string, Ir>()
   /** The time zone of the pipeline, which conversions take that name none. */
   readonly zone: string
+  /** Of hmac_sha256; `null`: there is none. */
+  readonly maskKey: Uint8Array | null
   /** What is being resolved. */
   source: SourceText = { text: '', what: 'expression' }
 
-  constructor(zone: string) {
+  constructor(zone: string, maskKey: Uint8Array | null = null) {
     this.zone = zone
+    this.maskKey = maskKey
   }
 
   column(index: number, type: ColumnType, nullable: boolean, span: Span): ColumnIr {

@@ -10,8 +10,8 @@ const SAMPLE_SECONDS = 2 ** 15
 const CYCLE_SECONDS = 12_622_780_800
 /** 1800-01-01: local mean time before. */
 const FIRST_SECOND = -5_364_662_400
-/** 2400-01-01. */
-const CYCLE_START = 13_569_465_600
+/** 2500-01-01: the 400 years before have no rules of the past, as US clocks of 2006. */
+const CYCLE_START = 16_725_225_600
 const DAY_SECONDS = 86_400
 
 interface Chunk {
@@ -104,7 +104,7 @@ export class Zone {
   private ask(seconds: number): number {
     const text = this.format?.format(seconds * 1000) ?? ''
     const [month, day, year, hour, minute, second] = (text.match(/\d+/g) ?? []).map(Number)
-    // Years of four digits only: the range of tables is 1800 to 2400.
+    // Years of four digits only: the range of tables is 1800 to 2500.
     const local = Date.UTC(year ?? 1970, (month ?? 1) - 1, day, hour, minute, second)
     return local / 1000 - seconds
   }

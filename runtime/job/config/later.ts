@@ -11,7 +11,6 @@ const LATER_KEYS: Readonly<Record<string, string>> = {
   history: 'keeps 100 snapshots of a table and at least 10 minutes',
   triggers: 'starts no other pipelines',
   alerts: 'sends no alerts; /metrics has what they need',
-  secrets: 'takes secrets from `password` alone',
   metrics: 'shows 500 tables by name in /metrics',
   'source.server_time_zone': 'reads timestamps in UTC',
   'source.on_log_gap': 'always stops at a gap in the log',

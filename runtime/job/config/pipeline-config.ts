@@ -166,6 +166,8 @@ export interface PipelineConfig {
   readonly routes: readonly RouteConfig[]
   readonly tests: readonly TestConfig[]
   readonly onError: OnErrorConfig
+  /** Key of `hmac_sha256`; `null`: it is refused. */
+  readonly maskKey: Secret | null
   readonly partitionReady: readonly PartitionReadyConfig[]
   /** Writer threads, 1...128. */
   readonly parallelism: number

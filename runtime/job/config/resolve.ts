@@ -2,8 +2,9 @@
 // that depend on other values. Everything that is wrong is reported; nothing is thrown.
 
 import { createHash } from 'node:crypto'
+import { PipelineError } from '../../base/errors.ts'
 import { namesOf } from '../../data/schema.ts'
-import { type ConnectionContext, resolveConnection } from './connection.ts'
+import { type ConnectionContext, resolveConnection, resolveSecret } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
 import { resolveEventTime } from './event-time.ts'
 import { compilePattern, PatternFault } from './glob.ts'
@@ -15,6 +16,7 @@ import { resolvePlaces, type Places } from './places.ts'
 import { resolveKafka, resolveOnError } from './resolve-kafka.ts'
 import { checkRoutes } from './route.ts'
 import { defaultParallelism, type DatabaseInput, type PipelineInput } from './schema.ts'
+import type { Secret } from './secret.ts'
 import { COLUMN_SHAPE, TABLE_SHAPE } from './selector.ts'
 import { resolveTransforms } from './transform.ts'
 
@@ -61,6 +63,7 @@ export function resolvePipeline(
     tests,
     sink: { ...resolveSink(sink, places), partitionBy },
     onError,
+    maskKey: resolveMaskKey(input, context),
     parallelism: pipeline.parallelism ?? defaultParallelism(),
     memoryBytes: pipeline.memory ?? null,
     checkpoint: {
@@ -69,6 +72,30 @@ export function resolvePipeline(
       keep: pipeline.checkpoint.keep,
     },
   }
+}
+
+/** Shorter ones can be found by trying: whoever has a value and its hash would have them all. */
+const MASK_KEY_BYTES_MIN = 16
+
+function resolveMaskKey(
+  { secrets: { mask_key: written } }: PipelineInput,
+  context: ConnectionContext,
+): Secret | null {
+  if (written === undefined) return null
+  const path = ['secrets', 'mask_key']
+  const secret = resolveSecret(written, path, context)
+  let bytes = MASK_KEY_BYTES_MIN
+  try {
+    bytes = Buffer.byteLength(secret.reveal())
+  } catch (error) {
+    // One that is not there has been reported.
+    if (!(error instanceof PipelineError)) throw error
+  }
+  if (bytes < MASK_KEY_BYTES_MIN) {
+    const message = `secrets.mask_key needs at least ${MASK_KEY_BYTES_MIN} bytes`
+    context.document.report(path, { error: 'CONFIG_VALUE', message })
+  }
+  return secret
 }
 
 function resolveDatabase(

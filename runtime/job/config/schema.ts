@@ -215,6 +215,17 @@ export const pipelineSchema = z.strictObject({
   pipeline: execution,
   on_error: onError.optional(),
   tests: testsSchema,
+  secrets: z
+    .strictObject(
+      {
+        mask_key: secret
+          .optional()
+          .describe('Key of the mask and function hmac_sha256: at least 16 bytes.'),
+      },
+      'a block with `mask_key`',
+    )
+    .prefault({})
+    .describe('Secrets of expressions.'),
 })
 
 export type PipelineInput = z.output<typeof pipelineSchema>

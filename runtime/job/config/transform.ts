@@ -17,7 +17,7 @@ const wanted = {
   filter: 'a condition such as "deleted_at IS NULL"',
   column: 'the name of a column',
   type: 'a type such as decimal(18,2)',
-  mask: 'sha256, partial(2,4), email, digits, all, drop, or an expression',
+  mask: 'sha256, hmac_sha256, partial(2,4), email, digits, all, drop, or an expression',
 }
 
 function text(what: string): z.ZodString {
@@ -43,7 +43,9 @@ const entry = z.strictObject(
     mask: z
       .record(text(wanted.column), text(wanted.mask), 'a block of column: mask')
       .prefault({})
-      .describe('Column: sha256, partial(2,4), email, digits, all, drop, or an expression.'),
+      .describe(
+        'Column: sha256, hmac_sha256, partial(2,4), email, digits, all, drop, or an expression.',
+      ),
     soft_delete: z
       .strictObject(
         { column: text(wanted.column), at: text(wanted.column).optional() },

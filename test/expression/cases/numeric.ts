@@ -14,6 +14,33 @@ export const numericCases: readonly OracleCase[] = [
     { ours: `${name}(w)` },
     { ours: `${name}(v)` },
   ]),
+  ...[2, 0, -3].flatMap((n): OracleCase[] => [
+    { ours: `round(r, ${n})` },
+    { ours: `round(q, ${n})` },
+    { ours: `round(p, ${n})` },
+    { ours: `trunc(q, ${n})` },
+    { ours: `round(w, ${n})` },
+    {
+      ours: `round(i, ${n})`,
+      theirs: `CAST(round(i::DECIMAL(12,0), ${n}) AS BIGINT)`,
+    },
+    { ours: `round(l, ${n})`, theirs: `TRY_CAST(round(l::DECIMAL(22,0), ${n}) AS BIGINT)` },
+  ]),
+  { ours: 'trunc(r, 2)', theirs: 'trunc(r * 100) / 100' },
+  { ours: 'trunc(r, -2)', theirs: 'trunc(r / 100) * 100' },
+  { ours: 'mod(l, m)', theirs: '(l::HUGEINT % m)::BIGINT' },
+  {
+    ours: 'power(x, n)',
+    theirs: 'CASE WHEN NOT (x = 0 AND n < 0) THEN pow(x, n) END',
+    tolerance: 1e-13,
+  },
+  {
+    ours: 'power(r, y)',
+    theirs:
+      'CASE WHEN NOT (r = 0 AND y < 0) AND NOT (r < 0 AND isfinite(y) AND y <> trunc(y)) ' +
+      'THEN pow(r, y) END',
+    tolerance: 1e-12,
+  },
   { ours: 'abs(j)', theirs: 'CASE WHEN j > -2147483648 THEN abs(j) END' },
   { ours: 'abs(m)', theirs: 'CASE WHEN m > -9223372036854775808 THEN abs(m) END' },
   { ours: 'abs(p)' },

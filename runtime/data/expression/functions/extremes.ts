@@ -1,59 +1,12 @@
 // greatest and least of several values. Nulls are skipped; NaN is the greatest number.
 
 import { appendRows } from '../../column/append.ts'
-import { isNull, type BytesColumn, type Column } from '../../column/column.ts'
+import { isNull, type Column } from '../../column/column.ts'
 import type { ColumnType } from '../../type.ts'
 import { STRING } from '../expression-type.ts'
-import { compareBytes } from '../kernels/bytes.ts'
+import { compareValues } from '../kernels/value-order.ts'
 import { Refusal, type Binding, type FunctionSpec, type Kernel } from './function.ts'
 import { rowKernel } from './rows.ts'
-
-/** @returns less than, equal to or greater than 0 */
-type Compare = (left: Column, right: Column, row: number) => number
-
-function compareDoubles(left: number, right: number): number {
-  if (left < right) return -1
-  if (left > right) return 1
-  return Number(Number.isNaN(left)) - Number(Number.isNaN(right))
-}
-
-function compareWide(left: BigInt64Array, right: BigInt64Array, row: number): number {
-  const [high, otherHigh] = [left[2 * row + 1]!, right[2 * row + 1]!]
-  if (high !== otherHigh) return high < otherHigh ? -1 : 1
-  const [low, otherLow] = [left[2 * row]!, right[2 * row]!].map((word) => BigInt.asUintN(64, word))
-  return low! < otherLow! ? -1 : Number(low! > otherLow!)
-}
-
-function compareTexts(left: BytesColumn, right: BytesColumn, row: number): number {
-  const [start, end] = [left.offsets[row]!, left.offsets[row + 1]!]
-  const [otherStart, otherEnd] = [right.offsets[row]!, right.offsets[row + 1]!]
-  return compareBytes(left.bytes, start, end, right.bytes, otherStart, otherEnd)
-}
-
-/** Both columns are of one type. */
-const compare: Compare = (left, right, row) => {
-  switch (left.layout) {
-    case 'bool8':
-    case 'int32':
-    case 'float32':
-    case 'float64':
-      return compareDoubles(left.values[row]!, (right as typeof left).values[row]!)
-    case 'int64': {
-      const [value, other] = [left.values[row]!, (right as typeof left).values[row]!]
-      return value < other ? -1 : Number(value > other)
-    }
-    case 'int128':
-      return compareWide(left.values, (right as typeof left).values, row)
-    case 'uuid16': {
-      const [start, end] = [row * 16, row * 16 + 16]
-      return compareBytes(left.values, start, end, (right as typeof left).values, start, end)
-    }
-    case 'bytes':
-      return compareTexts(left, right as BytesColumn, row)
-    case 'list':
-      return 0
-  }
-}
 
 /** @param sign  1 for the greatest, -1 for the least */
 function extreme(sign: 1 | -1): (binding: Binding) => Kernel {
@@ -64,7 +17,7 @@ function extreme(sign: 1 | -1): (binding: Binding) => Kernel {
       let best: Column | null = null
       for (const column of call.args) {
         if (isNull(column, row)) continue
-        if (best === null || sign * compare(column, best, row) > 0) best = column
+        if (best === null || sign * compareValues(column, row, best, row) > 0) best = column
       }
       if (best === null) call.out.setNull(row)
       else {

@@ -70,6 +70,8 @@ export interface Binding {
   readonly result: ColumnType
   /** Time zone of the pipeline, where the call names none. */
   readonly zone: string
+  /** `secrets.mask_key`; `null`: there is none. */
+  readonly maskKey: Uint8Array | null
 }
 
 /** @returns a constant text; `null` when the argument was left out */
@@ -84,7 +86,9 @@ export interface Overload {
   readonly optional?: number
   /** The last parameter can be repeated. */
   readonly variadic?: true
-  readonly result: ColumnType | ((types: readonly ColumnType[]) => ColumnType)
+  readonly result:
+    | ColumnType
+    | ((types: readonly ColumnType[], constants: readonly ConstantArgument[]) => ColumnType)
   readonly nulls?: NullRule
   /** May give null where no argument is. */
   readonly nullable?: true

@@ -1,13 +1,15 @@
-// Hashes: md5, sha1, sha256, sha512 as hexadecimal texts, buckets of Iceberg, and UUIDs by name.
+// Hashes: md5, sha1, sha256, sha512 as hexadecimal texts, with a key or without, XXH64, buckets of
+// Iceberg, and UUIDs by name.
 
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import type { BytesBuilder, FixedBuilder } from '../../column/builder.ts'
 import { bucketRows } from '../../partition/bucket.ts'
-import { INT, STRING, UUID } from '../expression-type.ts'
+import { INT, LONG, STRING, UUID } from '../expression-type.ts'
 import { readUuid, uuidBytes } from '../kernels/uuid-text.ts'
+import { xxhash64 } from '../kernels/xxhash64.ts'
 import { Refusal, textConstant, type Binding } from './function.ts'
 import type { FunctionSpec, Kernel, Overload, Parameter } from './function.ts'
-import { appendText, bytesArgument, rowKernel } from './rows.ts'
+import { appendText, bytesArgument, int64Argument, rowKernel } from './rows.ts'
 
 function hexOf(algorithm: string): Kernel {
   return rowKernel((call) => {
@@ -36,6 +38,41 @@ function hash(algorithm: string): FunctionSpec {
     })),
   }
 }
+
+/** @throws Refusal where the pipeline has no key */
+function keyedHash({ maskKey }: Binding): Kernel {
+  if (maskKey === null) {
+    const hint = 'Give `secrets.mask_key` in the pipeline file.'
+    throw new Refusal(0, 'hmac_sha256 needs a key', hint)
+  }
+  return rowKernel((call) => {
+    const { offsets, bytes } = bytesArgument(call, 0)
+    const out = call.out as BytesBuilder
+    return (row) => {
+      const value = bytes.subarray(offsets[row], offsets[row + 1])
+      appendText(out, createHmac('sha256', maskKey).update(value).digest('hex'))
+      out.endRow(row)
+    }
+  })
+}
+
+const xxhashOfBytes: Kernel = rowKernel((call) => {
+  const { offsets, bytes } = bytesArgument(call, 0)
+  const values = (call.out as FixedBuilder).values as BigInt64Array
+  return (row) => {
+    values[row] = BigInt.asIntN(64, xxhash64(bytes, offsets[row]!, offsets[row + 1]!))
+  }
+})
+
+/** Of the eight bytes of a long, the lowest first. */
+const xxhashOfLong: Kernel = rowKernel((call) => {
+  const { buffer, byteOffset, byteLength } = int64Argument(call, 0)
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength)
+  const values = (call.out as FixedBuilder).values as BigInt64Array
+  return (row) => {
+    values[row] = BigInt.asIntN(64, xxhash64(bytes, row * 8, row * 8 + 8))
+  }
+})
 
 /** RFC 9562, section 6.6. */
 const NAMESPACES: Readonly<Record<string, string>> = {
@@ -115,6 +152,29 @@ export const hashFunctions: readonly FunctionSpec[] = [
   hash('sha1'),
   hash('sha256'),
   hash('sha512'),
+  {
+    name: 'hmac_sha256',
+    group: 'hash',
+    usage: 'hmac_sha256(s | b)',
+    summary: 'HMAC-SHA-256 under `secrets.mask_key`, in lowercase hexadecimal digits.',
+    overloads: (['string', 'binary'] as const).map((kind) => ({
+      parameters: [kind],
+      result: STRING,
+      costly: true,
+      prepare: keyedHash,
+    })),
+  },
+  {
+    name: 'xxhash64',
+    group: 'hash',
+    usage: 'xxhash64(s | b | n)',
+    summary: 'XXH64 with seed 0 of the bytes, or of the eight bytes of a long, lowest first.',
+    overloads: [
+      { parameters: ['string'], result: LONG, costly: true, prepare: () => xxhashOfBytes },
+      { parameters: ['binary'], result: LONG, prepare: () => xxhashOfBytes },
+      { parameters: ['long'], result: LONG, prepare: () => xxhashOfLong },
+    ],
+  },
   {
     name: 'uuid_v5',
     group: 'hash',

@@ -4,9 +4,13 @@ import type { FunctionSpec } from './function.ts'
 import { bitFunctions } from './bits.ts'
 import { extremeFunctions } from './extremes.ts'
 import { hashFunctions } from './hash.ts'
+import { jsonDocumentFunctions } from './json-document.ts'
+import { jsonMakeFunctions } from './json-make.ts'
 import { jsonStepFunctions } from './json-step.ts'
 import { listElementFunctions } from './list-element.ts'
+import { listFunctions } from './list.ts'
 import { maskFunctions } from './mask.ts'
+import { powerFunctions } from './numeric-power.ts'
 import { numericFunctions } from './numeric.ts'
 import { roundingFunctions } from './rounding.ts'
 import { stringCharacterFunctions } from './string-character.ts'
@@ -16,6 +20,9 @@ import { stringPatternFunctions } from './string-pattern.ts'
 import { stringSearchFunctions } from './string-search.ts'
 import { stringUrlFunctions } from './string-url.ts'
 import { stringFunctions } from './string.ts'
+import { timePatternFunctions } from './time-pattern.ts'
+import { timeShiftFunctions } from './time-shift.ts'
+import { timeTruncFunctions } from './time-trunc.ts'
 import { timeFunctions } from './time.ts'
 
 const all: readonly FunctionSpec[] = [
@@ -29,12 +36,19 @@ const all: readonly FunctionSpec[] = [
   ...hashFunctions,
   ...maskFunctions,
   ...numericFunctions,
+  ...powerFunctions,
   ...roundingFunctions,
   ...extremeFunctions,
   ...bitFunctions,
   ...timeFunctions,
+  ...timeTruncFunctions,
+  ...timeShiftFunctions,
+  ...timePatternFunctions,
   ...jsonStepFunctions,
+  ...jsonDocumentFunctions,
+  ...jsonMakeFunctions,
   ...listElementFunctions,
+  ...listFunctions,
 ]
 
 export const functions: ReadonlyMap<string, FunctionSpec> = new Map(
@@ -50,4 +64,15 @@ export const REFUSED: ReadonlyMap<string, string> = new Map([
   ['rand', 'Use a hash of the key, as iceberg_bucket(1000, id).'],
   ['uuid', 'Use uuid_v5(namespace, id), which is the same at every replay.'],
   ['gen_random_uuid', 'Use uuid_v5(namespace, id), which is the same at every replay.'],
+])
+
+/** They ask for what rows do not have: what there is instead. */
+export const UNABLE: ReadonlyMap<string, string> = new Map([
+  ['before', 'Rows come without the values from before an update; compare two tables of the lake.'],
+  ['is_changed', 'Rows come without the values from before an update.'],
+  [
+    'commit_time',
+    'Write __source_commit_time__: what the source stamped, which may go back a little.',
+  ],
+  ['event_time', 'Write the column that `source.event_time` names, or __source_commit_time__.'],
 ])

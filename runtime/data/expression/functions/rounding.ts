@@ -1,5 +1,5 @@
 // ceil, floor, round and trunc to whole numbers. Exact numbers stay exact; halves go away from
-// zero. For digits behind the point there is CAST(x AS decimal(p, s)), which rounds the same way.
+// zero. rounding-digits.ts has round and trunc with digits.
 
 import type { FixedBuilder } from '../../column/builder.ts'
 import type { ColumnType } from '../../type.ts'
@@ -7,14 +7,14 @@ import { DOUBLE, decimal, FLOAT, INT, LONG } from '../expression-type.ts'
 import { roundDivideWide } from '../kernels/exact.ts'
 import { floorDivide } from '../kernels/moments.ts'
 import type { Binding, FunctionSpec, Kernel } from './function.ts'
+import { digitOverloads, type RoundingMode } from './rounding-digits.ts'
 import { doubleArgument, doubleKernel, int32Argument, int64Argument, rowKernel } from './rows.ts'
 
-interface Mode {
+interface Mode extends RoundingMode {
   readonly name: string
   readonly summary: string
-  readonly double: (x: number) => number
-  /** Of the quotient. */
-  readonly exact: (value: bigint, divisor: bigint) => bigint
+  /** It takes a number of digits, too. */
+  readonly digits?: true
 }
 
 function roundAway(x: number): number {
@@ -37,13 +37,16 @@ const MODES: readonly Mode[] = [
   },
   {
     name: 'round',
-    summary: 'The nearest whole number, halves away from zero.',
+    summary:
+      'The nearest number with `n` digits behind the point, 0 by default; halves go away from zero.',
+    digits: true,
     double: roundAway,
     exact: roundDivideWide,
   },
   {
     name: 'trunc',
-    summary: 'The whole number without the digits behind the point.',
+    summary: 'The number without the digits behind the `n`th one behind the point, 0 by default.',
+    digits: true,
     double: Math.trunc,
     exact: (value, divisor) => value / divisor,
   },
@@ -109,7 +112,7 @@ function rounding(mode: Mode): FunctionSpec {
   return {
     name: mode.name,
     group: 'numeric',
-    usage: `${mode.name}(x)`,
+    usage: mode.digits === true ? `${mode.name}(x[, n])` : `${mode.name}(x)`,
     summary: mode.summary,
     overloads: [
       { parameters: ['int'], result: INT, prepare: () => sameInt },
@@ -121,6 +124,7 @@ function rounding(mode: Mode): FunctionSpec {
       },
       { parameters: ['float'], result: FLOAT, prepare: () => floats(mode.double) },
       { parameters: ['double'], result: DOUBLE, prepare: () => doubleKernel(mode.double) },
+      ...(mode.digits === true ? digitOverloads(mode) : []),
     ],
   }
 }

@@ -139,10 +139,14 @@ function datePart(binding: Binding): Kernel {
     const hint = `Units are ${Object.keys(PARTS).join(', ')}.`
     throw new Refusal(0, `there is no unit "${unit}"`, hint)
   }
-  const zone = zoneArgument(binding, 2)
+  return partKernel(part, zoneArgument(binding, 2), 1)
+}
+
+/** @param at  the argument that the part is of */
+function partKernel(part: (moment: Moment) => number, zone: Zone, at: number): Kernel {
   const moment: Moment = { days: 0, us: 0 }
   return (call) => {
-    const read = momentReader(call, 1, zone)
+    const read = momentReader(call, at, zone)
     const out = call.out as FixedBuilder
     for (let row = 0; row < call.rows; row++) {
       if (call.live[row] === 0) {
@@ -177,7 +181,42 @@ function atZone(toward: typeof toLocal): (binding: Binding) => Kernel {
   }
 }
 
+/** Parts that have a function of their name. */
+const NAMED_PARTS: readonly (readonly [name: string, summary: string])[] = [
+  ['year', 'The year.'],
+  ['quarter', 'The quarter, 1 to 4.'],
+  ['month', 'The month, 1 to 12.'],
+  ['day', 'The day of the month.'],
+  ['hour', 'The hour, 0 to 23.'],
+  ['minute', 'The minute.'],
+  ['second', 'The whole second of the minute.'],
+  ['week', 'The week of ISO 8601, 1 to 53.'],
+  ['day_of_week', 'The day of the week, from Monday 1 to Sunday 7.'],
+  ['day_of_year', 'The day of the year, from 1.'],
+]
+
+function namedPart([name, summary]: readonly [string, string]): FunctionSpec {
+  const part = PARTS[name] ?? ((): number => 0)
+  const clock = ['hour', 'minute', 'second'].includes(name)
+  const shared = {
+    result: LONG,
+    prepare: (binding: Binding) => partKernel(part, zoneArgument(binding, 1), 0),
+  }
+  return {
+    name,
+    group: 'time',
+    usage: `${name}(t[, z])`,
+    summary,
+    overloads: [
+      ...(clock ? [] : [{ parameters: ['date'] as const, ...shared }]),
+      { parameters: ['timestamp'], ...shared },
+      { parameters: ['timestamptz', 'constant string'], optional: 1, ...shared },
+    ],
+  }
+}
+
 export const timeFunctions: readonly FunctionSpec[] = [
+  ...NAMED_PARTS.map(namedPart),
   {
     name: 'date_part',
     group: 'time',

@@ -22,7 +22,7 @@ export const JSON_DEPTH_MAX = 512
 /** The range of the value that was found last. */
 export const found = { start: 0, end: 0 }
 
-function skipSpace(bytes: Uint8Array, start: number, end: number): number {
+export function skipSpace(bytes: Uint8Array, start: number, end: number): number {
   let at = start
   while (at < end) {
     const byte = bytes[at]!
@@ -68,7 +68,7 @@ function skipWord(bytes: Uint8Array, start: number, end: number, word: string): 
   return start + word.length
 }
 
-function skipString(bytes: Uint8Array, start: number, end: number): number {
+export function skipString(bytes: Uint8Array, start: number, end: number): number {
   for (let at = start + 1; at < end; at++) {
     const byte = bytes[at]!
     if (byte === QUOTE) return at + 1

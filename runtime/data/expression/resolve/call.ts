@@ -7,7 +7,7 @@ import { asDecimal, widens, type ExpressionType } from '../expression-type.ts'
 import { Refusal } from '../functions/function.ts'
 import type { Binding, ConstantArgument, FunctionSpec } from '../functions/function.ts'
 import type { Overload, Parameter } from '../functions/function.ts'
-import { functions, REFUSED } from '../functions/registry.ts'
+import { functions, REFUSED, UNABLE } from '../functions/registry.ts'
 import type { Ir } from '../ir.ts'
 import type { CallAst } from '../parse/ast.ts'
 import type { Span } from '../place.ts'
@@ -15,6 +15,7 @@ import { CONDITIONAL } from './conditional.ts'
 import { anyFails, anyNullable, isTyped, refuse, typeOf, widened } from './context.ts'
 import type { Resolved, Resolving } from './context.ts'
 import { unified } from './operators.ts'
+import { REWRITTEN } from './rewritten.ts'
 
 /** They need rows of a group, which no expression of a row has. */
 const AGGREGATES: ReadonlySet<string> = new Set(
@@ -28,15 +29,18 @@ const AGGREGATES: ReadonlySet<string> = new Set(
 export function resolveCall(context: Resolving, ast: CallAst, args: readonly Resolved[]): Ir {
   const name = ast.name.toLowerCase()
   const nameSpan = { start: ast.start, end: ast.nameEnd }
-  // The time at which the source committed the row, which every replay has again.
-  if (name === 'commit_time' && args.length === 0) {
-    return context.scope.resolve(context.factory, context.source, '__commit_time__', nameSpan)
-  }
   const form = CONDITIONAL.get(name)
-  const plain = form === undefined && !functions.has(name)
+  const plain = form === undefined && !functions.has(name) && !REWRITTEN.has(name)
   if (ast.star || ast.distinct || ast.filter !== null || (plain && AGGREGATES.has(name))) {
     const hint = 'Write it in an `aggregate` entry of the pipeline file.'
     throw refuse(context, nameSpan, `${name} with rows of a group has no place here`, hint)
+  }
+  const rewritten = REWRITTEN.get(name)
+  if (rewritten !== undefined) {
+    const { arguments: wanted, resolve } = rewritten
+    if (args.length === wanted) return resolve(context, args, ast, callFunction)
+    const hint = `It is ${rewritten.usage}.`
+    throw refuse(context, nameSpan, `${name} takes ${count(wanted, wanted)}`, hint)
   }
   if (form === undefined) return callFunction(context, name, args, ast, nameSpan)
   const [resolve, least, most] = form
@@ -70,14 +74,11 @@ export function callFunction(
     return target === undefined || target === null ? [] : [widened(context, arg, target)]
   })
   const types = values.map(({ type }) => type)
-  const result = typeof overload.result === 'function' ? overload.result(types) : overload.result
   const constants = constantsOf(args, values)
-  const kernel = prepared(
-    context,
-    overload,
-    { types, constants, result, zone: context.factory.zone },
-    args,
-  )
+  const { zone, maskKey } = context.factory
+  const result =
+    typeof overload.result === 'function' ? overload.result(types, constants) : overload.result
+  const kernel = prepared(context, overload, { types, constants, result, zone, maskKey }, args)
   const strict = overload.nulls !== 'kernel'
   const nullable =
     overload.nullable === true || (strict ? anyNullable(values) : overload.neverNull !== true)
@@ -106,7 +107,9 @@ function unknownFunction(context: Resolving, name: string, span: Span): Error {
     const message = `${name} gives another value at every replay, so it is refused`
     return refuse(context, span, message, instead)
   }
-  const near = nearestName(name, [...functions.keys(), ...CONDITIONAL.keys()])
+  const unable = UNABLE.get(name)
+  if (unable !== undefined) throw refuse(context, span, `${name} has no value here`, unable)
+  const near = nearestName(name, [...functions.keys(), ...CONDITIONAL.keys(), ...REWRITTEN.keys()])
   const hint = near === null ? undefined : `Is ${near} meant?`
   return refuse(context, span, `there is no function "${name}"`, hint)
 }
