@@ -1,6 +1,7 @@
 // What the Kafka source is told: plain data and functions, no YAML.
 
 import type { Clock } from '../../runtime/base/clock.ts'
+import type { RowTimesOptions } from './decode/row-times.ts'
 import type { RecordFormat } from './format.ts'
 import type { RegistryProbe } from './registry/schemas.ts'
 import type { ClusterOptions } from './wire/options.ts'
@@ -60,10 +61,20 @@ export interface KafkaOptions {
   readonly onDecodeError: 'stop' | 'dlq'
   /** `null`: there are none. */
   readonly deadLetters: DeadLetterOptions | null
+  /** When rows happened; `null`: nobody asks. */
+  readonly eventTime: EventTimeRule | null
   /** How often topics and partitions are looked for. */
   readonly refreshMs: number
   readonly clock: Clock
   readonly log: SourceLog
+}
+
+export interface EventTimeRule extends RowTimesOptions {
+  /**
+   * Partitions that are ahead of the others are paused, so they are looked at after so much of
+   * their time, in microseconds; `null`: none waits.
+   */
+  readonly alignUs: number | null
 }
 
 /** The two levels that a connector speaks at; keys and values never go in. */

@@ -15,9 +15,10 @@ import {
   type Topic,
 } from './discovery.ts'
 import type { KafkaOptions } from './options.ts'
-import type { Place, Places } from './place.ts'
+import { type Place, type Places, splitKey } from './place.ts'
 import type { RecordSet } from './records.ts'
 import { partitionsFewer, positionGone, topicRecreated } from './split-problem.ts'
+import type { SplitBoard } from './split-times.ts'
 import { parksTable, type Settled, type TopicState } from './topic-state.ts'
 import type { Delivery, RecordReader, SplitProblem } from './wire/delivery.ts'
 
@@ -34,6 +35,7 @@ export interface ReadingParts {
   readonly places: Places
   readonly topics: Map<string, TopicState>
   readonly deadLetters: DeadLetters | null
+  readonly splits: SplitBoard
   readonly createTopic: (topic: Topic) => TopicState
   readonly context: SourceContext
   readonly signal: AbortSignal
@@ -93,15 +95,18 @@ export class LogReading {
   }
 
   private assign(topic: TopicState): void {
-    const { places, reader } = this.parts
+    const { places, reader, splits } = this.parts
     if (topic.frozen) return
-    const own = [...places.all()].filter((place) => isOf(place, topic))
-    reader.assign(own.map((place) => ({ ...place })))
+    splits.assign(
+      [...places.all()].filter((place) => isOf(place, topic)),
+      reader,
+    )
   }
 
   private assignOne(topicId: string, topic: string, partition: number): void {
-    const place = this.parts.places.get(topicId, topic, partition)
-    if (place !== null) this.parts.reader.assign([{ ...place }])
+    const { places, reader, splits } = this.parts
+    const place = places.get(topicId, topic, partition)
+    if (place !== null) splits.assign([place], reader)
   }
 
   private async rest(): Promise<void> {
@@ -121,7 +126,7 @@ export class LogReading {
   // Records
 
   private async *readDelivery(delivery: Delivery): AsyncGenerator<SourceElement, void> {
-    const { places, reader, signal } = this.parts
+    const { places, reader, signal, splits } = this.parts
     const { topicId, partition } = delivery
     const topic = this.parts.topics.get(delivery.topic)
     const place = places.get(topicId, delivery.topic, partition)
@@ -131,7 +136,12 @@ export class LogReading {
     }
     for (let set = delivery.next(); set !== null; set = delivery.next()) {
       if (!(yield* this.readSet(topic, place, delivery, set))) return
-      if (signal.aborted) return
+      if (signal.aborted || splits.isPaused(place)) return
+      if (this.hasLeapt(topic, partition)) {
+        // Who is too far ahead of the others is found out before it goes on, and they have a turn.
+        yield* this.progress()
+        return
+      }
     }
     // Markers of transactions, aborted records and gaps move the place too.
     this.advance(place, delivery.nextOffset, delivery.leaderEpoch, -1)
@@ -163,6 +173,11 @@ export class LogReading {
       if (this.requested) yield* this.progress()
     }
     return true
+  }
+
+  private hasLeapt({ rows }: TopicState, partition: number): boolean {
+    const alignUs = this.parts.options.eventTime?.alignUs ?? null
+    return alignUs !== null && rows.times?.hasLeapt(partition, alignUs) === true
   }
 
   private advance(place: Place, offset: number, leaderEpoch: number, timeMs: number): void {
@@ -246,7 +261,7 @@ export class LogReading {
       if (!(error instanceof PipelineError) || !parksTable(error)) throw error
       yield* this.park(topic, error)
     }
-    if (!topic.frozen) this.parts.reader.assign([{ ...place }])
+    if (!topic.frozen) this.parts.splits.assign([place], this.parts.reader)
   }
 
   // What is handed out
@@ -261,6 +276,13 @@ export class LogReading {
     for (const { rows } of this.parts.topics.values()) if (rows.rows > 0) yield rows.take()
     const dead = this.parts.deadLetters?.take() ?? null
     if (dead !== null) yield dead
+    for (const topic of this.parts.topics.values()) this.tellTimes(topic)
+  }
+
+  /** Its rows have been handed out. */
+  private tellTimes({ rows, id, name }: TopicState): void {
+    const told = rows.times?.take((partition) => splitKey(id, name, partition)) ?? []
+    for (const times of told) this.parts.context.timesRead(times)
   }
 
   private progressDue(): boolean {
@@ -353,13 +375,13 @@ export class LogReading {
     state.partitions = topic.partitions
     for (const place of places) parts.places.add(place)
     this.moved = true
-    parts.reader.assign(places)
+    parts.splits.assign(places, parts.reader)
     const partitions = places.map(({ partition }) => partition)
     parts.options.log.info('new partitions are read', { topic: topic.name, partitions })
   }
 
   private async *recreated(known: TopicState, topic: Topic): AsyncGenerator<SourceElement, void> {
-    const { options, context, places, cluster, topics } = this.parts
+    const { options, context, places, cluster, topics, splits } = this.parts
     if (options.onRecreate === 'stop') {
       if (known.refusedId === topic.id) return
       known.refusedId = topic.id
@@ -371,6 +393,7 @@ export class LogReading {
     yield* this.flush()
     this.freeze(known)
     context.tableDropped(known.rows.table, places.order)
+    splits.retire(places.all(), known)
     places.retire(known.id, known.name)
     topics.delete(known.name)
     options.log.warn('a topic was deleted and made again: it is read from its beginning', {

@@ -13,6 +13,7 @@ import type {
   Source,
   SourceContext,
   SourceOpening,
+  SplitTimes,
 } from '../../runtime/source.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { type FaultPlace, type SavedDecoders, TopicRows } from './decode/topic-rows.ts'
@@ -29,6 +30,7 @@ import type { KafkaOptions } from './options.ts'
 import { type Place, Places, splitKey } from './place.ts'
 import { LogReading } from './reading.ts'
 import { formatSaved, parseSaved } from './saved.ts'
+import { SplitBoard } from './split-times.ts'
 import { TopicState } from './topic-state.ts'
 import { waitsOf } from './waits.ts'
 import { Cluster } from './wire/cluster.ts'
@@ -61,6 +63,7 @@ class KafkaSource implements Source {
   private reader: RecordReader | null = null
   private reading: LogReading | null = null
   private places = new Places()
+  private splitBoard = new SplitBoard()
   private readonly topics = new Map<string, TopicState>()
   private found: readonly Topic[] = []
   private deadLetters: DeadLetters | null = null
@@ -176,10 +179,23 @@ class KafkaSource implements Source {
     }
     const reader = this.wire.reader(cluster, options)
     this.reader = reader
+    this.splitBoard = new SplitBoard()
+    const splits = this.splitBoard
     const createTopic = (topic: Topic): TopicState => this.createTopic(topic)
     const timeMs = Math.max(-1, ...[...places.all()].map(({ timestampMs }) => timestampMs))
     this.reading = new LogReading(
-      { options, cluster, reader, places, topics, deadLetters, createTopic, context, signal },
+      {
+        options,
+        cluster,
+        reader,
+        places,
+        topics,
+        deadLetters,
+        splits,
+        createTopic,
+        context,
+        signal,
+      },
       timeMs,
     )
     yield* this.reading.read(this.found)
@@ -203,6 +219,17 @@ class KafkaSource implements Source {
           ? 0
           : Math.max(0, options.clock.nowMs() - sinceMs)
     return { open: true, silentMs, silentMsMax: SILENT_LOOKS * options.refreshMs, lost: null }
+  }
+
+  /** Without `eventTime` no split tells its time, and no table has a watermark. */
+  splits(): readonly SplitTimes[] {
+    const { options, places, topics, reader, splitBoard } = this
+    if (options.eventTime === null) return []
+    return splitBoard.list(places.all(), topics, reader?.states() ?? [], options.clock.nowMs())
+  }
+
+  pauseSplits(splits: ReadonlySet<string>): void {
+    if (this.reader !== null) this.splitBoard.pause(splits, this.places.all(), this.reader)
   }
 
   confirm(): void {

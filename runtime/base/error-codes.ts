@@ -296,6 +296,22 @@ export const errorCodes = {
       'More records could not be decoded than `on_error` allows; nothing of it is committed.',
     hint: 'Find out what changed at the producer; then raise `on_error.max_dlq_rows` or the ratio.',
   },
+  EVENT_TIME_MISSING: {
+    code: 'MR-4401',
+    action: 'operator',
+    exit: 1,
+    meaning: 'A row has no value where `source.event_time` looks for the time when it happened.',
+    hint:
+      'Name a field that every record has, or leave `field` out for the timestamp of the record. ' +
+      '`on_error: { decode: dlq }` sets such records aside and goes on.',
+  },
+  EVENT_TIME_FUTURE: {
+    code: 'MR-4402',
+    action: 'operator',
+    exit: 1,
+    meaning: 'A row claims to have happened later than now and `source.event_time.max_future`.',
+    hint: 'Look at the clock of its producer; `future: pass` writes such rows with the others.',
+  },
   RECORD_CORRUPT: {
     code: 'MR-4501',
     action: 'operator',

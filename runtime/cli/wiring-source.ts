@@ -6,6 +6,7 @@ import type { MysqlOptions } from '../../connectors/mysql/options.ts'
 import type { PostgresOptions } from '../../connectors/postgres/options.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { TimeZone } from '../data/time-zone.ts'
 import type {
   ConnectionConfig,
   KafkaSourceConfig,
@@ -90,10 +91,22 @@ export async function kafkaOptions(
     ...(await recordFormats(config, source, log)),
     onDecodeError: onError.decode,
     deadLetters: deadLetters && { table: deadLetters.name, rowsMax, ratioMax },
+    eventTime: eventTimeRule(source),
     refreshMs: CATALOG_POLL_MS,
     clock: systemClock,
     log,
   }
+}
+
+/** Looked at twice in the time that they may be apart, partitions are not apart by much more. */
+const LOOKS_PER_DRIFT = 2
+const US_PER_MS = 1000
+
+function eventTimeRule({ rowTime, eventTime }: KafkaSourceConfig): KafkaOptions['eventTime'] {
+  if (rowTime === null) return null
+  const { timeZone, maxFutureMs, maxDriftMs } = eventTime
+  const alignUs = maxDriftMs === null ? null : (maxDriftMs * US_PER_MS) / LOOKS_PER_DRIFT
+  return { ...rowTime, zone: new TimeZone(timeZone), maxFutureMs, alignUs }
 }
 
 function connectionOptions(connection: ConnectionConfig): {

@@ -11,6 +11,11 @@ function withKey(text: string, ...edits: readonly (readonly [string, string])[])
 const UPSERT = ['mode: append', 'mode: upsert'] as const
 const SASL = 'sasl: { mechanism: PLAIN, username: u, password: { from_file: /dev/null }'
 
+const TYPED = [
+  'format: raw',
+  'format: json, schema: { id: long, ts: timestamptz, name: string }',
+] as const
+
 const golden: readonly (readonly [string, string, readonly string[]])[] = [
   ['a complete file has nothing wrong with it', KAFKA, []],
   ['upsert with a key neither', withKey('primary_keys: [key]', UPSERT), []],
@@ -187,6 +192,74 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
     'dead letters of a database',
     `${changed()}on_error: { decode: dlq }\n`,
     ['13:11 MR-1005 on_error is not supported for postgres: a table with such a row is parked'],
+  ],
+  [
+    'event time by a column, with its bounds, and partitions side by side',
+    withKey(
+      'event_time: { field: ts, max_out_of_order: 2m, idle_partition: 5m, all_idle: advance }\n' +
+        '  watermark_alignment: { max_drift: 5m }',
+      TYPED,
+    ),
+    [],
+  ],
+  ['event time of whole numbers', withKey('event_time: { field: id, unit: ms }', TYPED), []],
+  ['event time of records', withKey('event_time: { field: __timestamp__, future: dlq }'), []],
+  [
+    'event time by a column that nobody declares',
+    withKey('event_time: { field: tz }', TYPED),
+    ['6:24 MR-1003 source.event_time.field: no column "tz" is declared (did you mean "ts"?)'],
+  ],
+  [
+    'event time by a column that tells none',
+    withKey('event_time: { field: name }', TYPED),
+    ['6:24 MR-1003 source.event_time.field: column "name" is string, which tells no time'],
+  ],
+  [
+    'event time by numbers of what is not said',
+    withKey('event_time: { field: id }', TYPED),
+    ['6:3 MR-1003 source.event_time.unit: column "id" is long and needs one: s, ms or us'],
+  ],
+  [
+    'a unit of times, and of records',
+    withKey('event_time: { field: ts, unit: s }', TYPED),
+    ['6:34 MR-1003 source.event_time.unit: column "ts" is timestamptz, whose unit is known'],
+  ],
+  [
+    'a unit of records',
+    withKey('event_time: { unit: s }'),
+    ['6:23 MR-1003 source.event_time.unit is of a `field`; the timestamp of a record has its own'],
+  ],
+  [
+    'idle partitions that follow the clock, and none is idle',
+    withKey('event_time: { all_idle: advance }'),
+    [
+      '6:27 MR-1003 source.event_time.all_idle: advance needs `idle_partition`:' +
+        ' nothing is idle else',
+    ],
+  ],
+  [
+    'partitions side by side by what time',
+    withKey('watermark_alignment: { max_drift: 5m }'),
+    [
+      '6:3 MR-1003 source.watermark_alignment needs source.event_time: what is ahead is not' +
+        ' known else',
+    ],
+  ],
+  [
+    'groups of topics to be aligned',
+    withKey('event_time: {}\n  watermark_alignment: { max_drift: 5m, group: a }'),
+    [
+      '7:41 MR-1005 source.watermark_alignment.group is not supported: this version aligns all' +
+        ' topics of a pipeline with each other',
+    ],
+  ],
+  [
+    'rows of the future as dead letters beside rows with keys',
+    withKey('event_time: { future: dlq }\n  primary_keys: [key]', UPSERT),
+    [
+      '6:25 MR-1005 source.event_time.future: dlq needs sink.mode append or changelog:' +
+        ' dead letters have no key',
+    ],
   ],
   [
     'other dead letters',

@@ -312,6 +312,7 @@ test('a topic needs little, and what is not said has a default', () => {
     onRecreate: 'stop',
     metadata: [],
     primaryKeys: null,
+    rowTime: null,
     key: raw,
     value: raw,
     eventTime: { ...COMMIT_TIME, splits: true },

@@ -1,11 +1,18 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { scanEventTimes, TimeScan } from '../../runtime/data/event-times.ts'
+import { firstOutside, scanEventTimes, TimeScan } from '../../runtime/data/event-times.ts'
 import { Op } from '../../runtime/data/batch.ts'
 import { columnBuilder } from '../../runtime/data/column/builder.ts'
 import { isNull, isUnchanged, type Column } from '../../runtime/data/column/column.ts'
 
 const DAY_US = 86_400_000_000n
+
+/** By kind of column: microseconds of one. */
+const UNITS = [
+  ['timestamptz', 1n],
+  ['date', DAY_US],
+  ['long', 1000n],
+] as const
 
 const row = fc.record({
   op: fc.constantFrom(Op.insert, Op.update, Op.delete, Op.read),
@@ -17,7 +24,7 @@ const row = fc.record({
 })
 
 function columnOf(
-  kind: 'timestamptz' | 'date',
+  kind: 'timestamptz' | 'date' | 'long',
   rows: readonly { value: bigint | string }[],
 ): Column {
   const builder = columnBuilder({ kind })
@@ -68,6 +75,33 @@ test('the scan finds the latest time of the rows that have one, and counts the o
         expect(found.rows).toBe(told.length)
         expect(found.future).toBe(times.length - usable.length)
         expect(found.missing).toBe(told.length - times.length)
+      },
+    ),
+    { numRuns: 3000, interruptAfterTimeLimit: 2000 },
+  )
+})
+
+test('the first row outside of two times is that of a search row by row, in any unit', () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...UNITS),
+      fc.array(row, { minLength: 1, maxLength: 60 }),
+      fc.bigInt(-(2n ** 40n), 2n ** 50n),
+      fc.bigInt(0n, 2n ** 51n),
+      ([kind, unit], rows, earliest, width) => {
+        const column = columnOf(kind, rows)
+        const ops = Uint8Array.from(rows.map(({ op }) => op))
+        const latest = earliest + width
+        const expected = rows.findIndex(({ op }, index) => {
+          if (op === Op.delete || op === Op.read || isUnchanged(column, index)) return false
+          if (isNull(column, index)) return true
+          const { values } = column as { values: ArrayLike<bigint | number> }
+          const time = BigInt(values[index]!) * unit
+          return time < earliest || time > latest
+        })
+        const [low, high] = [Number(earliest), Number(latest)]
+        const units = kind === 'long' ? [Number(unit)] : []
+        expect(firstOutside(column, ops, 0, rows.length, low, high, ...units)).toBe(expected)
       },
     ),
     { numRuns: 3000, interruptAfterTimeLimit: 2000 },

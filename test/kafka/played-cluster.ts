@@ -47,9 +47,12 @@ export class PlayedCluster implements ClusterPort {
   readonly groups = new Map<string, Map<string, number>>()
   /** Nothing answers. */
   down = false
+  /** When leaders have answered last. */
+  answeredMs: () => number | null = () => Date.now()
   idsGiven = true
-  /** Records of one set, at most. */
+  /** Records of one set, and sets of one delivery, at most. */
   setRows = 3
+  deliverySets = 2
 
   create(name: string, partitions: number): PlayedTopic {
     const topic = {
@@ -150,6 +153,7 @@ interface PlayedSplit {
   place: SplitPlace
   next: number
   told: boolean
+  paused: boolean
 }
 
 class PlayedReader implements RecordReader {
@@ -164,7 +168,7 @@ class PlayedReader implements RecordReader {
   assign(places: readonly SplitPlace[]): void {
     for (const place of places) {
       const key = `${place.topicId}/${place.partition}`
-      this.splits.set(key, { place: { ...place }, next: place.offset, told: false })
+      this.splits.set(key, { place: { ...place }, next: place.offset, told: false, paused: false })
     }
   }
 
@@ -172,8 +176,15 @@ class PlayedReader implements RecordReader {
     this.splits.delete(`${id}/${partition}`)
   }
 
-  pause(): void {}
-  resume(): void {}
+  pause(id: string, partition: number): void {
+    const split = this.splits.get(`${id}/${partition}`)
+    if (split !== undefined) split.paused = true
+  }
+
+  resume(id: string, partition: number): void {
+    const split = this.splits.get(`${id}/${partition}`)
+    if (split !== undefined) split.paused = false
+  }
 
   take(): Delivery | SplitProblem | null {
     for (const [key, split] of this.splits) {
@@ -194,20 +205,25 @@ class PlayedReader implements RecordReader {
   }
 
   states(): readonly SplitState[] {
-    return [...this.splits.values()].map(({ place, next }) => ({
+    return [...this.splits.values()].map(({ place, next, paused }) => ({
       ...place,
       nextOffset: next,
       logStartOffset: 0,
       highWatermark: -1,
       lastStableOffset: -1,
-      paused: false,
-      atEnd: false,
+      paused,
+      atEnd: next >= (this.partitionOf(place)?.entries.length ?? Infinity),
+      answeredMs: this.cluster.answeredMs(),
       stalled: this.stallOf(place),
     }))
   }
 
   async close(): Promise<void> {
     this.splits.clear()
+  }
+
+  private partitionOf({ topic, partition }: SplitPlace): PlayedPartition | undefined {
+    return this.cluster.topics.get(topic)?.partitions[partition]
   }
 
   private stallOf({ topic, partition }: SplitPlace): SplitState['stalled'] {
@@ -242,10 +258,13 @@ class PlayedReader implements RecordReader {
   private deliveryOf(split: PlayedSplit): Delivery | null {
     const { topic, topicId: id, partition } = split.place
     const found = this.cluster.topics.get(topic)?.partitions[partition]
-    if (split.told || found === undefined || found.leader < 0) return null
+    if (split.told || split.paused || found === undefined || found.leader < 0) return null
     const { entries } = found
     if (split.next >= entries.length) return null
-    const end = Math.min(entries.length, split.next + 2 * this.cluster.setRows)
+    const end = Math.min(
+      entries.length,
+      split.next + this.cluster.deliverySets * this.cluster.setRows,
+    )
     const { set, cluster } = this
     return {
       kind: 'records',

@@ -4,6 +4,7 @@
 import { systemClock } from '../../runtime/base/clock.ts'
 import { recordOf, type ErrorRecord, type PipelineError } from '../../runtime/base/errors.ts'
 import { OP_LETTERS, transactionOrder, type ChangeBatch } from '../../runtime/data/batch.ts'
+import type { EventTimes } from '../../runtime/data/event-times.ts'
 import { isNull, type Column } from '../../runtime/data/column/column.ts'
 import type { SourceElement } from '../../runtime/data/element.ts'
 import { evolve, firstSchema } from '../../runtime/data/evolution.ts'
@@ -32,14 +33,16 @@ export class PlayedContext implements SourceContext {
   readonly dropped: string[] = []
   readonly rows: PlayedRow[] = []
   readonly positions: Position[] = []
+  /** As they were told, in order. */
+  readonly times: EventTimes[] = []
   private readonly keyed: boolean
 
   constructor(keyed = false) {
     this.keyed = keyed
   }
 
-  timesRead(): void {
-    return undefined
+  timesRead(times: EventTimes): void {
+    this.times.push(times)
   }
 
   schemaOf(table: string): TableSchema | null {
@@ -139,6 +142,7 @@ export function playedOptions(changes: Partial<KafkaOptions> = {}): KafkaOptions
     registries: [],
     onDecodeError: 'stop',
     deadLetters: null,
+    eventTime: null,
     refreshMs: 1,
     clock: systemClock,
     log: { info: () => undefined, warn: () => undefined },

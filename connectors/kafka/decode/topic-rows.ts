@@ -3,6 +3,8 @@
 // buffer. What cannot be decoded is told, and costs the records around it nothing.
 
 import { assert } from '../../../runtime/base/assert.ts'
+import type { Clock } from '../../../runtime/base/clock.ts'
+import { BATCH_ROWS_MAX } from '../../../runtime/data/batch.ts'
 import { columnBuilder, type ColumnBuilder } from '../../../runtime/data/column/builder.ts'
 import { tableKey, type TableSchema } from '../../../runtime/data/schema.ts'
 import type { DecodeFault, RecordDecoder, RecordFormat } from '../format.ts'
@@ -12,12 +14,16 @@ import { shapeOf, type ShapeOptions, type TableShape } from '../table-shape.ts'
 import { KeyRows } from './key-rows.ts'
 import { fillMetadata } from './metadata-columns.ts'
 import { RowBuffer } from './row-buffer.ts'
+import { RowTimes, type RowTimesOptions } from './row-times.ts'
 import { RunView } from './run-view.ts'
 
 export interface TopicRowsOptions extends ShapeOptions {
   readonly key: RecordFormat | null
   readonly value: RecordFormat
   readonly nullValue: NullValue
+  /** `null`: nobody asks when rows happened. */
+  readonly eventTime: RowTimesOptions | null
+  readonly clock: Pick<Clock, 'nowMs'>
 }
 
 /** What decoders said at the last checkpoint. */
@@ -44,6 +50,12 @@ export interface Step {
   waits: RecordDecoder | null
 }
 
+const KEYLESS: DecodeFault = {
+  name: 'RECORD_NULL',
+  message: 'a column of source.primary_keys has no value',
+  byteOffset: 0,
+}
+
 const NO_SCHEMA: TableSchema = {
   table: '',
   version: -1,
@@ -58,6 +70,8 @@ export class TopicRows {
   readonly id: string
   /** `tableKey`. */
   readonly table: string
+  /** `null`: nobody asks when rows happened. */
+  readonly times: RowTimes | null
   /** Null values passed over since the start. */
   skipped = 0
   private readonly options: TopicRowsOptions
@@ -69,6 +83,8 @@ export class TopicRows {
   private buffer = new RowBuffer(NO_SCHEMA, [], [])
   private readonly view = new RunView()
   private readonly step: Step = { next: 0, waits: null }
+  /** Rows that one call makes: few behind one that was taken back, with all that followed it. */
+  private pace = BATCH_ROWS_MAX
 
   constructor(
     topic: { readonly name: string; readonly id: string },
@@ -80,6 +96,7 @@ export class TopicRows {
     this.id = topic.id
     this.table = tableKey({ namespace: options.namespace, name: topic.name })
     this.options = options
+    this.times = options.eventTime && new RowTimes(this.table, options.eventTime)
     this.onFault = onFault
     this.keyDecoder = options.key?.decoder(topic.name, 'key', saved?.key ?? null) ?? null
     this.valueDecoder = options.value.decoder(topic.name, 'value', saved?.value ?? null)
@@ -128,6 +145,7 @@ export class TopicRows {
     this.shape = shape
     this.buffer = new RowBuffer(schema, columns, builders)
     this.keys = this.keyDecoder === null ? null : new KeyRows(this.keyDecoder)
+    this.times?.follow(schema)
   }
 
   save(): SavedDecoders {
@@ -160,7 +178,7 @@ export class TopicRows {
 
   private decodeValues(set: RecordSet, from: number, to: number, orderBase: number): void {
     const { buffer, step } = this
-    const limit = buffer.room(recordBytes(set))
+    const limit = Math.min(buffer.room(recordBytes(set)), this.pace)
     const end = this.decodeKeys(set, from, Math.min(to, from + limit), orderBase)
     if (end === from) return
     const start = buffer.rows
@@ -231,35 +249,57 @@ export class TopicRows {
       }
     }
     const faults = buffer.takeFaults()
-    const keyless = this.takeBackKeyless(start)
+    const back = this.takeBack(start, set)
     for (const { record: at, fault } of faults) {
-      const told = keyless < 0 || at < keyless
+      const told = back === null || at < back.record
       if (told) this.onFault(fault, { set, record: at, orderBase, always: false })
     }
-    if (keyless >= 0) {
-      const message = 'a column of source.primary_keys has no value'
-      const fault = { name: 'RECORD_NULL', message, byteOffset: 0 } as const
-      this.onFault(fault, { set, record: keyless, orderBase, always: false })
-      step.next = keyless + 1
+    if (back !== null) {
+      this.onFault(back.fault, { set, record: back.record, orderBase, always: back.always })
+      step.next = back.record + 1
       step.waits = null
     }
+    // Where one row after the other has no key or no time, each is decoded once or twice.
+    this.pace = back === null ? Math.min(BATCH_ROWS_MAX, this.pace * 2) : 1
     buffer.stamp(start, set, orderBase)
     buffer.bytes += (step.next - from) * recordBytes(set)
   }
 
-  /** @returns the first record with a row whose key has no value; it and all behind it are gone */
-  private takeBackKeyless(start: number): number {
+  /**
+   * Takes back the first record with a row that has no key or no time, and all behind it; what the
+   * others say of time is noted.
+   *
+   * @returns `null`: all rows stay
+   */
+  private takeBack(
+    start: number,
+    set: RecordSet,
+  ): { readonly record: number; readonly fault: DecodeFault; readonly always: boolean } | null {
+    const { buffer, times, options } = this
+    const clockMs = times === null ? 0 : options.clock.nowMs()
+    let row = this.firstKeyless(start)
+    const untimely = times?.firstUntimely(buffer, set, start, row, clockMs) ?? null
+    if (untimely !== null) row = untimely.row
+    const record = row === buffer.rows ? null : buffer.record[row]!
+    if (record !== null) {
+      while (row > start && buffer.record[row - 1] === record) row--
+      buffer.truncate(row)
+    }
+    times?.note(buffer, set, start, row, clockMs)
+    if (record === null) return null
+    const { fault, always } = untimely ?? { fault: KEYLESS, always: false }
+    return { record, fault, always }
+  }
+
+  /** @returns the first row whose key has no value, or behind the last */
+  private firstKeyless(start: number): number {
     const { buffer } = this
     let row = buffer.rows
     for (const index of buffer.schema.key ?? []) {
       const at = buffer.columns[index]!.firstNull(start, row)
       if (at >= 0) row = at
     }
-    if (row === buffer.rows) return -1
-    const record = buffer.record[row]!
-    while (row > start && buffer.record[row - 1] === record) row--
-    buffer.truncate(row)
-    return record
+    return row
   }
 
   private keyTable(): TableShape['keyTable'] {

@@ -90,6 +90,8 @@ export interface SplitState {
   readonly paused: boolean
   /** All that may be read now has been handed out, and the leader was asked since. */
   readonly atEnd: boolean
+  /** When the leader answered last, milliseconds since 1970; `null`: it has not. */
+  readonly answeredMs: number | null
   readonly stalled: {
     readonly reason: StallReason
     readonly sinceMs: number

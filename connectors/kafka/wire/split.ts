@@ -60,6 +60,7 @@ export class Split {
   #nextEpoch = -1
   #failures = 0
   #asked = false
+  #answeredMs: number | null = null
   #stalled: SplitState['stalled'] = null
   readonly #pieces: Piece[] = []
   readonly #owner: SplitOwner
@@ -134,6 +135,7 @@ export class Split {
   answered(isolation: ReadOptions['isolation'], nowMs: number): void {
     this.#failures = 0
     this.#asked = true
+    this.#answeredMs = nowMs
     const end = this.lastStableOffset
     const waits = isolation === 'read_committed' && end < this.highWatermark
     if (waits && this.fetchOffset >= end) {
@@ -171,7 +173,8 @@ export class Split {
     const offsets = { logStartOffset, highWatermark, lastStableOffset }
     const names = { topic, topicId, partition, paused: this.paused }
     const place = { nextOffset: this.#nextOffset, leaderEpoch: this.#nextEpoch }
-    return { ...names, ...place, ...offsets, atEnd, stalled: this.#stalled }
+    const answeredMs = this.#answeredMs
+    return { ...names, ...place, ...offsets, atEnd, answeredMs, stalled: this.#stalled }
   }
 }
 

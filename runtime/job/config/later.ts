@@ -24,6 +24,7 @@ const LATER_KEYS: Readonly<Record<string, string>> = {
   'source.heartbeat.write': 'never writes to the source',
   'source.password.from_cmd': 'takes secrets from variables and files only',
   'source.table': 'writes a topic to the table of its name',
+  'source.watermark_alignment.group': 'aligns all topics of a pipeline with each other',
   'source.park_after': 'waits for a partition as long as it takes',
   'on_error.default': 'knows what to do with records that cannot be decoded: `decode`',
   'on_error.transform': 'copies rows as they are',

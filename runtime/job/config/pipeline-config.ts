@@ -2,6 +2,7 @@
 // absolute. The rest of the program sees this and never the file.
 
 import type { EventTimeOptions } from '../table-times.ts'
+import type { TopicTimeConfig } from './event-time.ts'
 import type { PartitionField } from '../../data/partition/transform.ts'
 import type { PartitionReadyConfig } from './partition-ready.ts'
 import type { TestConfig } from './pipeline-tests.ts'
@@ -109,6 +110,8 @@ export interface KafkaSourceConfig extends KafkaEndpointConfig {
   readonly key: RecordFormatConfig | null
   readonly value: RecordFormatConfig
   readonly eventTime: EventTimeOptions
+  /** `null`: rows have no event time. */
+  readonly rowTime: TopicTimeConfig | null
 }
 
 export type SourceConfig = DatabaseSourceConfig | KafkaSourceConfig

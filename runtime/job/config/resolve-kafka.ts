@@ -3,7 +3,7 @@
 
 import type { ConnectionContext } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
-import { COMMIT_TIME } from '../table-times.ts'
+import { resolveTopicTime } from './event-time.ts'
 import { compilePattern, PatternFault } from './glob.ts'
 import type { KafkaSourceConfig, KafkaStart, OnErrorConfig, SinkMode } from './pipeline-config.ts'
 import { resolveFormat } from './resolve-formats.ts'
@@ -55,7 +55,7 @@ export function resolveKafka(
     primaryKeys,
     key: key === null ? null : resolveFormat(key, ['source', 'key'], context),
     value: resolveFormat(input.value, ['source', 'value'], context),
-    eventTime: { ...COMMIT_TIME, splits: true },
+    ...resolveTopicTime(input, document),
   }
 }
 
@@ -64,8 +64,8 @@ export function resolveOnError(
   { on_error: input, source, sink, name: pipeline }: PipelineInput,
   document: ConfigDocument,
 ): OnErrorConfig {
-  const diverts = source.type === 'kafka' && source.null_value === 'dlq'
-  const written = source.type === 'kafka' && (diverts || input?.decode === 'dlq')
+  const diverting = divertingKeys(source, input?.decode)
+  const written = source.type === 'kafka' && diverting.length > 0
   const config: OnErrorConfig = {
     decode: input?.decode ?? 'stop',
     dlqRowsMax: input?.max_dlq_rows ?? null,
@@ -79,12 +79,24 @@ export function resolveOnError(
     fault(`on_error is not supported for ${source.type}: a table with such a row is parked`, [
       'on_error',
     ])
-  } else if ((config.decode === 'dlq' || diverts) && sink.mode === 'upsert') {
-    const path = config.decode === 'dlq' ? ['on_error', 'decode'] : ['source', 'null_value']
+  } else if (written && sink.mode === 'upsert') {
+    const [path = []] = diverting
     const name = path.join('.')
     fault(`${name}: dlq needs sink.mode append or changelog: dead letters have no key`, path)
   }
   return config
+}
+
+/** @returns the keys that make dead letters of rows */
+function divertingKeys(
+  source: PipelineInput['source'],
+  decode: OnErrorConfig['decode'] | undefined,
+): (readonly string[])[] {
+  const keys: (readonly string[])[] = decode === 'dlq' ? [['on_error', 'decode']] : []
+  if (source.type !== 'kafka') return keys
+  if (source.null_value === 'dlq') keys.push(['source', 'null_value'])
+  if (source.event_time?.future === 'dlq') keys.push(['source', 'event_time', 'future'])
+  return keys
 }
 
 function defaultNullValue(input: KafkaInput): KafkaSourceConfig['nullValue'] {

@@ -106,7 +106,7 @@ function resolveDatabase(
   checkPatterns(input, context.document)
   const connection = resolveConnection(input, context)
   if (connection === null) return null
-  const eventTime = resolveEventTime(input.event_time, null, context.document)
+  const eventTime = resolveEventTime(input.event_time, context.document)
   const shared = {
     connection,
     tables: input.tables,

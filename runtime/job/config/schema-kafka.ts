@@ -2,6 +2,7 @@
 // that cannot be decoded.
 
 import { z } from 'zod'
+import { topicEventTime, watermarkAlignment } from './schema-event-time.ts'
 import { recordFormat } from './schema-formats.ts'
 import { endpointKeys } from './schema-kafka-endpoint.ts'
 import { integer, patterns, text } from './schema-values.ts'
@@ -92,6 +93,8 @@ export const kafka = z.strictObject({
     .optional()
     .describe('What the keys are made of. Default: raw beside a raw value, else not read.'),
   value: recordFormat.describe('What the values are made of.'),
+  event_time: topicEventTime,
+  watermark_alignment: watermarkAlignment,
 })
 
 const RATIO = 'a share of the rows, such as 0.001'

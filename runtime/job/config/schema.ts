@@ -3,11 +3,11 @@
 
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
-import { isTimeZone } from '../../data/time-zone.ts'
 import { includeSchema } from './include.ts'
 import { partitionReadySchema } from './partition-ready.ts'
 import { testsSchema } from './pipeline-tests.ts'
 import { routeSchema } from './route.ts'
+import { databaseEventTime } from './schema-event-time.ts'
 import { duration, integer, patterns, secret, size, text } from './schema-values.ts'
 import { kafka, onError, type KafkaInput } from './schema-kafka.ts'
 import { transformSchema } from './transform.ts'
@@ -58,43 +58,6 @@ const heartbeat = z
   .prefault('10s')
   .describe('How often an idle source is asked where its log ends.')
 
-const WEEK_MS = 7 * 86_400_000
-
-const timeZone = z
-  .string('a time zone such as Europe/Berlin')
-  .refine(isTimeZone, 'a time zone such as Europe/Berlin')
-  .prefault('UTC')
-  .describe('IANA name.')
-
-/** What every source knows of event time, whatever tells it. */
-export const eventTimeKeys = {
-  time_zone: timeZone.describe('IANA name: of times that are written without a zone.'),
-  max_out_of_order: duration(0, WEEK_MS)
-    .prefault('0s')
-    .describe('Rows may come by this much later than rows with a later time.'),
-  max_future: duration(0, WEEK_MS)
-    .prefault('10m')
-    .describe('A time that is further ahead of the source moves no watermark.'),
-  idle_partition: duration(1000, WEEK_MS)
-    .optional()
-    .describe('What has had no row for so long is not waited for; default: it always is.'),
-  all_idle: z
-    .enum(['hold', 'advance'])
-    .prefault('hold')
-    .describe('Where nothing has rows: wait, or follow the clock of the source.'),
-}
-
-/** Databases go by the time of their commits unless a column is named. */
-const eventTime = z
-  .strictObject({
-    column: text('the name of a column').describe(
-      'Column of type timestamp, timestamptz or date; tables without it go by commit time.',
-    ),
-    ...eventTimeKeys,
-  })
-  .optional()
-  .describe('What tells the time of a row. Default: when it was committed.')
-
 const endpoint = {
   uri: text('a URI such as postgresql://user@host:5432/database').optional(),
   hostname: text('a host name').optional(),
@@ -113,7 +76,7 @@ const selection = {
   columns_exclude: patterns('public.users.ssn').prefault([]),
 }
 
-const reading = { startup, backfill, heartbeat, event_time: eventTime }
+const reading = { startup, backfill, heartbeat, event_time: databaseEventTime }
 
 const slotName = z
   .string('1 to 63 of a-z, 0-9 and _')
