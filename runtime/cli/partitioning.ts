@@ -116,7 +116,7 @@ function typeOf(lakeType: string): ColumnType {
 export async function requireSamePartitions(
   config: PipelineConfig,
   state: ObjectStore,
-  { source, writers }: Checkpoint,
+  { source, writers }: Pick<Checkpoint, 'source' | 'writers'>,
 ): Promise<void> {
   // Where all is read again, the writers begin with nothing, and the lake is asked at the commit.
   if (writers.length === 0) return

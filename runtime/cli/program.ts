@@ -11,6 +11,7 @@ import { addExplain } from './commands/explain.ts'
 import { addExplainExpr } from './commands/explain-expr.ts'
 import { addInit } from './commands/init.ts'
 import { addLint } from './commands/lint.ts'
+import { addPlan } from './commands/plan.ts'
 import { addPreview } from './commands/preview.ts'
 import { addResync } from './commands/resync.ts'
 import { addRun } from './commands/run.ts'
@@ -34,6 +35,7 @@ const COMMANDS: readonly AddCommand[] = [
   addDiscover,
   addTypes,
   addPreview,
+  addPlan,
   addRun,
   addStatus,
   addVerify,
@@ -49,7 +51,8 @@ const EXIT_USAGE = 2
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 configuration, 3 source not ready, 4 refused because
-changes would be lost, 5 verification or a test differs, 6 another instance runs, 130 second signal.
+changes would be lost, 5 verification or a test differs, 6 another instance runs,
+10 a plan has changes, 130 second signal.
 Every option can be given as MILLRACE_NAME in the environment.`
 
 /**

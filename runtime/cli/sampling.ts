@@ -64,13 +64,15 @@ export interface SampleWish {
   readonly tablesMax: number
   /** Rows of each table that leave the operators; 0: only structures are wanted. */
   readonly rows: number
+  /** Where only records tell a structure, some are read for it. Default: true. */
+  readonly readsForShape?: boolean
 }
 
 /** @throws PipelineError TABLE_MISSING, CONNECT_FAILED, ... */
 export async function sampleTables(
   config: PipelineConfig,
   inspector: SourceInspector,
-  { tables, tablesMax, rows }: SampleWish,
+  { tables, tablesMax, rows, readsForShape = true }: SampleWish,
 ): Promise<Sampling> {
   const selects = sourceSelector(config.source)
   const known = (await inspector.discover())
@@ -82,8 +84,9 @@ export async function sampleTables(
   if (known.length === 0) throw new PipelineError('NO_TABLES', 'no table of the source matches')
   const wanted = tables ?? known
   const sampler = new Sampler(config, inspector)
-  for (const table of wanted.slice(0, tablesMax)) await sampler.sample(table, rows)
-  return { samples: sampler.samples(), more: Math.max(0, wanted.length - tablesMax) }
+  for (const table of wanted.slice(0, tablesMax)) await sampler.sample(table, rows, readsForShape)
+  const more = Math.max(0, wanted.length - tablesMax)
+  return { samples: sampler.samples(wanted.slice(0, tablesMax)), more }
 }
 
 function missingTable(table: string, known: readonly string[]): PipelineError {
@@ -136,13 +139,12 @@ class Sampler {
     this.corridor.newTables = 'park'
   }
 
-  async sample(table: string, rows: number): Promise<void> {
+  async sample(table: string, rows: number, readsForShape: boolean): Promise<void> {
     const read = this.rowsToRead(table, rows)
     try {
       await this.sampleRows(table, rows, read)
-      const asRecordsCome = rows === 0 && this.config.source.type === 'kafka'
-      if (asRecordsCome && !this.corridor.shapes.has(table))
-        await this.sampleRows(table, 1, SHAPE_ROWS)
+      const reads = rows === 0 && readsForShape && this.config.source.type === 'kafka'
+      if (reads && !this.corridor.shapes.has(table)) await this.sampleRows(table, 1, SHAPE_ROWS)
     } catch (error) {
       if (!(error instanceof PipelineError) || SERVER_ERRORS.has(error.error)) throw error
       this.errors.set(table, recordOf(error))
@@ -178,12 +180,9 @@ class Sampler {
       : rows
   }
 
-  samples(): TableSample[] {
-    const names = new Set([
-      ...this.corridor.shapes.keys(),
-      ...this.read.keys(),
-      ...this.errors.keys(),
-    ])
+  /** @returns those that were wanted, and dead letters, if some came */
+  samples(wanted: readonly string[]): TableSample[] {
+    const names = new Set([...wanted, ...this.read.keys()])
     return [...names].sort().map((table) => this.sampleOf(table))
   }
 

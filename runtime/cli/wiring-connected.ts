@@ -79,6 +79,17 @@ export const connectedWiring: Wiring = {
     }
   },
 
+  plan: async (config) => {
+    const { planPipeline } = await import('./planning.ts')
+    const { openState } = await import('./state-folder.ts')
+    const inspector = await openInspector(config, 'selected')
+    try {
+      return await planPipeline(config, openState(config), inspector)
+    } finally {
+      await inspector.close()
+    }
+  },
+
   inspect: openInspector,
 
   openState: async (config) => {

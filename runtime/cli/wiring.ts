@@ -7,6 +7,7 @@ import type { PipelineSnapshot } from '../console/status.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Removal, SourceInspector } from '../source.ts'
+import type { PipelinePlan } from './planning.ts'
 import type { SampleWish, Sampling } from './sampling.ts'
 
 export interface RunOptions {
@@ -94,6 +95,8 @@ export interface Wiring {
   drop(config: PipelineConfig, options: DropOptions): Promise<readonly Removal[]>
   /** Puts rows of the source through what a run puts them through; writes nothing. */
   sample(config: PipelineConfig, wish: SampleWish): Promise<Sampling>
+  /** What the next run would do otherwise than the last one; writes nothing. */
+  plan(config: PipelineConfig): Promise<PipelinePlan>
   inspect(config: PipelineConfig, scope: InspectorScope): Promise<SourceInspector>
   openState(config: PipelineConfig): Promise<ObjectStore>
   /** True while a process holds the instance lock. */

@@ -9,7 +9,7 @@ import type { Checkpoint } from '../checkpoint/manifest.ts'
  *
  * @throws PipelineError CONFIG_UNSUPPORTED
  */
-export function requireSameMode(last: Checkpoint | null, mode: string): void {
+export function requireSameMode(last: Pick<Checkpoint, 'mode'> | null, mode: string): void {
   if (last?.mode === undefined || last.mode === mode) return
   const message = `sink.mode is ${mode}, and the tables of this pipeline were begun as ${last.mode}`
   throw new PipelineError('CONFIG_UNSUPPORTED', message, {

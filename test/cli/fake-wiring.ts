@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { ErrorRecord } from '../../runtime/base/errors.ts'
+import { planPipeline } from '../../runtime/cli/planning.ts'
 import { sampleTables } from '../../runtime/cli/sampling.ts'
 import type { Repair, RunOptions, Wiring } from '../../runtime/cli/wiring.ts'
 import type { PipelineSnapshot } from '../../runtime/console/status.ts'
@@ -64,6 +65,8 @@ export class FakeWiring {
     },
     sample: async (config, wish) =>
       sampleTables(config, await this.wiring.inspect(config, 'selected'), wish),
+    plan: async (config) =>
+      planPipeline(config, this.state, await this.wiring.inspect(config, 'selected')),
     inspect: async () => ({
       check: async () => this.findings,
       discover: async () => this.tables,
