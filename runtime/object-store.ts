@@ -25,6 +25,25 @@ export interface ObjectStore {
   uri(path: string): string
 }
 
+/** A new name for an object. */
+export interface Move {
+  readonly from: string
+  readonly to: string
+}
+
+/** A store whose objects can be given other names without being copied. */
+export interface MovingStore extends ObjectStore {
+  /**
+   * Gives objects other names. Each appears whole; they appear one after the other, and for a
+   * moment one may have both names. Durable when it resolves. A call that a crash has cut short is
+   * finished by the same call again: what has its new name already is left there.
+   *
+   * @throws PipelineError STORAGE_FAILED when an object has neither name, or another object has
+   *         the new one: nothing is replaced
+   */
+  publish(moves: readonly Move[]): Promise<void>
+}
+
 export interface ObjectWriter {
   /** Bytes written so far. */
   readonly length: number

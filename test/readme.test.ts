@@ -16,7 +16,13 @@ import { FakeWiring } from './cli/fake-wiring.ts'
 import { COMPLETE, writeFile } from './config/pipeline-file.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const DOCUMENTS = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md'] as const
+const DOCUMENTS = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'docs/parquet-directory.md',
+] as const
 
 interface Block {
   readonly document: string

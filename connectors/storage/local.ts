@@ -2,7 +2,7 @@
 // bytes are fsynced before the name appears, and the folders that hold the name after it. Without
 // the latter a checkpoint could name a file that the disk has forgotten.
 
-import type { ObjectStore, ObjectWriter } from '../../runtime/object-store.ts'
+import type { Move, MovingStore, ObjectWriter } from '../../runtime/object-store.ts'
 import type { FileHandle } from 'node:fs/promises'
 import { link, mkdir, open, readFile, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -22,7 +22,7 @@ export const PRIVATE_MODE = 0o600
  * @param mode  of new files; the umask takes from it
  * @returns a store whose paths are relative to `root`, with `/` between names
  */
-export function localStore(root: string, mode: number = SHARED_MODE): ObjectStore {
+export function localStore(root: string, mode: number = SHARED_MODE): MovingStore {
   const base = resolve(root)
   const folders = new DurableFolders(base)
   const files = { folders, mode }
@@ -46,13 +46,11 @@ export function localStore(root: string, mode: number = SHARED_MODE): ObjectStor
       })
     },
 
-    putIfAbsent(path, bytes) {
-      const target = pathOf(path)
-      return translated(`create ${path}`, async () => {
-        const temporary = await writeTemporary(files, target, bytes)
-        return placeNew(folders, temporary, target)
-      })
-    },
+    putIfAbsent: (path, bytes) =>
+      translated(`create ${path}`, async () => {
+        const target = pathOf(path)
+        return placeNew(folders, await writeTemporary(files, target, bytes), target)
+      }),
 
     create: (path) => translated(`create ${path}`, () => createWriter(files, pathOf(path))),
 
@@ -74,6 +72,11 @@ export function localStore(root: string, mode: number = SHARED_MODE): ObjectStor
     async delete(path) {
       // The folder is not fsynced: an object that comes back after a power cut harms nobody.
       await translated(`delete ${path}`, () => orMissing(unlink(pathOf(path))))
+    },
+
+    async publish(moves) {
+      const places = moves.map(({ from, to }) => ({ from: pathOf(from), to: pathOf(to) }))
+      await translated(`publish ${moves[0]?.to ?? 'nothing'}`, () => publishAll(folders, places))
     },
 
     async removeUnfinished(prefix) {
@@ -192,6 +195,30 @@ async function placeNew(
   // Also when it was there: the winner may have died between its link and its fsync.
   await folders.sync(dirname(target))
   return created
+}
+
+/** All new names are durable before the first old one goes. */
+async function publishAll(folders: DurableFolders, moves: readonly Move[]): Promise<void> {
+  const targets = new Set<string>()
+  for (const { from, to } of moves) {
+    const folder = dirname(to)
+    await folders.create(folder)
+    await linkOnce(from, to)
+    targets.add(folder)
+  }
+  for (const folder of targets) await folders.sync(folder)
+  for (const { from } of moves) await orMissing(unlink(from))
+}
+
+async function linkOnce(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to)
+  } catch (error) {
+    const [before, there] = [await orMissing(stat(from)), await orMissing(stat(to))]
+    // Only a call of before can have taken the old name away.
+    const isDone = there !== null && (before === null || before.ino === there.ino)
+    if (!isDone) throw error
+  }
 }
 
 async function createWriter(files: NewFiles, target: string): Promise<ObjectWriter> {

@@ -1,8 +1,7 @@
 // From `partition_ready` of a pipeline file to who is told of which partitions: what depends on the
 // columns of a table is decided when the table is there.
 
-import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts'
-import { partitionTotals } from '../../connectors/parquet/table/data-file-record.ts'
+import { partitionTotals, type AddedFile } from '../../connectors/parquet/table/data-file-record.ts'
 import { lakeFields } from '../../connectors/parquet/table/fields.ts'
 import { tablePath } from '../../connectors/iceberg/layout.ts'
 import { bindSpec } from '../../connectors/iceberg/partition-spec.ts'
@@ -30,6 +29,7 @@ import { sourceSelector } from '../job/config/selector.ts'
 import type { Notifier } from '../notifier.ts'
 import type { TableIntent } from '../sink.ts'
 import type { DiscoveredTable } from '../source.ts'
+import { partitionPlace } from './directory.ts'
 import { clusterOptions } from './kafka-cluster.ts'
 import { lakeTargets } from './lake-target.ts'
 import { lateNotifier } from './late-notifier.ts'
@@ -94,7 +94,7 @@ function announcedTable(
 ): { place: number; table: AnnouncedTable } {
   const { place, field, zone } = boundPartition(config, ready, schema)
   const notifiers = ready.actions.map((action) =>
-    notifierOf(config, action, target, schema.table, commits),
+    notifierOf(config, action, { target, place, table: schema.table }, commits),
   )
   const rule = {
     table: schema.table,
@@ -113,7 +113,11 @@ function boundPartition(
   ready: PartitionReadyConfig,
   schema: TableSchema,
 ): { place: number; field: string; zone: TimeZone } {
-  const fields = lakePartitioning(config).partitionBy?.(schema.table) ?? []
+  const { sink } = config
+  const fields =
+    sink.type === 'parquet'
+      ? sink.layout.partitions.map(({ field }) => field)
+      : (lakePartitioning(config).partitionBy?.(schema.table) ?? [])
   const place = fields.findIndex(
     ({ column, transform }) =>
       column === ready.column &&
@@ -129,22 +133,28 @@ function boundPartition(
   if (ready.isDate && type.kind !== 'date') {
     throw fault('partition', `column "${ready.column}" is ${formatType(type)}, not a date`)
   }
+  const fieldZone = sink.type === 'parquet' ? sink.timeZone : 'UTC'
   // Iceberg counts hours and days of instants in UTC: no day of another zone is one partition.
-  if (type.kind === 'timestamptz' && ready.timeZone !== 'UTC') {
+  if (type.kind === 'timestamptz' && ready.timeZone !== fieldZone) {
+    if (sink.type === 'parquet') {
+      throw fault('time_zone', `it is ${ready.timeZone}, and sink.time_zone is ${fieldZone}`)
+    }
     const message =
       `partitions of "${ready.column}" (timestamptz) begin and end in UTC; partition by a column ` +
       `with the date in ${ready.timeZone} instead`
     throw fault('time_zone', message)
   }
-  const field = bindSpec(schema.table, fields, columns)[place]?.name ?? ready.column
-  return { place, field, zone: new TimeZone(ready.timeZone) }
+  const field =
+    sink.type === 'parquet'
+      ? sink.layout.partitions[place]?.key
+      : bindSpec(schema.table, fields, columns)[place]?.name
+  return { place, field: field ?? ready.column, zone: new TimeZone(ready.timeZone) }
 }
 
 function notifierOf(
   { name: pipeline, file, sink }: PipelineConfig,
   action: ReadyAction,
-  target: CatalogTable,
-  table: string,
+  { target, place, table }: { target: CatalogTable; place: number; table: string },
   commits: CommitQueue,
 ): Notifier {
   const clock = systemClock
@@ -152,7 +162,10 @@ function notifierOf(
     case 'success_file':
       return successFile({
         warehouse: localStore(sink.warehouse.path),
-        folderOf: ({ field, value }) => `${tablePath(target)}/data/${field}=${value}`,
+        folderOf: ({ field, value }) =>
+          sink.type === 'parquet'
+            ? partitionPlace(sink, target, place, value)
+            : `${tablePath(target)}/data/${field}=${value}`,
       })
     case 'iceberg_property':
       return lakeProperty((change) => commits.changeProperties(table, change))
@@ -180,9 +193,15 @@ function notifierOf(
   }
 }
 
+/** What every sink of files says of an epoch. */
+interface ChangingCommittable {
+  readonly truncated: boolean
+  readonly files: readonly AddedFile[]
+}
+
 /** Of several partitions with one time (and other values beside it) the sum. */
 function changesOf({ committables }: TableIntent<unknown>, place: number): IntentChanges {
-  const mine = committables as readonly IcebergCommittable[]
+  const mine = committables as readonly ChangingCommittable[]
   const byNumber = new Map<number | null, PartitionChange>()
   for (const { partition, files, rows, bytes } of partitionTotals(mine).values()) {
     const number = numberOf(partition, place)

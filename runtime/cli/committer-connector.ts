@@ -1,7 +1,6 @@
 // Makes the part of the sink that runs in the main thread, and looks into what the others left.
 
 import { createIcebergCommitter } from '../../connectors/iceberg/committer.ts'
-import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts'
 import { firstFieldId, reservedNames } from '../../connectors/parquet/table/fields.ts'
 import { heldDataFiles } from '../../connectors/iceberg/writer/writer-state.ts'
 import { localStore } from '../../connectors/storage/local.ts'
@@ -10,6 +9,7 @@ import type { Checkpoint } from '../checkpoint/manifest.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Committer } from '../sink.ts'
+import { openDirectory } from './directory.ts'
 import { openCatalog } from './lake-catalog.ts'
 import { lakeTargets } from './lake-target.ts'
 import { lakePartitioning } from './partitioning.ts'
@@ -19,8 +19,10 @@ export async function openCommitter(
   state: ObjectStore,
   log: Log,
 ): Promise<Committer<unknown>> {
-  const { mode, warehouse } = config.sink
-  const opened = await openCatalog(config.sink)
+  const { sink } = config
+  if (sink.type === 'parquet') return openDirectory(config, sink, log)
+  const { mode, warehouse } = sink
+  const opened = await openCatalog(sink)
   // The checkpoint carries committables as it found them; only this sink looks inside.
   const committer: Committer<unknown> = createIcebergCommitter({
     pipeline: config.name,
@@ -45,17 +47,27 @@ export async function openCommitter(
 }
 
 /** Data files that a checkpoint needs and no lake table names yet, relative to the warehouse. */
-export async function heldFiles(state: ObjectStore, checkpoint: Checkpoint): Promise<string[]> {
-  const held = await heldDataFiles(state, checkpoint.writers)
+export async function heldFiles(
+  { sink }: PipelineConfig,
+  state: ObjectStore,
+  checkpoint: Checkpoint,
+): Promise<string[]> {
+  const isDirectory = sink.type === 'parquet'
+  const held = isDirectory ? [] : await heldDataFiles(state, checkpoint.writers)
   for (const intent of checkpoint.intents) {
     const { tables } = await intent.read()
     for (const { committables } of tables) {
-      for (const { files } of committables as readonly IcebergCommittable[]) {
-        held.push(...files.map(({ path }) => path))
+      for (const { files } of committables as readonly HoldingCommittable[]) {
+        held.push(...files.flatMap(({ path, staged }) => [path, ...(staged ? [staged] : [])]))
       }
     }
   }
   return held
+}
+
+/** What every sink of files says of them; only a directory stages them elsewhere. */
+interface HoldingCommittable {
+  readonly files: readonly { readonly path: string; readonly staged?: string }[]
 }
 
 /** What the sink's own columns leave to those of the source. */

@@ -10,14 +10,27 @@ import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import { readRequests } from '../job/requests.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Finding } from '../source.ts'
+import { ownedBy } from '../../connectors/parquet/directory/committer.ts'
+import { directoryOwner } from './directory.ts'
 import { catalogProblem } from './lake-catalog.ts'
 
-export async function checkFolders({ sink, checkpoint }: PipelineConfig): Promise<Finding[]> {
-  return [
-    await checkFolder('sink.warehouse', sink.warehouse.path),
-    await checkCatalog(sink.catalog.path),
-    await checkFolder('checkpoint.store', checkpoint.store.path),
-  ]
+export async function checkFolders({ name, sink, checkpoint }: PipelineConfig): Promise<Finding[]> {
+  const state = await checkFolder('checkpoint.store', checkpoint.store.path)
+  const { path } = sink.warehouse
+  if (sink.type === 'parquet') {
+    return [await checkFolder('sink.path', path), ...(await checkOwner(name, path)), state]
+  }
+  const catalog = await checkCatalog(sink.catalog.path)
+  return [await checkFolder('sink.warehouse', path), catalog, state]
+}
+
+/** A directory that nobody has written to yet has no owner. */
+async function checkOwner(pipeline: string, path: string): Promise<Finding[]> {
+  const owner = await directoryOwner(path)
+  if (owner === null) return []
+  const ok = owner === pipeline
+  const message = ok ? `${path} belongs to this pipeline` : ownedBy(path, owner).message
+  return [{ name: 'sink.path', ok, warning: false, message, fix: null }]
 }
 
 /**
@@ -38,8 +51,11 @@ export async function requireWarehouse(
   throw new PipelineError('STORAGE_FAILED', `the warehouse ${path} is empty`, {
     detail: 'The last run left lake tables in it. Nothing was read or written.',
     hint:
-      'Mount it, or correct `sink.warehouse`, and start again. If the files are lost, remove the ' +
-      "catalog's file too and run `millrace resync FILE --all`.",
+      sink.type === 'parquet'
+        ? 'Mount it, or correct `sink.path`, and start again. If the files are lost, give the ' +
+          'pipeline another `name` and run it anew.'
+        : 'Mount it, or correct `sink.warehouse`, and start again. If the files are lost, remove the ' +
+          "catalog's file too and run `millrace resync FILE --all`.",
   })
 }
 

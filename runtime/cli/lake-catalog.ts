@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { sqliteCatalog } from '../../connectors/iceberg/catalog-sqlite.ts'
 import { PipelineError, type ErrorDetail } from '../base/errors.ts'
 import type { Catalog } from '../catalog.ts'
-import type { SinkConfig } from '../job/config/pipeline-config.ts'
+import type { IcebergSinkConfig } from '../job/config/pipeline-config.ts'
 
 const SQLITE_BUSY = 5
 const SQLITE_FULL = 13
@@ -35,7 +35,7 @@ const HINT =
  *
  * @throws PipelineError CATALOG_UNAVAILABLE, STORAGE_FULL
  */
-export async function openCatalog({ catalog }: SinkConfig): Promise<Catalog> {
+export async function openCatalog({ catalog }: IcebergSinkConfig): Promise<Catalog> {
   const problem = await catalogProblem(catalog.path)
   if (problem !== null) throw problem
   try {
@@ -50,7 +50,7 @@ export async function openCatalog({ catalog }: SinkConfig): Promise<Catalog> {
  *
  * @returns `null` when there is none
  */
-export async function openExistingCatalog(sink: SinkConfig): Promise<Catalog | null> {
+export async function openExistingCatalog(sink: IcebergSinkConfig): Promise<Catalog | null> {
   return existsSync(sink.catalog.path) ? openCatalog(sink) : null
 }
 

@@ -2,10 +2,14 @@
 // it has added. It stands between the commit queue and the committer, since only here both are
 // known: what an intent holds, and what became of it.
 
-import type { IcebergCommittable } from '../../connectors/iceberg/committable.ts'
 import { PipelineError } from '../base/errors.ts'
 import type { LakeCounts } from '../console/status.ts'
 import type { Committer, Intent, TableCommit } from '../sink.ts'
+
+/** What every sink of files says of them. */
+interface AddingCommittable {
+  readonly files: readonly { readonly path: string; readonly bytes: number }[]
+}
 
 export class LakeCounter {
   private commits = { ok: 0, conflict: 0, unknown_resolved: 0, failed: 0 }
@@ -55,7 +59,7 @@ export class LakeCounter {
     )
     for (const { table, committables } of intents.flatMap(({ tables }) => tables)) {
       if (!inLake.has(table)) continue
-      for (const { files } of committables as readonly IcebergCommittable[]) {
+      for (const { files } of committables as readonly AddingCommittable[]) {
         for (const { path, bytes } of files) this.addFile(path, bytes)
       }
     }

@@ -18,6 +18,7 @@ import { columnSelector, sourceSelector, tableSelector } from '../job/config/sel
 import { lakeSchema } from '../flow/tables.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { DiscoveredTable } from '../source.ts'
+import { layoutFaults, requireSameLayout } from './directory.ts'
 import { lakeTargets } from './lake-target.ts'
 import { operatorPlans } from './operator-plans.ts'
 import type { SelectionFault } from './selection.ts'
@@ -29,8 +30,9 @@ import type { SelectionFault } from './selection.ts'
 export function lakePartitioning(config: Pick<PipelineConfig, 'sink' | 'routes'>): {
   partitionBy?: (table: string) => readonly PartitionField[]
 } {
-  if (config.sink.partitionBy.length === 0) return {}
-  const fieldsOf = partitioningOf(config.sink.partitionBy)
+  const { sink } = config
+  if (sink.type === 'parquet' || sink.partitionBy.length === 0) return {}
+  const fieldsOf = partitioningOf(sink.partitionBy)
   const targetOf = lakeTargets(config)
   return { partitionBy: (table) => fieldsOf(targetOf(table)) }
 }
@@ -41,6 +43,7 @@ export function partitionFaults(
   tables: readonly DiscoveredTable[],
 ): SelectionFault[] {
   const { source, sink } = config
+  if (sink.type === 'parquet') return layoutFaults(config, sink, tables)
   const selects = sourceSelector(source)
   const targetOf = lakeTargets(config)
   const selected = tables
@@ -118,6 +121,10 @@ export async function requireSamePartitions(
   state: ObjectStore,
   { source, writers }: Pick<Checkpoint, 'source' | 'writers'>,
 ): Promise<void> {
+  if (config.sink.type === 'parquet') {
+    requireSameLayout(config.sink, writers)
+    return
+  }
   // Where all is read again, the writers begin with nothing, and the lake is asked at the commit.
   if (writers.length === 0) return
   const stored = await readSpecs(state, writers.map(writerData))

@@ -113,7 +113,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
     createCommitter: async () => lake.watch(await openCommitter(config, state, log)),
     requireContinuable: (checkpoint) => requireSamePartitions(config, state, checkpoint),
     announcements: announcements(config),
-    heldFiles: (checkpoint) => heldFiles(state, checkpoint),
+    heldFiles: (checkpoint) => heldFiles(config, state, checkpoint),
     spawnSource: () =>
       spawnWorker<SourceCommand, SourceReport>(
         moduleUrl(import.meta.url, './source-worker.ts'),

@@ -1,8 +1,9 @@
 // Lines to paste that read a lake table with the tools that people have.
 
 import { fileURLToPath } from 'node:url'
+import { tableFolder } from '../../connectors/parquet/directory/folders.ts'
 import type { TableStatus } from '../console/status.ts'
-import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import type { ParquetSinkConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
 import { lakeTargets } from './lake-target.ts'
 
 const SPARK_ICEBERG = 'org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0'
@@ -11,7 +12,8 @@ const SPARK_SQLITE = 'org.xerial:sqlite-jdbc:3.50.3.0'
 export interface QueryHints {
   readonly table: string
   readonly duckdb: string
-  readonly pyiceberg: string
+  readonly pyiceberg?: string
+  readonly pyarrow?: string
   readonly spark: string
 }
 
@@ -21,6 +23,7 @@ export function queryHints(
   { table, commit }: TableStatus,
 ): QueryHints | null {
   if (commit.metadata_location === null) return null
+  if (config.sink.type === 'parquet') return directoryHints(config, config.sink, table)
   const { catalog, warehouse } = config.sink
   const { namespace, name } = lakeTargets(config)(table)
   const path = pathOf(commit.metadata_location)
@@ -57,20 +60,36 @@ export function queryHints(
   }
 }
 
+function directoryHints(
+  config: Pick<PipelineConfig, 'routes'>,
+  { warehouse, layout }: ParquetSinkConfig,
+  table: string,
+): QueryHints {
+  const folder = tableFolder(layout, lakeTargets(config)(table))
+  const path = folder === '' ? warehouse.path : `${warehouse.path}/${folder}`
+  const files = `${path}/**/*.parquet`.replaceAll("'", "''")
+  const options = 'hive_partitioning = true, union_by_name = true'
+  const python = [
+    'import pyarrow.dataset as ds',
+    `print(ds.dataset(${quote(path)}, format="parquet", partitioning="hive").to_table())`,
+  ]
+  return {
+    table,
+    duckdb: `duckdb -c ${shellQuote(`SELECT * FROM read_parquet('${files}', ${options});`)}`,
+    pyarrow: python.join('\n'),
+    spark: `spark-sql -e ${shellQuote(`SELECT * FROM parquet.${backtick(path)}`)}`,
+  }
+}
+
 /** @returns lines for people, the tool's name above each */
-export function formatHints({ table, duckdb, pyiceberg, spark }: QueryHints): string {
-  return [
-    `to query ${table}:`,
-    '',
-    '# DuckDB',
-    duckdb,
-    '',
-    '# Python, with pyiceberg[sql-sqlite,pyarrow]',
-    pyiceberg,
-    '',
-    '# Spark',
-    spark,
-  ].join('\n')
+export function formatHints({ table, duckdb, pyiceberg, pyarrow, spark }: QueryHints): string {
+  const python =
+    pyiceberg === undefined
+      ? ['# Python, with pyarrow', pyarrow ?? '']
+      : ['# Python, with pyiceberg[sql-sqlite,pyarrow]', pyiceberg]
+  return [`to query ${table}:`, '', '# DuckDB', duckdb, '', ...python, '', '# Spark', spark].join(
+    '\n',
+  )
 }
 
 function pathOf(location: string): string {

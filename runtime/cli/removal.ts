@@ -7,9 +7,10 @@ import { systemClock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
 import type { Catalog } from '../catalog.ts'
-import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import type { ParquetSinkConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
 import { acquireLock } from '../job/lock.ts'
 import type { Removal, SourceInspector } from '../source.ts'
+import { removeDirectory } from './directory.ts'
 import { openExistingCatalog } from './lake-catalog.ts'
 import { decideLake, removeTable, type LakeDecision } from './lake-removal.ts'
 import { lockPath, openState, stateFolder } from './state-folder.ts'
@@ -24,10 +25,14 @@ export async function dropPipeline(
     const lock = await acquireLock(lockPath(config), systemClock)
     try {
       const checkpoint = await new CheckpointStore(openState(config)).peekNewest()
-      const catalog = keepLake ? null : await openExistingCatalog(config.sink)
+      const { sink } = config
+      if (sink.type === 'parquet') {
+        return await removeAll(config, inspector, null, [], keepLake ? null : sink)
+      }
+      const catalog = keepLake ? null : await openExistingCatalog(sink)
       try {
         const lake = catalog === null ? [] : await decideLake(config, catalog, checkpoint)
-        return await removeAll(config, inspector, catalog, lake)
+        return await removeAll(config, inspector, catalog, lake, null)
       } finally {
         await catalog?.close()
       }
@@ -45,10 +50,12 @@ async function removeAll(
   inspector: SourceInspector,
   catalog: Catalog | null,
   lake: readonly LakeDecision[],
+  directory: ParquetSinkConfig | null,
 ): Promise<readonly Removal[]> {
   const removals: Removal[] = []
   try {
     const refusal = await removeSource(inspector, removals)
+    if (directory !== null) removals.push(...(await removeDirectory(config, directory)))
     for (const decision of lake) {
       const { table, kept } = decision
       if (kept !== null) removals.push({ what: `lake table ${table}`, kept })

@@ -2,17 +2,22 @@
 // pipeline needs and nothing more: no superuser, no locks, no writes to tables.
 
 export type TemplateKind = 'postgres' | 'mysql' | 'kafka'
+export type TemplateSink = 'iceberg' | 'parquet'
 
 /** @param grantsFile  named in the comments */
-export function pipelineFileFor(kind: TemplateKind, grantsFile: string): string {
-  switch (kind) {
-    case 'postgres':
-      return `${HEAD}${postgresSource(grantsFile)}${TAIL}`
-    case 'mysql':
-      return `${HEAD}${mysqlSource(grantsFile)}${TAIL}`
-    case 'kafka':
-      return `${HEAD}${kafkaSource(grantsFile)}${TAIL.replace('  mode: upsert', '  mode: append')}`
-  }
+export function pipelineFileFor(kind: TemplateKind, to: TemplateSink, grantsFile: string): string {
+  const source = {
+    postgres: postgresSource,
+    mysql: mysqlSource,
+    kafka: kafkaSource,
+  }[kind](grantsFile)
+  return `${HEAD}${source}${sinkOf(kind, to)}${TAIL}`
+}
+
+function sinkOf(kind: TemplateKind, to: TemplateSink): string {
+  if (kind !== 'kafka') return { iceberg: ICEBERG, parquet: PARQUET }[to]
+  if (to === 'parquet') return PARQUET.replace('change_format: changelog', 'change_format: append')
+  return ICEBERG.replace('  mode: upsert', '  mode: append')
 }
 
 export function grantsFor(kind: TemplateKind): string {
@@ -107,7 +112,7 @@ function kafkaSource(grantsFile: string): string {
 `
 }
 
-const TAIL = `sink:
+const ICEBERG = `sink:
   type: iceberg
   # SQLite file of the catalog, four slashes before a full path; pyiceberg and Spark open it too.
   catalog: { type: sql, uri: "sqlite:///lake/catalog.db", name: lake }
@@ -118,7 +123,23 @@ const TAIL = `sink:
   mode: upsert
   # Tables keep their partitioning for life:
   # partition_by: { shop.orders: ["day(created_at)", "bucket[16](id)"] }
-pipeline:
+`
+
+const PARQUET = `sink:
+  type: parquet
+  # Folder of the Parquet files, of this pipeline alone. Paths without a leading slash begin at the
+  # folder of this file.
+  path: ./lake/files
+  # Folders of each table, with {table} and {namespace}; below them partitions, by columns and
+  # their year(), month(), day(), hour(), bucket[N]() and truncate[N](). It stays for life.
+  # layout: "{table}/dt={day(created_at)}/hr={hour(created_at)}/"
+  layout: "{table}/"
+  # Where days of columns with a time zone begin: time_zone: Europe/Berlin
+  # changelog: every change, with _op, _pos, _ts and _tx. append: rows as they are inserted.
+  change_format: changelog
+`
+
+const TAIL = `pipeline:
   checkpoint:
     # Every interval the lake shows what has happened: shorter is fresher and makes more files.
     interval: 10s

@@ -2,11 +2,13 @@
 
 import { createIcebergWriter } from '../../connectors/iceberg/writer/iceberg-writer.ts'
 import type { IcebergWriterOptions } from '../../connectors/iceberg/writer/options.ts'
+import { createDirectoryWriter } from '../../connectors/parquet/directory/writer.ts'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { Log } from '../base/log.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { WriterPlan } from '../job/run.ts'
 import type { SinkWriter } from '../sink.ts'
+import { directoryLayouts } from './directory.ts'
 import { lakeTargets } from './lake-target.ts'
 import { lakePartitioning } from './partitioning.ts'
 import { openState } from './state-folder.ts'
@@ -16,18 +18,36 @@ export async function openWriter(
   plan: WriterPlan,
   log: Log,
 ): Promise<SinkWriter<unknown>> {
-  return createIcebergWriter({
+  const { sink } = config
+  const shared = {
     index: plan.index,
     count: plan.count,
-    mode: config.sink.mode,
-    warehouse: localStore(config.sink.warehouse.path),
     state: openState(config),
     states: plan.states,
     firstFileId: plan.firstFileId,
     fileSuffix: plan.fileSuffix,
     targetOf: lakeTargets(config),
-    ...lakePartitioning(config),
     log,
+  }
+  if (sink.type === 'parquet') {
+    const { bufferBytesMax } = writerMemory(config)
+    return createDirectoryWriter({
+      ...shared,
+      mode: sink.mode,
+      lake: localStore(sink.warehouse.path),
+      layout: sink.layout,
+      layoutOf: directoryLayouts(config, sink),
+      timeZone: sink.timeZone,
+      bufferBytesMax,
+      fileBytesMax: sink.fileBytesMax,
+      parquet: { compression: sink.compression, rowGroupBytesMax: sink.rowGroupBytesMax },
+    })
+  }
+  return createIcebergWriter({
+    ...shared,
+    mode: sink.mode,
+    warehouse: localStore(sink.warehouse.path),
+    ...lakePartitioning(config),
     ...writerMemory(config),
   })
 }

@@ -43,6 +43,9 @@ export interface PipelineOptions {
   /** More keys of the `source` block; they win. */
   source?: Record<string, unknown>
   onError?: Record<string, unknown>
+  /** Instead of the Iceberg sink; its `path` is the warehouse. */
+  sink?: Record<string, unknown>
+  partitionReady?: Record<string, unknown>
 }
 
 export interface Exit {
@@ -109,17 +112,21 @@ export class Pipeline {
       version: 1 as never,
       name: this.name as never,
       source: { ...sourceOf(options, chunkRows), ...options.source },
-      sink: {
-        type: 'iceberg',
-        catalog: { type: 'sql', uri: `sqlite:///${this.catalog}`, name: 'lake' },
-        warehouse: `file://${this.warehouse}`,
-        mode,
-      },
+      sink:
+        options.sink === undefined
+          ? {
+              type: 'iceberg',
+              catalog: { type: 'sql', uri: `sqlite:///${this.catalog}`, name: 'lake' },
+              warehouse: `file://${this.warehouse}`,
+              mode,
+            }
+          : { path: this.warehouse, ...options.sink },
       pipeline: {
         parallelism,
         checkpoint: { interval, store: `file://${join(this.folder, 'state')}` },
       },
       ...(options.onError !== undefined && { on_error: options.onError }),
+      ...(options.partitionReady !== undefined && { partition_ready: options.partitionReady }),
     }
   }
 

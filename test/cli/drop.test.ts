@@ -13,6 +13,7 @@ import { dropPipeline } from '../../runtime/cli/removal.ts'
 import { loadPipeline } from '../../runtime/job/config/load.ts'
 import type { PipelineConfig } from '../../runtime/job/config/pipeline-config.ts'
 import type { Removal, SourceInspector } from '../../runtime/source.ts'
+import { icebergOf } from '../config/pipeline-file.ts'
 import { Lake, renameInCatalog, schemaOf, targetOf } from '../iceberg/lake.ts'
 
 const lakes: Lake[] = []
@@ -206,10 +207,11 @@ test('drop with --keep-lake looks at no table', async () => {
 test('a catalog that cannot be opened is said before anything is removed', async () => {
   const lake = newLake()
   const config = await pipelineOf(lake, ['public.orders'])
-  const catalog = { ...config.sink.catalog, path: join(lake.folder, 'text'), uri: 'sqlite:////' }
+  const sink = icebergOf(config)
+  const catalog = { ...sink.catalog, path: join(lake.folder, 'text'), uri: 'sqlite:////' }
   writeFileSync(catalog.path, 'no database, but text that is long enough to look at it')
   const server = new Server()
-  const strange = { ...config, sink: { ...config.sink, catalog } }
+  const strange = { ...config, sink: { ...sink, catalog } }
   const error = await failureOf(dropPipeline(strange, false, server))
   expect(error).toMatchObject({ error: 'CATALOG_UNAVAILABLE' })
   expect(error.message).toBe(`${catalog.path} is no SQLite file`)

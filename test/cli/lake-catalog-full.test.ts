@@ -7,7 +7,7 @@ import { expect, test, vi } from 'vitest'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { openCatalog } from '../../runtime/cli/lake-catalog.ts'
 import { loadPipeline } from '../../runtime/job/config/load.ts'
-import { COMPLETE, writeFile } from '../config/pipeline-file.ts'
+import { COMPLETE, icebergOf, writeFile } from '../config/pipeline-file.ts'
 
 let cause: Error = new Error('none')
 
@@ -19,7 +19,8 @@ vi.mock('../../connectors/iceberg/catalog-sqlite.ts', () => ({
 
 test('a full disk is told from a catalog that cannot be opened', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-full-'))
-  const { sink } = loadPipeline(writeFile(COMPLETE.replaceAll('/lake/', `${folder}/`)), {})
+  const file = writeFile(COMPLETE.replaceAll('/lake/', `${folder}/`))
+  const sink = icebergOf(loadPipeline(file, {}))
   const errorOf = async (facts: object): Promise<unknown> => {
     cause = Object.assign(new Error('database or disk is full'), facts)
     return openCatalog(sink).catch((thrown: unknown) => thrown)

@@ -8,17 +8,17 @@ import { expect, test } from 'vitest'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { openCatalog, openExistingCatalog } from '../../runtime/cli/lake-catalog.ts'
 import { runCommandLine } from '../../runtime/cli/program.ts'
-import type { SinkConfig } from '../../runtime/job/config/pipeline-config.ts'
+import type { IcebergSinkConfig } from '../../runtime/job/config/pipeline-config.ts'
 import { loadPipeline } from '../../runtime/job/config/load.ts'
-import { COMPLETE, writeFile } from '../config/pipeline-file.ts'
+import { COMPLETE, icebergOf, writeFile } from '../config/pipeline-file.ts'
 import { FakeTerminal } from './fake-terminal.ts'
 import { FakeWiring, ORDERS } from './fake-wiring.ts'
 
 /** A pipeline file whose catalog is `catalog.db` in a new folder. */
-function newFile(): { file: string; path: string; sink: SinkConfig } {
+function newFile(): { file: string; path: string; sink: IcebergSinkConfig } {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-catalog-'))
   const file = writeFile(COMPLETE.replaceAll('/lake/', `${folder}/`))
-  return { file, path: join(folder, 'catalog.db'), sink: loadPipeline(file, {}).sink }
+  return { file, path: join(folder, 'catalog.db'), sink: icebergOf(loadPipeline(file, {})) }
 }
 
 function withTables(path: string, sql: string): void {

@@ -10,7 +10,14 @@ import { defaultParallelism, pipelineJsonSchema } from '../../runtime/job/config
 import type { Environment } from '../../runtime/job/config/variables.ts'
 import { sourceSelector } from '../../runtime/job/config/selector.ts'
 import { COMMIT_TIME } from '../../runtime/job/table-times.ts'
-import { changed, changedKafka, COMPLETE, databaseOf, writeFile } from './pipeline-file.ts'
+import {
+  changed,
+  changedKafka,
+  COMPLETE,
+  databaseOf,
+  icebergOf,
+  writeFile,
+} from './pipeline-file.ts'
 
 function load(text: string, env: Environment = {}): PipelineConfig {
   return loadPipeline(writeFile(text), env)
@@ -133,8 +140,9 @@ pipeline:
   })
   // Relative paths begin at the file's folder, wherever the program was started.
   const folder = dirname(rest.file)
-  expect(sink.catalog.path).toBe(join(folder, 'lake/catalog.db'))
-  expect(sink.catalog.uri).toBe(`sqlite:///${join(folder, 'lake/catalog.db')}`)
+  const { catalog } = icebergOf({ sink })
+  expect(catalog.path).toBe(join(folder, 'lake/catalog.db'))
+  expect(catalog.uri).toBe(`sqlite:///${join(folder, 'lake/catalog.db')}`)
   expect(sink.warehouse.path).toBe(join(folder, 'lake/warehouse'))
   expect(sink.mode).toBe('changelog')
   expect(checkpoint.store.path).toBe(join(folder, 'state'))

@@ -7,6 +7,7 @@ import { formatLintMessage } from '../../runtime/job/config/problems.ts'
 import { lintFile } from '../../runtime/job/config/load.ts'
 import type {
   DatabaseSourceConfig,
+  IcebergSinkConfig,
   PipelineConfig,
 } from '../../runtime/job/config/pipeline-config.ts'
 import type { Environment } from '../../runtime/job/config/variables.ts'
@@ -40,6 +41,12 @@ export const KAFKA = COMPLETE.replace(
 export function databaseOf({ source }: Pick<PipelineConfig, 'source'>): DatabaseSourceConfig {
   if (source.type === 'kafka') throw new Error('the file is about Kafka')
   return source
+}
+
+/** @returns a sink that has a catalog */
+export function icebergOf({ sink }: Pick<PipelineConfig, 'sink'>): IcebergSinkConfig {
+  if (sink.type !== 'iceberg') throw new Error('the file is about a directory')
+  return sink
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-config-'))

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { chmod, link, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -29,6 +29,33 @@ test('the folder of an object may be removed behind our back', async () => {
   await rm(join(folder, 'a'), { recursive: true })
   await store.put('a/b/y', Uint8Array.of(2))
   expect(await store.list('')).toEqual(['a/b/y'])
+})
+
+test('objects get other names, also where a crash came between two steps', async () => {
+  const folder = await emptyFolder()
+  const store = localStore(folder)
+  const moves = ['1', '2', '3'].map((name) => ({ from: `staged/${name}`, to: `a/b=${name}/x` }))
+  for (const { from } of moves) await store.put(from, Buffer.from(from))
+  // A call of before came as far as both names of one, and the new name alone of another.
+  await mkdir(join(folder, 'a/b=1'), { recursive: true })
+  await mkdir(join(folder, 'a/b=2'))
+  await link(join(folder, 'staged/1'), join(folder, 'a/b=1/x'))
+  await rename(join(folder, 'staged/2'), join(folder, 'a/b=2/x'))
+  await store.publish(moves)
+  await store.publish(moves)
+  expect([...(await store.list(''))].sort()).toEqual(moves.map(({ to }) => to))
+  for (const { from, to } of moves) expect((await store.get(to)).toString()).toBe(from)
+})
+
+test('a new name replaces nothing, and an object that is nowhere is an error', async () => {
+  const store = localStore(await emptyFolder())
+  await store.put('staged/1', Buffer.from('mine'))
+  await store.put('x', Buffer.from('other'))
+  const failed = { error: 'STORAGE_FAILED' }
+  await expect(store.publish([{ from: 'staged/1', to: 'x' }])).rejects.toMatchObject(failed)
+  await expect(store.publish([{ from: 'staged/2', to: 'y' }])).rejects.toMatchObject(failed)
+  expect([...(await store.list(''))].sort()).toEqual(['staged/1', 'x'])
+  expect((await store.get('x')).toString()).toBe('other')
 })
 
 test('a write that fails leaves no temporary file and says why', async () => {

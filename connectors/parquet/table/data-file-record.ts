@@ -28,6 +28,9 @@ export interface DataFileRecord {
   readonly partition?: PartitionTuple
 }
 
+/** What of a file its partition grows by. */
+export type AddedFile = Pick<DataFileRecord, 'partition' | 'rows' | 'bytes'>
+
 /** What an epoch adds to one partition of a table. */
 export interface PartitionTotal {
   /** In the order of the spec's fields. */
@@ -44,7 +47,7 @@ export interface PartitionTotal {
  * @returns by `partitionKey`
  */
 export function partitionTotals(
-  committables: readonly { readonly files: readonly DataFileRecord[] }[],
+  committables: readonly { readonly files: readonly AddedFile[] }[],
 ): Map<string, PartitionTotal> {
   const totals = new Map<string, PartitionTotal>()
   for (const { files } of committables) {

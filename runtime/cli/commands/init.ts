@@ -7,7 +7,8 @@ import { PipelineError } from '../../base/errors.ts'
 import { type AddCommand, print } from '../context.ts'
 import { flag } from '../options.ts'
 import { shellWord } from '../query-hints.ts'
-import { grantsEnding, grantsFor, pipelineFileFor, type TemplateKind } from '../templates.ts'
+import { grantsEnding, grantsFor, pipelineFileFor } from '../templates.ts'
+import type { TemplateKind, TemplateSink } from '../templates.ts'
 
 export const addInit: AddCommand = (program, context) => {
   program
@@ -19,6 +20,9 @@ export const addInit: AddCommand = (program, context) => {
         .choices(['postgres', 'mysql', 'kafka'])
         .default('postgres'),
     )
+    .addOption(
+      flag('--to <kind>', 'kind of the sink').choices(['iceberg', 'parquet']).default('iceberg'),
+    )
     .addOption(flag('--output <file>', 'the same'))
     .addOption(flag('--force', 'replace files that exist'))
     .action(async (argument: string | undefined, options: InitOptions, command) => {
@@ -26,7 +30,7 @@ export const addInit: AddCommand = (program, context) => {
       const grantsFile = `${file.replace(/\.ya?ml$/, '')}${grantsEnding(options.from)}`
       // Both or none: a file beside the grants of another would grant the wrong things.
       if (options.force !== true) for (const path of [file, grantsFile]) refuseExisting(path)
-      await write(file, pipelineFileFor(options.from, grantsFile))
+      await write(file, pipelineFileFor(options.from, options.to, grantsFile))
       await write(grantsFile, grantsFor(options.from))
       print(context, command, { file, grants: grantsFile }, () =>
         [
@@ -45,6 +49,7 @@ export const addInit: AddCommand = (program, context) => {
 
 interface InitOptions {
   readonly from: TemplateKind
+  readonly to: TemplateSink
   readonly output?: string
   readonly force?: boolean
 }

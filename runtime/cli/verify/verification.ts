@@ -11,7 +11,7 @@ import { formatOrder, type PositionType } from '../../console/status.ts'
 import { POSITION_TYPES } from '../position-types.ts'
 import type { Order, Position } from '../../data/position.ts'
 import { lakeSchema } from '../../flow/tables.ts'
-import type { PipelineConfig } from '../../job/config/pipeline-config.ts'
+import type { IcebergSinkConfig, PipelineConfig } from '../../job/config/pipeline-config.ts'
 import type { SourceInspector } from '../../source.ts'
 import { openExistingCatalog } from '../lake-catalog.ts'
 import { lakeTargets } from '../lake-target.ts'
@@ -48,11 +48,13 @@ export async function verifyPipeline(
 ): Promise<readonly TableVerdict[]> {
   const { config, inspector } = parts
   try {
+    const { sink } = config
     requireComparable(config)
+    if (sink.type === 'parquet') throw notOfDirectories()
     const checkpoints = new CheckpointStore(openState(config))
-    const catalog = await openCatalogOf(config, checkpoints)
+    const catalog = await openCatalogOf(config, sink, checkpoints)
     try {
-      const warehouse = localStore(config.sink.warehouse.path)
+      const warehouse = localStore(sink.warehouse.path)
       const lake = { catalog, warehouse, targetOf: lakeTargets(config) }
       const verification = new Verification(parts, lake, checkpoints)
       return await verification.verdicts(await verification.tables(tables))
@@ -66,7 +68,8 @@ export async function verifyPipeline(
 
 /** A pipeline that has never run has no catalog yet, and looking for one must not make it. */
 async function openCatalogOf(
-  { name, sink }: PipelineConfig,
+  { name }: PipelineConfig,
+  sink: IcebergSinkConfig,
   checkpoints: CheckpointStore,
 ): Promise<Catalog> {
   const catalog = await openExistingCatalog(sink)
@@ -96,6 +99,14 @@ function requireComparable({ sink, source }: PipelineConfig): void {
       hint: 'Verify a pipeline of `mode: upsert` over the same tables.',
     },
   )
+}
+
+/** Neither of its formats says how rows are now. */
+function notOfDirectories(): PipelineError {
+  return new PipelineError('CONFIG_UNSUPPORTED', 'verify cannot compare a directory', {
+    detail: 'It holds the history of rows; the source holds only the rows of now.',
+    hint: 'Verify a pipeline of `sink.type: iceberg` and `mode: upsert` over the same tables.',
+  })
 }
 
 class Verification {

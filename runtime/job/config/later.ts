@@ -4,6 +4,26 @@
 import type { ConfigDocument } from './document.ts'
 import type { Path } from './problems.ts'
 
+/** Keys of a directory of Parquet files, which are none of an Iceberg sink. */
+const DIRECTORY_KEYS: ReadonlySet<string> = new Set([
+  'sink.path',
+  'sink.layout',
+  'sink.format',
+  'sink.change_format',
+  'sink.manifest',
+  'sink.target_file_size',
+])
+
+/** Keys of an Iceberg sink that a directory has under another name, or not at all. */
+const CATALOG_KEYS: Readonly<Record<string, string>> = {
+  'sink.catalog': 'has no catalog for a directory; take sink.type iceberg',
+  'sink.warehouse': 'has `sink.path` for it',
+  'sink.mode': 'has `sink.change_format` for it',
+  'sink.partition_by': 'has `sink.layout` for it, as "{table}/dt={day(ts)}/"',
+  'sink.profile': 'writes no tables to a directory',
+  'sink.compression': 'has `sink.format.compression` for it',
+}
+
 /** What a key of a later version would do, as the end of "this version ...". */
 const LATER_KEYS: Readonly<Record<string, string>> = {
   sinks: 'writes to one sink',
@@ -83,8 +103,8 @@ const LATER_VALUES: readonly {
   })),
   {
     key: 'sink.type',
-    values: /^(?:parquet|kafka|delta|paimon|hudi|doris|starrocks|clickhouse|postgres|mysql)$/i,
-    now: 'iceberg',
+    values: /^(?:kafka|delta|paimon|hudi|doris|starrocks|clickhouse|postgres|mysql)$/i,
+    now: 'iceberg and parquet',
   },
   { key: 'sink.catalog.type', values: /^(?:rest|hive|glue|nessie|jdbc|hadoop)$/i, now: 'sql' },
   {
@@ -93,6 +113,12 @@ const LATER_VALUES: readonly {
     now: 'a SQLite file, as sqlite:////var/lib/lake/catalog.db',
   },
   { key: 'sink.warehouse', values: REMOTE, now: 'a local folder' },
+  { key: 'sink.path', values: REMOTE, now: 'a local folder' },
+  {
+    key: 'sink.change_format',
+    values: /^(?:latest|upsert)$/i,
+    now: 'append and changelog; sink.type iceberg keeps one row a key',
+  },
   { key: 'sink.profile', values: /^(?:v2-posdel|v2|cow|v2-cow|v3-cow)$/i, now: 'v3-dv' },
   {
     key: 'sink.mode',
@@ -119,12 +145,12 @@ export function laterKeysAt(path: Path): string[] {
 
 /** Reports what later versions have, and takes those keys out of `value`. */
 export function reportLater(document: ConfigDocument): void {
-  const keys: Path[] = Object.keys(LATER_KEYS).map((name) => name.split('.'))
-  for (const path of keys) {
+  const later = keysOf(document)
+  for (const path of Object.keys(later).map((name) => name.split('.'))) {
     const parent = valueAt(document.value, path.slice(0, -1))
     const name = String(path.at(-1))
     if (!isRecord(parent) || !(name in parent)) continue
-    const now = LATER_KEYS[path.join('.')] ?? ''
+    const now = later[path.join('.')] ?? ''
     const message = `${path.join('.')} is not supported: this version ${now}`
     document.report(path, { error: 'CONFIG_UNSUPPORTED', message, atKey: true })
     delete parent[name]
@@ -141,6 +167,13 @@ export function reportLater(document: ConfigDocument): void {
     // The keys beside it belong to a block that we do not know.
     if (path.at(-1) === 'type' || path.at(-1) === 'format') document.silence(path.slice(0, -1))
   }
+}
+
+/** What is no key of this file, by the type of its sink. */
+function keysOf(document: ConfigDocument): Readonly<Record<string, string>> {
+  if (valueAt(document.value, ['sink', 'type']) !== 'parquet') return LATER_KEYS
+  const others = Object.entries(LATER_KEYS).filter(([key]) => !DIRECTORY_KEYS.has(key))
+  return { ...Object.fromEntries(others), ...CATALOG_KEYS }
 }
 
 function valueAt(value: unknown, path: Path): unknown {

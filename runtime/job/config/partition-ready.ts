@@ -7,7 +7,7 @@ import type { PartitionField, TimeUnit } from '../../data/partition/transform.ts
 import { isTimeZone } from '../../data/time-zone.ts'
 import type { EventTimeOptions } from '../table-times.ts'
 import { resolveSecret, type ConnectionContext } from './connection.ts'
-import type { KafkaEndpointConfig } from './pipeline-config.ts'
+import type { KafkaEndpointConfig, SinkConfig } from './pipeline-config.ts'
 import { formatPath, type Path } from './problems.ts'
 import { resolveEndpoint } from './resolve-kafka-endpoint.ts'
 import { brokers, endpointKeys, kafkaTls } from './schema-kafka-endpoint.ts'
@@ -131,7 +131,7 @@ export interface PartitionReadyConfig {
 
 /** What else of the file has a say. */
 export interface ReadyContext extends ConnectionContext {
-  readonly mode: string
+  readonly sink: SinkConfig
   /** By table of the lake: fields of its partitioning. */
   partitionBy(table: string): readonly PartitionField[]
   /** The source's cluster; `null`: it is no cluster. */
@@ -168,13 +168,13 @@ function resolveTable(
   context: ReadyContext,
 ): PartitionReadyConfig | null {
   const path = ['partition_ready', name]
-  const { document, mode } = context
+  const { document, sink } = context
   const report = (key: string, message: string, isLater = false): void => {
     const error = isLater ? 'CONFIG_UNSUPPORTED' : 'CONFIG_VALUE'
     document.report([...path, key], { error, message: `${[...path, key].join('.')}: ${message}` })
   }
   if (written.late !== 'reopen') {
-    if (mode === 'upsert') report('late', 'an upsert table takes every row, however late')
+    if (sink.mode === 'upsert') report('late', 'an upsert table takes every row, however late')
     else report('late', `${written.late} is not supported: this version takes reopen`, true)
   }
   const partition = parsePartition(written.partition)
@@ -189,7 +189,8 @@ function resolveTable(
   const fields = context.partitionBy(name)
   const place = fields.findIndex((field) => isSame(partitionOf(field), partition))
   if (place < 0) {
-    report('partition', `${written.partition} is no field of sink.partition_by of ${name}`)
+    const where = sink.type === 'parquet' ? 'sink.layout' : 'sink.partition_by'
+    report('partition', `${written.partition} is no field of ${where} of ${name}`)
   }
   return {
     table: name,
@@ -263,13 +264,19 @@ function resolveAction(
   const { document } = context
   switch (written.type) {
     case 'success_file':
-      if (place > 0) {
+      if (place > 0 && !hasFolder(place, context.sink)) {
         const message =
-          'success_file needs the partition to be the first field: it has no folder else'
+          context.sink.type === 'parquet'
+            ? 'success_file needs the folders above the partition to be of the same column'
+            : 'success_file needs the partition to be the first field: it has no folder else'
         document.report(path, { error: 'CONFIG_VALUE', message })
       }
       return written
     case 'iceberg_property':
+      if (context.sink.type === 'parquet') {
+        const message = 'action iceberg_property is not supported: a directory has no properties'
+        document.report([...path, 'type'], { error: 'CONFIG_UNSUPPORTED', message })
+      }
       return written
     case 'http': {
       const { url, auth, timeout: timeoutMs } = written
@@ -314,6 +321,13 @@ function resolveTopic(written: TopicInput, path: Path, context: ReadyContext): R
   const message = `${formatPath([...path, 'brokers'])} is missing: the source is no cluster`
   document.report(path, { error: 'CONFIG_VALUE', message })
   return null
+}
+
+/** In a directory the time of a partition tells the folders above it, if they are of that time. */
+function hasFolder(place: number, sink: SinkConfig): boolean {
+  if (sink.type !== 'parquet') return false
+  const above = sink.layout.partitions.slice(1, place + 1)
+  return above.every(({ short }) => short)
 }
 
 function secretOf(

@@ -3,6 +3,7 @@
 
 import type { EventTimeOptions } from '../table-times.ts'
 import type { TopicTimeConfig } from './event-time.ts'
+import type { FolderLayout } from '../../data/partition/layout.ts'
 import type { PartitionField } from '../../data/partition/transform.ts'
 import type { PartitionReadyConfig } from './partition-ready.ts'
 import type { TestConfig } from './pipeline-tests.ts'
@@ -140,7 +141,7 @@ export interface PartitionRule {
   readonly fields: readonly PartitionField[]
 }
 
-export interface SinkConfig {
+export interface IcebergSinkConfig {
   readonly type: 'iceberg'
   readonly catalog: {
     readonly type: 'sql'
@@ -156,6 +157,23 @@ export interface SinkConfig {
   /** The first that has a table counts. */
   readonly partitionBy: readonly PartitionRule[]
 }
+
+/** A directory of Parquet files, without a catalog. */
+export interface ParquetSinkConfig {
+  readonly type: 'parquet'
+  /** The directory. */
+  readonly warehouse: FolderConfig
+  /** `change_format` of the file. */
+  readonly mode: Exclude<SinkMode, 'upsert'>
+  readonly layout: FolderLayout
+  /** IANA name: where days of instants begin. */
+  readonly timeZone: string
+  readonly compression: 'zstd' | 'gzip' | 'none'
+  readonly rowGroupBytesMax: number
+  readonly fileBytesMax: number
+}
+
+export type SinkConfig = IcebergSinkConfig | ParquetSinkConfig
 
 export interface PipelineConfig {
   readonly name: string

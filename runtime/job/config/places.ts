@@ -10,14 +10,23 @@ import type { FolderConfig } from './pipeline-config.ts'
 import { formatPath, type Path } from './problems.ts'
 
 const WAREHOUSE: Path = ['sink', 'warehouse']
+/** The warehouse of a sink without a catalog. */
+const DIRECTORY: Path = ['sink', 'path']
 const CATALOG: Path = ['sink', 'catalog', 'uri']
 const STORE: Path = ['pipeline', 'checkpoint', 'store']
 
 export interface Places {
   readonly warehouse: FolderConfig
-  /** Absolute path of the SQLite file. */
-  readonly catalog: string
+  /** Absolute path of the SQLite file; `null`: the sink has no catalog. */
+  readonly catalog: string | null
   readonly store: FolderConfig
+}
+
+/** `catalog`: `null` where the sink has none. */
+interface Written {
+  readonly warehouse: string
+  readonly catalog: string | null
+  readonly store: string
 }
 
 /**
@@ -27,19 +36,21 @@ export interface Places {
  * @returns `null` when one of them cannot be told
  */
 export function resolvePlaces(
-  written: { readonly warehouse: string; readonly catalog: string; readonly store: string },
+  written: Written,
   folder: string,
   document: ConfigDocument,
 ): Places | null {
   if (namesHome(written, document)) return null
-  const warehouse = resolveFolder(written.warehouse, WAREHOUSE, folder, document)
-  const catalog = resolveSqlite(written.catalog, folder, document)
+  const path = written.catalog === null ? DIRECTORY : WAREHOUSE
+  const warehouse = resolveFolder(written.warehouse, path, folder, document)
+  const catalog = written.catalog === null ? null : resolveSqlite(written.catalog, folder, document)
   const store = resolveFolder(written.store, STORE, folder, document)
-  if (warehouse !== null) requireSpellable(warehouse.path, WAREHOUSE, document)
+  if (warehouse !== null) requireSpellable(warehouse.path, path, document)
   if (catalog !== null) requireSpellable(catalog, CATALOG, document)
-  if (warehouse === null || catalog === null || store === null) return null
+  if (warehouse === null || store === null) return null
+  if (catalog === null && written.catalog !== null) return null
   const places = { warehouse, catalog, store }
-  requireApart(places, document)
+  requireApart(places, path, document)
   return places
 }
 
@@ -53,7 +64,8 @@ function resolveFolder(
   const absolute = written.startsWith('file:') ? pathOfUrl(written) : resolvePath(folder, written)
   if (absolute === null || (/^[a-z][a-z0-9+.-]*:/i.test(written) && !written.startsWith('file:'))) {
     const message = `${formatPath(path)} must be a local folder, as file:///var/lib/lake or ./lake`
-    document.report(path, { error: 'CONFIG_VALUE', message })
+    // Of what later versions take it has been said.
+    if (!document.isFaulty(path)) document.report(path, { error: 'CONFIG_VALUE', message })
     return null
   }
   const trimmed = resolvePath(absolute)
@@ -82,13 +94,10 @@ function resolveSqlite(written: string, folder: string, document: ConfigDocument
 }
 
 /** A shell would put a home folder in its place; here it would make a folder of that name. */
-function namesHome(
-  { warehouse, catalog, store }: Record<'warehouse' | 'catalog' | 'store', string>,
-  document: ConfigDocument,
-): boolean {
+function namesHome({ warehouse, catalog, store }: Written, document: ConfigDocument): boolean {
   const places = [
-    [WAREHOUSE, warehouse],
-    [CATALOG, catalog],
+    [catalog === null ? DIRECTORY : WAREHOUSE, warehouse],
+    [CATALOG, catalog ?? ''],
     [STORE, store],
   ] as const
   const found = places.filter(([, written]) => /^(?:(?:file|sqlite):\/*)?~/.test(written))
@@ -109,13 +118,18 @@ function requireSpellable(place: string, path: Path, document: ConfigDocument): 
   document.report(path, { error: 'CONFIG_VALUE', message })
 }
 
-function requireApart({ warehouse, catalog, store }: Places, document: ConfigDocument): void {
-  const [lake, file, state] = [warehouse.path, catalog, store.path].map(settled)
-  if (lake === undefined || file === undefined || state === undefined) return
-  reportNested(STORE, state, WAREHOUSE, lake, document)
+function requireApart(
+  { warehouse, catalog, store }: Places,
+  path: Path,
+  document: ConfigDocument,
+): void {
+  const [lake, state] = [settled(warehouse.path), settled(store.path)]
+  reportNested(STORE, state, path, lake, document)
+  if (catalog === null) return
+  const file = settled(catalog)
   reportNested(CATALOG, file, STORE, state, document)
   // A catalog beside the folders of the namespaces is what pyiceberg's manual shows.
-  if (dirname(file) !== lake) reportNested(CATALOG, file, WAREHOUSE, lake, document)
+  if (dirname(file) !== lake) reportNested(CATALOG, file, path, lake, document)
 }
 
 function reportNested(

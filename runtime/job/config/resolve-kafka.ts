@@ -61,7 +61,8 @@ export function resolveKafka(
 
 /** Dead letters are rows of a table beside the others, which has no key and loses no row. */
 export function resolveOnError(
-  { on_error: input, source, sink, name: pipeline }: PipelineInput,
+  { on_error: input, source, name: pipeline }: PipelineInput,
+  mode: SinkMode,
   document: ConfigDocument,
 ): OnErrorConfig {
   const diverting = divertingKeys(source, input?.decode)
@@ -79,7 +80,7 @@ export function resolveOnError(
     fault(`on_error is not supported for ${source.type}: a table with such a row is parked`, [
       'on_error',
     ])
-  } else if (written && sink.mode === 'upsert') {
+  } else if (written && mode === 'upsert') {
     const [path = []] = diverting
     const name = path.join('.')
     fault(`${name}: dlq needs sink.mode append or changelog: dead letters have no key`, path)

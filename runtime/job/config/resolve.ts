@@ -3,17 +3,15 @@
 
 import { createHash } from 'node:crypto'
 import { PipelineError } from '../../base/errors.ts'
-import { namesOf } from '../../data/schema.ts'
 import { type ConnectionContext, resolveConnection, resolveSecret } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
 import { resolveEventTime } from './event-time.ts'
 import { compilePattern, PatternFault } from './glob.ts'
-import type { DatabaseSourceConfig, PipelineConfig, SinkConfig } from './pipeline-config.ts'
-import { partitioningOf, resolvePartitioning } from './partitioning.ts'
+import type { DatabaseSourceConfig, PipelineConfig } from './pipeline-config.ts'
 import { resolvePartitionReady } from './partition-ready.ts'
 import { resolveTests } from './pipeline-tests.ts'
-import { resolvePlaces, type Places } from './places.ts'
 import { resolveKafka, resolveOnError } from './resolve-kafka.ts'
+import { modeOf, resolveSink } from './resolve-sink.ts'
 import { checkRoutes } from './route.ts'
 import { defaultParallelism, type DatabaseInput, type PipelineInput } from './schema.ts'
 import type { Secret } from './secret.ts'
@@ -30,26 +28,20 @@ export function resolvePipeline(
   checkRoutes(input.route, document)
   const transforms = resolveTransforms(input.transform, document)
   const tests = resolveTests(input.tests, document)
-  const { sink, pipeline } = input
+  const { pipeline } = input
+  const mode = modeOf(input)
   const source =
     input.source.type === 'kafka'
-      ? resolveKafka(input.source, sink.mode, context)
+      ? resolveKafka(input.source, mode, context)
       : resolveDatabase(input.source, input.name, context)
-  const onError = resolveOnError(input, document)
-  const written = {
-    warehouse: sink.warehouse,
-    catalog: sink.catalog.uri,
-    store: pipeline.checkpoint.store,
-  }
-  const places = resolvePlaces(written, folder, document)
-  const partitionBy = resolvePartitioning(sink.partition_by, document)
-  // A pattern that is wrong has been reported, and has no tables.
-  const partitionsOf = partitioningOf(partitionBy.filter(({ pattern }) => isPattern(pattern)))
-  if (source === null || places === null) return null
+  const onError = resolveOnError(input, mode, document)
+  const resolved = resolveSink(input, folder, document)
+  if (source === null || resolved === null) return null
+  const { sink, store, partitionBy } = resolved
   const partitionReady = resolvePartitionReady(input.partition_ready, {
     ...context,
-    mode: sink.mode,
-    partitionBy: (table) => partitionsOf(namesOf(table)),
+    sink,
+    partitionBy,
     eventTime: source.eventTime,
     cluster: source.type === 'kafka' ? source : null,
   })
@@ -61,14 +53,14 @@ export function resolvePipeline(
     partitionReady,
     routes: input.route,
     tests,
-    sink: { ...resolveSink(sink, places), partitionBy },
+    sink,
     onError,
     maskKey: resolveMaskKey(input, context),
     parallelism: pipeline.parallelism ?? defaultParallelism(),
     memoryBytes: pipeline.memory ?? null,
     checkpoint: {
       intervalMs: pipeline.checkpoint.interval,
-      store: places.store,
+      store,
       keep: pipeline.checkpoint.keep,
     },
   }
@@ -134,10 +126,6 @@ function resolveDatabase(
   }
 }
 
-function isPattern(pattern: string): boolean {
-  return !(compilePattern(pattern, TABLE_SHAPE) instanceof PatternFault)
-}
-
 const SERVER_NAME_MAX = 63
 const DIGEST_LENGTH = 8
 
@@ -171,23 +159,5 @@ function checkPatterns(source: DatabaseInput, document: ConfigDocument): void {
         document.report(path, { error: 'CONFIG_VALUE', message, severity: 'warning' })
       }
     }
-  }
-}
-
-function resolveSink(
-  input: PipelineInput['sink'],
-  { warehouse, catalog }: Places,
-): Omit<SinkConfig, 'partitionBy'> {
-  return {
-    type: 'iceberg',
-    catalog: {
-      type: 'sql',
-      path: catalog,
-      uri: `sqlite:///${catalog}`,
-      name: input.catalog.name,
-    },
-    warehouse,
-    mode: input.mode,
-    profile: input.profile,
   }
 }

@@ -9,6 +9,7 @@ import { testsSchema } from './pipeline-tests.ts'
 import { routeSchema } from './route.ts'
 import { databaseEventTime } from './schema-event-time.ts'
 import { duration, integer, patterns, secret, size, text } from './schema-values.ts'
+import { parquetSink } from './schema-parquet.ts'
 import { kafka, onError, type KafkaInput } from './schema-kafka.ts'
 import { transformSchema } from './transform.ts'
 
@@ -173,7 +174,7 @@ export const pipelineSchema = z.strictObject({
   source: z.discriminatedUnion('type', [postgres, mysql, kafka]),
   transform: transformSchema,
   route: routeSchema,
-  sink: z.discriminatedUnion('type', [iceberg]),
+  sink: z.discriminatedUnion('type', [iceberg, parquetSink]),
   partition_ready: partitionReadySchema,
   pipeline: execution,
   on_error: onError.optional(),
