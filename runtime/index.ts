@@ -31,6 +31,10 @@ export type * from './sink.ts'
 export type * from './object-store.ts'
 export type * from './catalog.ts'
 
+// Scripts of pipelines
+export { batchOperator, rowOperator } from './script.ts'
+export type * from './script.ts'
+
 // Pipeline files
 export { lintFile, loadPipeline, type LoadOptions } from './job/config/load.ts'
 export type * from './job/config/pipeline-config.ts'

@@ -16,7 +16,8 @@ export interface Operator {
   /**
    * Takes a batch and its buffers; calls `out` before it returns.
    *
-   * @throws PipelineError EXPRESSION_FAILED, UNCHANGED_VALUE_MISSING: none of the batch was emitted
+   * @throws PipelineError EXPRESSION_FAILED, SCRIPT_FAILED, UNCHANGED_VALUE_MISSING: none of the
+   *   batch was emitted
    */
   onBatch(batch: ChangeBatch, out: OperatorOutput): void
 }

@@ -270,6 +270,13 @@ export const errorCodes = {
     meaning: 'An entry of `transform` cannot be applied to this table without losing rows.',
     hint: 'Change the entry as the message says.',
   },
+  SCRIPT_INVALID: {
+    code: 'MR-4106',
+    action: 'operator',
+    exit: 2,
+    meaning: 'The file of a `script` cannot be loaded, or does not export what the entry names.',
+    hint: 'Correct the file; nothing was read from the source.',
+  },
   ROUTE_TAKEN: {
     code: 'MR-4105',
     action: 'operator',
@@ -287,6 +294,15 @@ export const errorCodes = {
     hint:
       'Write `TRY_CAST`, `try(...)` or `on_error: null` for null instead, or correct the row at its ' +
       'source; a table that is parked comes back by `millrace resync FILE --table TABLE`.',
+  },
+  SCRIPT_FAILED: {
+    code: 'MR-4202',
+    action: 'operator',
+    exit: 4,
+    meaning: 'A script threw, gave what its table cannot hold, or gave no answer in time.',
+    hint:
+      'Correct the script or the row, or write `on_error: null`, which keeps the row as it came; a ' +
+      'table that is parked comes back by `millrace resync FILE --table TABLE`.',
   },
   DEAD_LETTERS_MAX: {
     code: 'MR-4203',

@@ -1,34 +1,69 @@
 // What the pipeline file says of each table, as the source thread asks for it.
 
+import { ScriptHost } from '../../operators/script/host.ts'
+import { scriptPlan } from '../../operators/script/operator.ts'
 import { transformPlan } from '../../operators/transform/operator.ts'
+import { moduleUrl } from '../base/module-url.ts'
 import { tableKey } from '../data/schema.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import { routeTable } from '../job/config/route.ts'
 import { tableSelector } from '../job/config/selector.ts'
+import type { ScriptConfig } from '../job/config/script.ts'
 import type { OperatorPlans } from '../operator.ts'
+import { chained } from './operator-chain.ts'
 
 /** What the plans are made from. */
 export type PlannedConfig = Pick<
   PipelineConfig,
-  'routes' | 'transforms' | 'onError' | 'maskKey'
+  'routes' | 'transforms' | 'scripts' | 'onError' | 'maskKey'
 > & {
   readonly sink: Pick<PipelineConfig['sink'], 'mode'>
 }
 
 export function operatorPlans(config: PlannedConfig): OperatorPlans {
-  const { routes, transforms, sink, onError, maskKey: secret } = config
+  const { routes, transforms, scripts, sink, onError, maskKey: secret } = config
   const maskKey = (): Uint8Array | null =>
     secret === null ? null : new TextEncoder().encode(secret.reveal())
   const entries = transforms.map(({ from, ...options }) => {
     return { selects: tableSelector([from]), plan: transformPlan(options, sink.mode, maskKey) }
+  })
+  const scripted = scripts.map((script) => {
+    const { from, hash, onError: policy } = script
+    // Not the file's path: it may be moved, and means the same.
+    const semantics = JSON.stringify({ hash, export: script.export, onError: policy })
+    const options = { onError: policy, mode: sink.mode, semantics }
+    return { selects: tableSelector([from]), plan: scriptPlan(() => hostOf(script), options) }
   })
   return {
     of: ({ namespace, name }) => {
       const dead = onError.deadLetters
       // A pattern for all topics does not mean what could be read from none of them.
       if (dead !== null && dead.namespace === namespace && dead.name === name) return null
-      return entries.find(({ selects }) => selects(namespace, name))?.plan ?? null
+      const entry = entries.find(({ selects }) => selects(namespace, name))
+      const script = scripted.find(({ selects }) => selects(namespace, name))
+      return chained(entry?.plan ?? null, script?.plan ?? null)
     },
     target: (table) => tableKey(routeTable(routes, table)),
   }
+}
+
+/**
+ * Before anything is read: a file that is wrong must not park the tables that it is for.
+ *
+ * @throws PipelineError SCRIPT_INVALID
+ */
+export function loadScripts({ scripts }: Pick<PipelineConfig, 'scripts'>): void {
+  for (const script of scripts) hostOf(script)
+}
+
+/** A thread for each script and thread that asks: tables share it. */
+const hosts = new Map<string, ScriptHost>()
+
+function hostOf(script: ScriptConfig): ScriptHost {
+  const key = JSON.stringify(script)
+  const known = hosts.get(key)
+  if (known !== undefined) return known
+  const host = new ScriptHost(script, moduleUrl(import.meta.url, './script-worker.ts'))
+  hosts.set(key, host)
+  return host
 }

@@ -7,7 +7,7 @@ import { recordOf } from '../base/errors.ts'
 import { ChannelSender } from '../flow/channel.ts'
 import type { SourceCommand, SourceReport, SourceStart } from '../job/messages.ts'
 import { SourceTask } from '../job/source-task.ts'
-import { operatorPlans } from './operator-plans.ts'
+import { loadScripts, operatorPlans } from './operator-plans.ts'
 import { openSource } from './source-connector.ts'
 import { workerConfig, type WorkerSeed } from './worker-seed.ts'
 
@@ -20,6 +20,7 @@ function report(message: SourceReport): void {
 }
 
 async function start(command: SourceStart): Promise<void> {
+  loadScripts(config)
   const channels = command.channels.map((channel) => new ChannelSender(channel))
   const source = await openSource(config, log)
   const plans = operatorPlans(config)

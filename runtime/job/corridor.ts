@@ -25,6 +25,7 @@ const OF_ROWS: ReadonlySet<string> = new Set([
   'VALUE_UNREPRESENTABLE',
   'UNCHANGED_VALUE_MISSING',
   'EXPRESSION_FAILED',
+  'SCRIPT_FAILED',
 ])
 
 interface CorridorOptions extends EvolutionOptions {

@@ -73,7 +73,8 @@ export class Structures {
   /** Why rows of before cannot stand beside those of the operators of now; `null`: they can. */
   changedOperators(record: TableRecord): Unmappable | null {
     if (!this.options.keyed || this.semanticsOf(record) === record.semantics) return null
-    const reason = 'its entry of `transform` has changed, and the lake has rows of the former one'
+    const reason =
+      'its entry of `script` or `transform` has changed, and the lake has rows of the former one'
     return { kind: 'unmappable', error: 'DDL_UNMAPPABLE', reason }
   }
 

@@ -77,6 +77,7 @@ test('every default is filled in', () => {
       partitionBy: [],
     },
     transforms: [],
+    scripts: [],
     tests: [],
     partitionReady: [],
     routes: [],

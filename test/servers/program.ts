@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '../..')
-const THREADS = ['main', 'source-worker', 'writer-worker'] as const
+const THREADS = ['main', 'source-worker', 'writer-worker', 'script-worker'] as const
 /** Libraries that load files of their own by name: native code, WebAssembly, descriptors. */
 const WHOLE =
   /^(?:node:|@node-rs\/|@platformatic\/wasm-utils|@vlasky\/|pino|protobufjs|roaring-wasm)/

@@ -10,6 +10,7 @@ import type { TestConfig } from './pipeline-tests.ts'
 import type { LintMessage } from './problems.ts'
 import type { RecordFormatConfig } from './resolve-formats.ts'
 import type { RouteConfig } from './route.ts'
+import type { ScriptConfig } from './script.ts'
 import type { TransformConfig } from './transform.ts'
 import type { SINK_MODES, STARTUP_MODES, TLS_MODES } from './schema.ts'
 import type { ISOLATIONS, METADATA_COLUMNS, NULL_VALUES } from './schema-kafka.ts'
@@ -183,6 +184,7 @@ export interface PipelineConfig {
   readonly sink: SinkConfig
   /** The first that matches a table is its own. */
   readonly transforms: readonly TransformConfig[]
+  readonly scripts: readonly ScriptConfig[]
   /** The same. */
   readonly routes: readonly RouteConfig[]
   readonly tests: readonly TestConfig[]

@@ -16,6 +16,7 @@ import { checkRoutes } from './route.ts'
 import { defaultParallelism, type DatabaseInput, type PipelineInput } from './schema.ts'
 import type { Secret } from './secret.ts'
 import { COLUMN_SHAPE, TABLE_SHAPE } from './selector.ts'
+import { resolveScripts } from './script.ts'
 import { resolveTransforms } from './transform.ts'
 
 /** @returns the configuration without its warnings; `null` when an error was reported */
@@ -27,6 +28,7 @@ export function resolvePipeline(
   const { document, folder } = context
   checkRoutes(input.route, document)
   const transforms = resolveTransforms(input.transform, document)
+  const scripts = resolveScripts(input.script, context)
   const tests = resolveTests(input.tests, document)
   const { pipeline } = input
   const mode = modeOf(input)
@@ -50,6 +52,7 @@ export function resolvePipeline(
     file,
     source,
     transforms,
+    scripts,
     partitionReady,
     routes: input.route,
     tests,

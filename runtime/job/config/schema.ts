@@ -11,6 +11,7 @@ import { databaseEventTime } from './schema-event-time.ts'
 import { duration, integer, patterns, secret, size, text } from './schema-values.ts'
 import { parquetSink } from './schema-parquet.ts'
 import { kafka, onError, type KafkaInput } from './schema-kafka.ts'
+import { scriptSchema } from './script.ts'
 import { transformSchema } from './transform.ts'
 
 /** Names become parts of slot names, folders and metric labels: 63 bytes less `millrace_`. */
@@ -173,6 +174,7 @@ export const pipelineSchema = z.strictObject({
   include: includeSchema,
   source: z.discriminatedUnion('type', [postgres, mysql, kafka]),
   transform: transformSchema,
+  script: scriptSchema,
   route: routeSchema,
   sink: z.discriminatedUnion('type', [iceberg, parquetSink]),
   partition_ready: partitionReadySchema,

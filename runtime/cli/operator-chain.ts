@@ -1,0 +1,52 @@
+// Two plans of one table, one behind the other: what leaves the first is what the second is for.
+
+import type { ChangeBatch } from '../data/batch.ts'
+import type { SourceTable } from '../data/schema.ts'
+import type { Operator, OperatorOutput, OperatorPlan } from '../operator.ts'
+
+/** @returns `null` when there is neither */
+export function chained(
+  first: OperatorPlan | null,
+  second: OperatorPlan | null,
+): OperatorPlan | null {
+  if (first === null || second === null) return first ?? second
+  return {
+    semantics: JSON.stringify([first.semantics, second.semantics]),
+    plan: (table) => new Chain(first, second, table),
+  }
+}
+
+class Chain implements Operator {
+  readonly output: SourceTable
+  private readonly first: Operator
+  private readonly second: Operator
+
+  constructor(first: OperatorPlan, second: OperatorPlan, table: SourceTable) {
+    this.first = first.plan(table)
+    this.second = second.plan(this.first.output)
+    this.output = this.second.output
+  }
+
+  onBatch(batch: ChangeBatch, out: OperatorOutput): void {
+    const between: ChangeBatch[] = []
+    let filtered = 0
+    this.first.onBatch(batch, {
+      emit: (made) => between.push(made),
+      filtered: (rows) => {
+        filtered += rows
+      },
+    })
+    const left: ChangeBatch[] = []
+    for (const made of between) {
+      this.second.onBatch(made, {
+        emit: (each) => left.push(each),
+        filtered: (rows) => {
+          filtered += rows
+        },
+      })
+    }
+    // All or nothing: the second may have failed on what the first had given already.
+    if (filtered > 0) out.filtered(filtered)
+    for (const made of left) out.emit(made)
+  }
+}
