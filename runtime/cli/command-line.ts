@@ -21,8 +21,17 @@ export async function runProcess(): Promise<never> {
     process.exit(printFailure(error, processTerminal, { json: false, verbose }))
   })
   const code = await runCommandLine(args, processTerminal, connectedWiring)
+  await Promise.all([written(process.stdout), written(process.stderr)])
   // Connections and threads that something forgot must not keep a finished command alive.
   process.exit(code)
+}
+
+/** A pipe holds 64 KiB: an exit before its reader has come so far would cut the rest off. */
+async function written(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0 || stream.destroyed) return
+  await new Promise<void>((resolve) => {
+    stream.write('', () => resolve())
+  })
 }
 
 /** A pipeline does not go on where nobody hears of it, and has not done what it was asked for. */

@@ -76,6 +76,14 @@ test('explain, schema and init work from a process', () => {
   expect(millrace('lint', path).code).toBe(0)
 })
 
+test('a reader that is slow has all that was written', () => {
+  const command = `"${process.execPath}" "${MAIN}" schema | { sleep 1; cat; }`
+  const { stdout } = spawnSync('sh', ['-c', command], { encoding: 'utf8' })
+  // More than a pipe holds.
+  expect(stdout.length).toBeGreaterThan(65_536)
+  expect(JSON.parse(stdout)).toHaveProperty('$id')
+})
+
 test('options may stand in the environment', () => {
   const { status, stdout } = spawnSync(process.execPath, [MAIN, 'explain', 'LOG_GAP'], {
     encoding: 'utf8',
