@@ -2,18 +2,19 @@
 // structure that leaves; its rows come back before the next batch is looked at.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
-import { Op, type ChangeBatch } from '../../runtime/data/batch.ts'
-import { appendRows } from '../../runtime/data/column/append.ts'
-import { columnBuilder } from '../../runtime/data/column/builder.ts'
-import { isUnchanged, type Column } from '../../runtime/data/column/column.ts'
+import type { ChangeBatch } from '../../runtime/data/batch.ts'
+import { gatherColumn } from '../../runtime/data/column/append.ts'
+import type { Column } from '../../runtime/data/column/column.ts'
 import { packBatch } from '../../runtime/data/pack.ts'
 import type { SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
 import { tableKey } from '../../runtime/data/schema.ts'
+import { requireSent } from '../../runtime/data/sent-values.ts'
 import { parseType } from '../../runtime/data/type-text.ts'
 import { formatType } from '../../runtime/data/type.ts'
 import type { Operator, OperatorOutput, OperatorPlan } from '../../runtime/operator.ts'
 import type { ScriptHost } from './host.ts'
 import type { ScriptColumn, ScriptQuestion, ScriptResult, ScriptRules } from './messages.ts'
+import { columnOf } from './values.ts'
 
 export interface ScriptPlanOptions {
   readonly onError: ScriptRules['onError']
@@ -58,7 +59,7 @@ class Script implements Operator {
   }
 
   onBatch(batch: ChangeBatch, out: OperatorOutput): void {
-    requireSent(batch)
+    requireSent(batch, batch.columns, 'a script')
     const results = this.resultsOf(batch)
     // Whatever can go wrong has, before anything is counted or leaves.
     for (const { from, rows, result } of results) {
@@ -96,12 +97,7 @@ class Script implements Operator {
   /** A row that the script cannot take, with null in what it would have added. */
   private passed(batch: ChangeBatch, row: number): Answered {
     const { ops, columns } = partOf(batch, row, 1)
-    const nothing = this.added.map(({ type }) => {
-      const builder = columnBuilder(type, 1)
-      builder.reserveRows(1)
-      builder.setNull(0)
-      return builder.view(1)
-    })
+    const nothing = this.added.map(({ type }) => columnOf(type, [null]).column)
     const values = [...columns, ...nothing]
     return { from: row, rows: 1, result: { kind: 'done', parents: Int32Array.of(0), ops, values } }
   }
@@ -138,27 +134,8 @@ function partOf(
   rows: number,
 ): { readonly ops: Uint8Array; readonly columns: readonly Column[] } {
   const selection = Int32Array.from({ length: rows }, (_, index) => from + index)
-  const columns = batch.columns.map((column) => {
-    const builder = columnBuilder(column.type, rows)
-    appendRows(builder, 0, column, rows, selection)
-    return builder.view(rows)
-  })
+  const columns = batch.columns.map((column) => gatherColumn(column, selection))
   return { ops: batch.ops.slice(from, from + rows), columns }
-}
-
-/** What the source did not send is no value: a script would take it for null. */
-function requireSent(batch: ChangeBatch): void {
-  for (const column of batch.columns) {
-    if (column.unchanged === null) continue
-    for (let row = 0; row < batch.rows; row++) {
-      if (batch.ops[row] === Op.delete || !isUnchanged(column, row)) continue
-      throw new PipelineError(
-        'UNCHANGED_VALUE_MISSING',
-        `table "${batch.table}": a script reads a value that the log does not carry`,
-        { hint: 'Run `ALTER TABLE TABLE REPLICA IDENTITY FULL` (PostgreSQL), then resync.' },
-      )
-    }
-  }
 }
 
 function scriptColumn({ identity, name, type, nullable }: SourceColumn, { key }: SourceTable) {

@@ -3,10 +3,10 @@
 // round is an error here.
 
 import { PipelineError } from '../../runtime/base/errors.ts'
-import { appendRows } from '../../runtime/data/column/append.ts'
-import { columnBuilder, ListBuilder, type BytesBuilder } from '../../runtime/data/column/builder.ts'
+import { columnBuilder, type BytesBuilder } from '../../runtime/data/column/builder.ts'
 import type { FixedBuilder } from '../../runtime/data/column/builder.ts'
 import { isNull, isUnchanged, type Column } from '../../runtime/data/column/column.ts'
+import { listColumn } from '../../runtime/data/column/lists.ts'
 import {
   compileExpressions,
   type CompiledExpressions,
@@ -265,15 +265,7 @@ function listOf(
   })
   const child = columnOf(type.element, elements)
   for (const { row, message } of child.failures) failures.push({ row: rowOf[row] ?? 0, message })
-  const builder = new ListBuilder(type)
-  builder.reserveRows(lists.length)
-  if (elements.length > 0) appendRows(builder.child, 0, child.column, elements.length, null)
-  for (const [row, list] of lists.entries()) {
-    builder.childLength += list?.length ?? 0
-    if (list === null) builder.setNull(row)
-    else builder.endRow(row)
-  }
-  return { column: builder.view(lists.length), failures }
+  return { column: listColumn(type, lists, child.column), failures }
 }
 
 function wrongValue(type: ColumnType, value: unknown): string {

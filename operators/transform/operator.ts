@@ -7,11 +7,12 @@ import { Op, type ChangeBatch } from '../../runtime/data/batch.ts'
 import { timeColumn } from '../../runtime/data/change-columns.ts'
 import { appendRows } from '../../runtime/data/column/append.ts'
 import { columnBuilder } from '../../runtime/data/column/builder.ts'
-import { bitmapBytes, isUnchanged, type Column } from '../../runtime/data/column/column.ts'
+import { bitmapBytes, type Column } from '../../runtime/data/column/column.ts'
 import type { Evaluation } from '../../runtime/data/expression/compile.ts'
 import type { RowFailure, RowFailures } from '../../runtime/data/expression/failures.ts'
 import { packBatch } from '../../runtime/data/pack.ts'
 import type { SourceTable } from '../../runtime/data/schema.ts'
+import { requireSent } from '../../runtime/data/sent-values.ts'
 import type { Operator, OperatorOutput, OperatorPlan } from '../../runtime/operator.ts'
 import { NO_MASK_KEY, type MaskKey, type SinkKind, type TransformOptions } from './options.ts'
 import { planTransform, type TransformPlan } from './plan.ts'
@@ -63,7 +64,8 @@ class Transform implements Operator {
 
   onBatch(batch: ChangeBatch, out: OperatorOutput): void {
     const inputs = this.inputsOf(batch)
-    this.requireValues(batch, inputs)
+    const read = [...this.plan.reads].flatMap((index) => inputs[index] ?? [])
+    requireSent(batch, read, 'an expression')
     const leaving = this.leavingRows(batch, inputs)
     const filtered = batch.rows - leaving.rows
     if (leaving.rows === 0) {
@@ -86,22 +88,6 @@ class Transform implements Operator {
       reads.has(first + index) || named.has(first + index) ? one.make(batch) : NOTHING,
     )
     return [...batch.columns, ...made]
-  }
-
-  /** What the source did not send is no value: an expression would take the filler for one. */
-  private requireValues(batch: ChangeBatch, inputs: readonly Column[]): void {
-    for (const index of this.plan.reads) {
-      const column = inputs[index]
-      if (column === undefined || column.unchanged === null) continue
-      for (let row = 0; row < batch.rows; row++) {
-        if (batch.ops[row] === Op.delete || !isUnchanged(column, row)) continue
-        throw new PipelineError(
-          'UNCHANGED_VALUE_MISSING',
-          `table "${batch.table}": an expression reads a value that the log does not carry`,
-          { hint: 'Run `ALTER TABLE TABLE REPLICA IDENTITY FULL` (PostgreSQL), then resync.' },
-        )
-      }
-    }
   }
 
   private leavingRows(batch: ChangeBatch, inputs: readonly Column[]): LeavingRows {

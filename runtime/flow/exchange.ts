@@ -3,9 +3,7 @@
 
 import { present } from '../base/assert.ts'
 import type { ChangeBatch } from '../data/batch.ts'
-import { appendRows } from '../data/column/append.ts'
-import { columnBuilder } from '../data/column/builder.ts'
-import type { Column } from '../data/column/column.ts'
+import { gatherColumn } from '../data/column/append.ts'
 import type { Control, Element } from '../data/element.ts'
 import { keyGroupOf, keyHashes, writerOf } from '../data/key-hash.ts'
 import { packBatch } from '../data/pack.ts'
@@ -118,12 +116,6 @@ export function gatherRows(batch: ChangeBatch, selection: Int32Array): ChangeBat
     sequence,
     keyHash: words === 0 ? null : keyHash,
   })
-}
-
-function gatherColumn(column: Column, selection: Int32Array): Column {
-  const builder = columnBuilder(column.type)
-  appendRows(builder, 0, column, selection.length, selection)
-  return builder.view(selection.length)
 }
 
 /** FNV-1a. */

@@ -4,8 +4,7 @@
 import { PipelineError } from '../../base/errors.ts'
 import { nearestName } from '../../base/nearest.ts'
 import { Op, type ChangeBatch } from '../../data/batch.ts'
-import { appendRows } from '../../data/column/append.ts'
-import { columnBuilder } from '../../data/column/builder.ts'
+import { gatherColumn } from '../../data/column/append.ts'
 import type { Column } from '../../data/column/column.ts'
 import { parseColumns } from '../../data/expression/parse/columns.ts'
 import { namesOf, tableKey, type SourceColumn, type SourceTable } from '../../data/schema.ts'
@@ -74,11 +73,7 @@ export class SourceRows {
       schemaVersion: 0,
       rows,
       ops: this.ops.slice(start, end),
-      columns: this.columns.map((column) => {
-        const builder = columnBuilder(column.type)
-        appendRows(builder, 0, column, rows, selection)
-        return builder.view(rows)
-      }),
+      columns: this.columns.map((column) => gatherColumn(column, selection)),
       transactions: {
         count: 1,
         orderHigh: 0n,

@@ -3,9 +3,9 @@
 // rounded is refused, since nobody would see it.
 
 import { PipelineError } from '../../base/errors.ts'
-import { appendRows } from '../../data/column/append.ts'
-import { columnBuilder, ListBuilder, type BytesBuilder } from '../../data/column/builder.ts'
+import { columnBuilder, type BytesBuilder } from '../../data/column/builder.ts'
 import type { Column } from '../../data/column/column.ts'
+import { listColumn } from '../../data/column/lists.ts'
 import { compileExpressions } from '../../data/expression/compile.ts'
 import { formatType, type ColumnType, type PrimitiveType } from '../../data/type.ts'
 
@@ -22,7 +22,7 @@ export function columnOfValues(
   values: readonly unknown[],
   labels: readonly string[],
 ): Column {
-  if (type.kind === 'list') return listColumn(type, values, labels)
+  if (type.kind === 'list') return columnOfLists(type, values, labels)
   const texts = values.map((value, row) =>
     value === null || value === undefined ? null : textOf(type, value, labels[row] ?? ''),
   )
@@ -66,7 +66,7 @@ function isRounded(type: PrimitiveType, text: string): boolean {
   }
 }
 
-function listColumn(
+function columnOfLists(
   type: Extract<ColumnType, { kind: 'list' }>,
   values: readonly unknown[],
   labels: readonly string[],
@@ -78,15 +78,7 @@ function listColumn(
   const elements = lists.flatMap((list) => list ?? [])
   const names = lists.flatMap((list, row) => (list ?? []).map(() => labels[row] ?? ''))
   const child = columnOfValues(type.element, elements, names)
-  const builder = new ListBuilder(type)
-  builder.reserveRows(lists.length)
-  if (elements.length > 0) appendRows(builder.child, 0, child, elements.length, null)
-  for (const [row, list] of lists.entries()) {
-    builder.childLength += list?.length ?? 0
-    if (list === null) builder.setNull(row)
-    else builder.endRow(row)
-  }
-  return builder.view(lists.length)
+  return listColumn(type, lists, child)
 }
 
 function textColumn(type: PrimitiveType, texts: readonly (string | null)[]): Column {

@@ -2,8 +2,8 @@
 // The exchange, the hand-over and the encoder's row-group buffers move rows with nothing else.
 
 import { isNull, isUnchanged, type Bitmap, type Column } from './column.ts'
-import { copyBytes, type BytesBuilder, type ColumnBuilder, type FixedBuilder } from './builder.ts'
-import type { ListBuilder } from './builder.ts'
+import { columnBuilder, copyBytes, type BytesBuilder, type ColumnBuilder } from './builder.ts'
+import type { FixedBuilder, ListBuilder } from './builder.ts'
 import { assert } from '../../base/assert.ts'
 
 /**
@@ -34,6 +34,13 @@ export function appendRows(
   if (column.validity !== null || column.unchanged !== null) {
     appendMarks(builder, at, column, count, selection)
   }
+}
+
+/** @returns the rows that a selection names, in its order, in memory of their own */
+export function gatherColumn(column: Column, selection: Int32Array): Column {
+  const builder = columnBuilder(column.type)
+  appendRows(builder, 0, column, selection.length, selection)
+  return builder.view(selection.length)
 }
 
 type BytesRows = Extract<Column, { layout: 'bytes' }>

@@ -4,7 +4,7 @@
 import type { ConnectionContext } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
 import { resolveTopicTime } from './event-time.ts'
-import { compilePattern, PatternFault } from './glob.ts'
+import { checkPattern } from './pattern-check.ts'
 import type { KafkaSourceConfig, KafkaStart, OnErrorConfig, SinkMode } from './pipeline-config.ts'
 import { resolveFormat } from './resolve-formats.ts'
 import { resolveEndpoint } from './resolve-kafka-endpoint.ts'
@@ -108,11 +108,7 @@ function defaultNullValue(input: KafkaInput): KafkaSourceConfig['nullValue'] {
 function checkTopics(input: KafkaInput, document: ConfigDocument): void {
   for (const name of ['topics', 'topics_exclude'] as const) {
     for (const [index, pattern] of input[name].entries()) {
-      const compiled = compilePattern(pattern, TOPIC_SHAPE)
-      if (!(compiled instanceof PatternFault)) continue
-      const { suggestion } = compiled
-      const message = `source.${name}[${index}]: "${pattern}" ${compiled.message}`
-      document.report(['source', name, index], { error: 'CONFIG_VALUE', message, suggestion })
+      checkPattern(pattern, TOPIC_SHAPE, ['source', name, index], document)
     }
   }
 }

@@ -6,7 +6,7 @@ import { PipelineError } from '../../base/errors.ts'
 import { type ConnectionContext, resolveConnection, resolveSecret } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
 import { resolveEventTime } from './event-time.ts'
-import { compilePattern, PatternFault } from './glob.ts'
+import { checkPattern } from './pattern-check.ts'
 import type { DatabaseSourceConfig, PipelineConfig } from './pipeline-config.ts'
 import { resolvePartitionReady } from './partition-ready.ts'
 import { resolveTests } from './pipeline-tests.ts'
@@ -152,12 +152,8 @@ function checkPatterns(source: DatabaseInput, document: ConfigDocument): void {
   ] as const) {
     for (const [index, pattern] of source[name].entries()) {
       const path = ['source', name, index]
-      const compiled = compilePattern(pattern, shape)
-      if (compiled instanceof PatternFault) {
-        const { suggestion } = compiled
-        const message = `source.${name}[${index}]: "${pattern}" ${compiled.message}`
-        document.report(path, { error: 'CONFIG_VALUE', message, suggestion })
-      } else if (/^\/.*\([^)]*[+*][^)]*\)[+*{]/.test(pattern)) {
+      if (checkPattern(pattern, shape, path, document) === null) continue
+      if (/^\/.*\([^)]*[+*][^)]*\)[+*{]/.test(pattern)) {
         const message = `source.${name}[${index}]: a repetition of a repetition can take for ever`
         document.report(path, { error: 'CONFIG_VALUE', message, severity: 'warning' })
       }

@@ -3,7 +3,8 @@
 
 import { z } from 'zod'
 import type { ConfigDocument } from './document.ts'
-import { captureName, compilePattern, PatternFault } from './glob.ts'
+import { captureName } from './glob.ts'
+import { checkPattern } from './pattern-check.ts'
 import { TABLE_SHAPE } from './selector.ts'
 
 const FROM = 'a pattern such as "shop.*" or "/shop_([0-9]+)\\.orders/"'
@@ -41,22 +42,19 @@ export interface TableNames {
 /** Reports patterns that are none, and names that cannot be made. */
 export function checkRoutes(routes: readonly RouteConfig[], document: ConfigDocument): void {
   for (const [index, { from, into }] of routes.entries()) {
-    const report = (key: string, message: string, suggestion: string | null = null): void =>
-      document.report(['route', index, key], {
+    const report = (message: string): void => {
+      const problem = {
         error: 'CONFIG_VALUE',
-        message: `route[${index}].${key}: ${message}`,
-        suggestion,
-      })
-    const compiled = compilePattern(from, TABLE_SHAPE)
-    if (compiled instanceof PatternFault) {
-      report('from', `"${from}" ${compiled.message}`, compiled.suggestion)
-      continue
+        message: `route[${index}].into: ${message}`,
+      } as const
+      document.report(['route', index, 'into'], problem)
     }
-    if (splitName(into) === null) report('into', `"${into}" is not of the form namespace.name`)
+    if (checkPattern(from, TABLE_SHAPE, ['route', index, 'from'], document) === null) continue
+    if (splitName(into) === null) report(`"${into}" is not of the form namespace.name`)
     const groups = groupsOf(from)
     for (const [, digit] of into.matchAll(/\$(?:\$|([1-9]))/g)) {
       if (digit === undefined || Number(digit) <= groups) continue
-      report('into', `"${into}" names $${digit}, and "${from}" has ${groups} * or groups`)
+      report(`"${into}" names $${digit}, and "${from}" has ${groups} * or groups`)
     }
   }
 }

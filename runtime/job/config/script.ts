@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import type { ConnectionContext } from './connection.ts'
-import { compilePattern, PatternFault } from './glob.ts'
+import { checkPattern } from './pattern-check.ts'
 import { duration, size, text } from './schema-values.ts'
 import { resolveFile } from './resolve-registry.ts'
 import { TABLE_SHAPE } from './selector.ts'
@@ -63,13 +63,7 @@ export function resolveScripts(
 ): readonly ScriptConfig[] {
   return input.flatMap((entry, index): ScriptConfig[] => {
     const { from, timeout: timeoutMs, memory: memoryBytes, on_error: onError } = entry
-    const compiled = compilePattern(from, TABLE_SHAPE)
-    if (compiled instanceof PatternFault) {
-      const { message, suggestion } = compiled
-      const problem = { error: 'CONFIG_VALUE', suggestion } as const
-      const shown = `script[${index}].from: "${from}" ${message}`
-      context.document.report(['script', index, 'from'], { ...problem, message: shown })
-    }
+    checkPattern(from, TABLE_SHAPE, ['script', index, 'from'], context.document)
     const file = resolveFile(entry.file, ['script', index, 'file'], context)
     if (file === null) return []
     const hash = hashOf(file)

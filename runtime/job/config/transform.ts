@@ -6,7 +6,7 @@ import { PipelineError } from '../../base/errors.ts'
 import { parseExpression, parseProjection } from '../../data/expression/parse/parser.ts'
 import { placeOf, type SourceText } from '../../data/expression/place.ts'
 import type { ConfigDocument } from './document.ts'
-import { compilePattern, PatternFault } from './glob.ts'
+import { checkPattern } from './pattern-check.ts'
 import { TABLE_SHAPE } from './selector.ts'
 
 export const TRANSFORM_ERRORS = ['stop', 'null'] as const
@@ -89,11 +89,7 @@ export function resolveTransforms(
   document: ConfigDocument,
 ): readonly TransformConfig[] {
   for (const [index, { from }] of input.entries()) {
-    const compiled = compilePattern(from, TABLE_SHAPE)
-    if (!(compiled instanceof PatternFault)) continue
-    const message = `transform[${index}].from: "${from}" ${compiled.message}`
-    const { suggestion } = compiled
-    document.report(['transform', index, 'from'], { error: 'CONFIG_VALUE', message, suggestion })
+    checkPattern(from, TABLE_SHAPE, ['transform', index, 'from'], document)
   }
   for (const [index, entry] of input.entries()) checkExpressions(entry, index, document)
   return input.map(({ from, projection, filter, primary_keys, cast, mask, ...rest }) => ({
