@@ -3,10 +3,9 @@
 
 const HINT = 'a script gives the same for the same rows; `deterministic: false` allows it'
 
-/** @returns what gives them back */
-export function forbidChance(): () => void {
+/** Of the thread that calls it, for good. */
+export function forbidChance(): void {
   const { Date: RealDate, crypto, performance } = globalThis
-  const { random } = Math
   const refuse = (name: string) => (): never => {
     throw new Error(`${name}: ${HINT}`)
   }
@@ -20,9 +19,7 @@ export function forbidChance(): () => void {
       return refuse('Date.now')()
     }
   }
-  const kept: [object, string, PropertyDescriptor | undefined][] = []
   const replace = (target: object, name: string, value: unknown): void => {
-    kept.push([target, name, Object.getOwnPropertyDescriptor(target, name)])
     Object.defineProperty(target, name, { value, configurable: true, writable: true })
   }
   replace(globalThis, 'Date', FixedDate)
@@ -30,11 +27,4 @@ export function forbidChance(): () => void {
   replace(crypto, 'randomUUID', refuse('crypto.randomUUID'))
   replace(crypto, 'getRandomValues', refuse('crypto.getRandomValues'))
   replace(performance, 'now', refuse('performance.now'))
-  return () => {
-    Math.random = random
-    for (const [target, name, descriptor] of kept) {
-      if (descriptor === undefined) Reflect.deleteProperty(target, name)
-      else Object.defineProperty(target, name, descriptor)
-    }
-  }
 }

@@ -1,8 +1,7 @@
 // A batch through a user's functions, on the script's own thread. Rows that leave are found first,
 // then each column is gathered where the script left it alone and written anew where it did not.
 
-import { appendRows } from '../../runtime/data/column/append.ts'
-import { columnBuilder } from '../../runtime/data/column/builder.ts'
+import { gatherColumn } from '../../runtime/data/column/append.ts'
 import type { Column } from '../../runtime/data/column/column.ts'
 import { Op } from '../../runtime/data/batch.ts'
 import type { ScriptDefinition, ScriptRow, ScriptValue } from '../../runtime/script.ts'
@@ -25,9 +24,8 @@ export async function runScript(
   question: ScriptQuestion,
 ): Promise<ScriptResult | ScriptFailure> {
   try {
-    const leaving = new Leaving(question)
-    if (definition.onBatch !== undefined) await wholeBatch(definition, question, leaving)
-    else await rowByRow(definition, question, leaving)
+    const batched = definition.onBatch !== undefined
+    const leaving = await (batched ? wholeBatch : rowByRow)(definition, question)
     return leaving.result()
   } catch (error) {
     if (!(error instanceof RowFault)) throw error
@@ -35,12 +33,10 @@ export async function runScript(
   }
 }
 
-async function rowByRow(
-  { onRow }: ScriptDefinition,
-  { table, columns, rows, ops, rules }: ScriptQuestion,
-  leaving: Leaving,
-): Promise<void> {
+async function rowByRow({ onRow }: ScriptDefinition, question: ScriptQuestion): Promise<Leaving> {
   if (onRow === undefined) throw new TypeError('the script has neither onRow nor onBatch')
+  const { table, columns, rows, ops, rules } = question
+  const leaving = new Leaving(question, null)
   const context = { table }
   for (let row = 0; row < rows; row++) {
     if (ops[row] === Op.delete) {
@@ -61,13 +57,14 @@ async function rowByRow(
     else if (Array.isArray(made)) leaving.explode(row, made as readonly ScriptRow[])
     else leaving.change(row, made as ScriptRow)
   }
+  return leaving
 }
 
 async function wholeBatch(
   { onBatch }: ScriptDefinition,
-  { table, columns, rows, ops, values }: ScriptQuestion,
-  leaving: Leaving,
-): Promise<void> {
+  question: ScriptQuestion,
+): Promise<Leaving> {
+  const { table, columns, rows, ops, values } = question
   const named = Object.fromEntries(columns.map(({ name }, index) => [name, values[index]]))
   const batch = { rows, ops, columns: named as Record<string, Column>, context: { table } }
   const made = (await onBatch?.(batch)) ?? {}
@@ -76,18 +73,23 @@ async function wholeBatch(
     if (column.length === rows) continue
     throw new TypeError(`onBatch gives ${column.length} values of "${name}" for ${rows} rows`)
   }
+  const leaving = new Leaving(question, new Set(given.keys()))
   for (let row = 0; row < rows; row++) {
     if (ops[row] === Op.delete) leaving.pass(row)
     else if (made.keep?.[row] === 0) leaving.drop(row)
     else leaving.set(row, given)
   }
+  return leaving
 }
 
 /** Rows that leave, and the values of each column, in step. */
 class Leaving {
   private readonly question: ScriptQuestion
   private readonly all: readonly ScriptColumn[]
-  private readonly inputs: readonly (ScriptValue | undefined)[][]
+  /** By column, once somebody has asked for it: making values costs more than moving columns. */
+  private readonly inputs: (readonly (ScriptValue | undefined)[])[] = []
+  /** Columns whose values the script may have given; the others move as they are. */
+  private readonly touched: readonly number[]
   private readonly names: ReadonlySet<string>
   private readonly parents: number[] = []
   private readonly ops: number[] = []
@@ -98,17 +100,24 @@ class Leaving {
   /** Rows whose added columns stay null, since they passed by the script. */
   private readonly passed = new Set<number>()
 
-  constructor(question: ScriptQuestion) {
+  /** @param given  names of the columns that the script has given; `null`: it may be any */
+  constructor(question: ScriptQuestion, given: ReadonlySet<string> | null) {
     this.question = question
     this.all = [...question.columns, ...question.added]
-    this.inputs = question.values.map((column) => valuesOf(column))
+    const isAdded = (index: number): boolean => index >= question.columns.length
+    this.touched = [...this.all.keys()].filter((index) => {
+      return given === null || isAdded(index) || given.has(this.all[index]?.name ?? '')
+    })
     this.names = new Set(this.all.map(({ name }) => name))
     this.values = this.all.map(() => [])
-    this.changed = this.all.map((_, index) => index >= question.columns.length)
+    this.changed = this.all.map((_, index) => isAdded(index))
   }
 
   input(column: number, row: number): ScriptValue | undefined {
-    return this.inputs[column]?.[row]
+    const came = this.question.values[column]
+    if (came === undefined) return undefined
+    const values = (this.inputs[column] ??= valuesOf(came))
+    return values[row]
   }
 
   /** As it came, whatever its columns say: a delete has its key alone. */
@@ -158,9 +167,7 @@ class Leaving {
   private columnOf(column: ScriptColumn, index: number, parents: Int32Array): Column {
     const came = this.question.values[index]
     if (came !== undefined && this.changed[index] !== true) {
-      const builder = columnBuilder(column.type, parents.length)
-      appendRows(builder, 0, came, parents.length, parents)
-      return builder.view(parents.length)
+      return gatherColumn(came, parents)
     }
     const values = this.values[index] ?? []
     const { column: written, failures } = columnOf(column.type, values)
@@ -183,7 +190,8 @@ class Leaving {
   private leave(row: number, op: number, valueOf: (index: number) => unknown): void {
     this.parents.push(row)
     this.ops.push(op)
-    for (const [index, { isKey, name, type }] of this.all.entries()) {
+    for (const index of this.touched) {
+      const { isKey, name, type } = this.all[index] as ScriptColumn
       const value = valueOf(index)
       const before = this.input(index, row)
       this.values[index]?.push(value)
