@@ -2,6 +2,7 @@
 // /healthz and /metrics all show it. What is not known is null and marked UNAVAILABLE, never zero.
 
 import type { ErrorRecord } from '../base/errors.ts'
+import type { SplitReach } from '../flow/watermark.ts'
 import type { LogCondition, LogState } from '../job/log-watch.ts'
 import type { TableProgress } from '../job/messages.ts'
 import type { RunSnapshot, TableSnapshot } from '../job/run-state.ts'
@@ -54,6 +55,8 @@ export interface TableStatus {
   readonly waits_for: string | null
   /** No row with an earlier event time is to come, ISO 8601; `null`: nothing can be promised yet. */
   readonly watermark: string | null
+  /** What its watermark comes from; `null`: it goes by the commits of its source. */
+  readonly event_time: EventTimeStatus | null
   /** What is announced of its partitions; `null`: nothing is. */
   readonly partitions: PartitionsStatus | null
   readonly backfill: { readonly rows_done: number | null; readonly rows_est: number | null }
@@ -68,6 +71,15 @@ export interface TableStatus {
     readonly source_time: string | null
     readonly metadata_location: string | null
   }
+}
+
+/** Splits that are waited for, less `max_out_of_order`; rows since the process started. */
+export interface EventTimeStatus {
+  readonly behind: { readonly split: string; readonly at: string | null } | null
+  readonly ahead: { readonly split: string; readonly at: string | null } | null
+  /** Rows too far ahead of the clock, and rows without a time. */
+  readonly future_rows: number
+  readonly missing_rows: number
 }
 
 export interface PartitionsStatus {
@@ -231,6 +243,7 @@ export class StatusTracker {
       reason: progress.reason,
       waits_for: progress.waitsFor,
       watermark: isoTimeUs(progress.watermarkUs),
+      event_time: eventTimeOf(progress.times),
       partitions: partitionsOf(table.ready),
       backfill: { rows_done: progress.rowsDone, rows_est: progress.rowsEstimated },
       ops: { ...ops },
@@ -250,6 +263,14 @@ export class StatusTracker {
   #formatOrder(order: bigint): string {
     return formatOrder(order, this.#positionType)
   }
+}
+
+function eventTimeOf(times: TableSnapshot['progress']['times']): EventTimeStatus | null {
+  if (times === null) return null
+  const at = (reach: SplitReach | null): EventTimeStatus['behind'] =>
+    reach && { split: reach.split, at: isoTimeUs(reach.reachedUs) }
+  const { behind, ahead, future, missing } = times
+  return { behind: at(behind), ahead: at(ahead), future_rows: future, missing_rows: missing }
 }
 
 function partitionsOf(ready: TableSnapshot['ready']): PartitionsStatus | null {

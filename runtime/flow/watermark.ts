@@ -37,6 +37,21 @@ export interface TimeFaults {
   missing: number
 }
 
+/** A split, and how far its rows have gone, less the disorder that is allowed for. */
+export interface SplitReach {
+  readonly split: string
+  readonly reachedUs: bigint
+}
+
+/**
+ * The last and the first of the splits that a table waits for (`null`: it waits for none that has
+ * had a row), and rows that moved nothing.
+ */
+export interface TimeSpread extends TimeFaults {
+  readonly behind: SplitReach | null
+  readonly ahead: SplitReach | null
+}
+
 interface Split {
   state: SplitState
   clockUs: bigint | null
@@ -130,6 +145,21 @@ export class Watermarks {
 
   faultsOf(table: string): TimeFaults {
     return this.faults.get(table) ?? { future: 0, missing: 0 }
+  }
+
+  /** @returns `null`: no split of the table is known */
+  spreadOf(table: string): TimeSpread | null {
+    let behind: SplitReach | null = null
+    let ahead: SplitReach | null = null
+    const parts = this.parts.get(table)
+    if (parts === undefined) return null
+    for (const [split, part] of parts) {
+      const reachedUs = this.reachedBy(part)
+      if (reachedUs === null || !this.isActive(split, part)) continue
+      if (behind === null || reachedUs < behind.reachedUs) behind = { split, reachedUs }
+      if (ahead === null || reachedUs > ahead.reachedUs) ahead = { split, reachedUs }
+    }
+    return { ...this.faultsOf(table), behind, ahead }
   }
 
   /** A table whose rows are read anew, or that has gone: its splits begin again. */

@@ -7,6 +7,7 @@ import type { Adoption } from '../checkpoint/commit.ts'
 import type { SourceCheckpoint } from '../checkpoint/manifest.ts'
 import type { SourceCounts } from '../checkpoint/trace.ts'
 import type { TableSchema } from '../data/schema.ts'
+import type { TimeSpread } from '../flow/watermark.ts'
 import type { CommitReceipt, PreparedEpoch } from '../sink.ts'
 import type { LogState } from './log-watch.ts'
 import type { EventTimeOptions } from './table-times.ts'
@@ -106,6 +107,8 @@ export interface TableProgress {
   readonly rowsEstimated: number | null
   /** No row with an earlier event time is to come; `null`: nothing can be promised yet. */
   readonly watermarkUs: bigint | null
+  /** How far apart in event time its splits are; `null`: nothing is known of it. */
+  readonly times: TimeSpread | null
 }
 
 /** From the source thread. */

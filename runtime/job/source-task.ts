@@ -303,6 +303,7 @@ export class SourceTask {
       rowsDone: backfill?.rowsDone ?? null,
       rowsEstimated: backfill?.rowsEstimated ?? null,
       watermarkUs: this.watermarkOf(record),
+      times: this.times.spreadOf(record),
     }
   }
 
@@ -341,6 +342,7 @@ function refusedTable(table: string, reason: ErrorRecord): TableProgress {
     rowsDone: null,
     rowsEstimated: null,
     watermarkUs: null,
+    times: null,
   }
   return { table, phase: 'parked', reason, ...unknown }
 }

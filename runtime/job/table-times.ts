@@ -14,7 +14,7 @@ import { scanEventTimes, TIME_KINDS, TimeScan, type EventTimes } from '../data/e
 import type { TableSchema } from '../data/schema.ts'
 import { TimeZone } from '../data/time-zone.ts'
 import { inHandOver, type TableRecord } from '../flow/tables.ts'
-import { Watermarks, type TimeFaults } from '../flow/watermark.ts'
+import { Watermarks, type TimeSpread } from '../flow/watermark.ts'
 import type { SplitTimes } from '../source.ts'
 
 export interface EventTimeOptions {
@@ -129,8 +129,10 @@ export class TableTimes {
     return sourceTimeUs === 0n ? null : sourceTimeUs
   }
 
-  faultsOf(table: string): TimeFaults {
-    return this.#watermarks.faultsOf(table)
+  /** @returns `null`: the table goes by the clock of its source, or nothing is known yet */
+  spreadOf({ schema }: TableRecord): TimeSpread | null {
+    const read = this.#options.splits || this.#readsColumn(schema)
+    return read ? this.#watermarks.spreadOf(schema.table) : null
   }
 
   ahead(): ReadonlySet<string> {

@@ -256,6 +256,7 @@ test('progress lines put first what somebody waits for or must act on', () => {
       rowsDone: 250,
       rowsEstimated: 1000,
       watermarkUs: null,
+      times: null,
     },
   }))
   const lines = renderProgress(statusOf({ tables }), 120)

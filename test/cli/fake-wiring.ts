@@ -108,6 +108,7 @@ const UNKNOWN = {
   rowsDone: null,
   rowsEstimated: null,
   watermarkUs: null,
+  times: null,
 } as const
 
 const STREAMING: TableSnapshot = {
@@ -128,6 +129,7 @@ const BACKFILLING: TableSnapshot = {
     rowsDone: 400_000,
     rowsEstimated: 1_600_000,
     watermarkUs: null,
+    times: null,
   },
   rows: { read: 400_000, written: 400_000, stale: 0, absorbed: 0, parked: 0, held: 0 },
   ops: { insert: 0, update: 0, delete: 0, read: 400_000 },

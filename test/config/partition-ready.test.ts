@@ -162,10 +162,15 @@ test('event time is read with its units', () => {
   })
 })
 
-test('topics have no event time yet, so nothing of them is announced', () => {
+test('topics are announced by the event time of their rows, and by nothing else', () => {
   const ready = 'public.clicks: { partition: "hour(ts)", actions: [{ type: success_file }] }'
   const text = changedKafka(['pipeline:\n', `partition_ready: { ${ready} }\npipeline:\n`])
   expect(faults(text)).toContain(
-    'partition_ready is not supported for topics: this version knows no time of them',
+    'partition_ready of topics needs source.event_time: when rows happened is not known else',
   )
+  const timed = text.replace('  topics:', '  event_time: { idle_partition: 5m }\n  topics:')
+  const hold =
+    'warning: without `source.event_time.all_idle: advance` no partition is announced while no rows come'
+  expect(faults(timed)).toContain(hold)
+  expect(faults(timed.replace('5m', '5m, all_idle: advance'))).not.toContain(hold)
 })

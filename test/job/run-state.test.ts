@@ -12,6 +12,7 @@ function progressOf(table: string): TableProgress {
     rowsDone: null,
     rowsEstimated: null,
     watermarkUs: null,
+    times: null,
   }
   return { table, phase: 'streaming', repair: false, ...none }
 }

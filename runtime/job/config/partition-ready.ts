@@ -137,6 +137,8 @@ export interface ReadyContext extends ConnectionContext {
   /** The source's cluster; `null`: it is no cluster. */
   readonly cluster: KafkaEndpointConfig | null
   readonly eventTime: EventTimeOptions
+  /** Event time is that of rows, not that of commits. */
+  readonly hasRowTime: boolean
 }
 
 /** Reports what is wrong; what is returned has no faults where none was reported. */
@@ -149,11 +151,11 @@ export function resolvePartitionReady(
     const resolved = resolveTable(name, written, context)
     return resolved === null ? [] : [resolved]
   })
-  if (tables.length > 0 && eventTime.splits) {
+  if (tables.length > 0 && eventTime.splits && !context.hasRowTime) {
     const message =
-      'partition_ready is not supported for topics: this version knows no time of them'
-    document.report(['partition_ready'], { error: 'CONFIG_UNSUPPORTED', message, atKey: true })
-  } else if (tables.length > 0 && eventTime.column !== null && eventTime.allIdle === 'hold') {
+      'partition_ready of topics needs source.event_time: when rows happened is not known else'
+    document.report(['partition_ready'], { error: 'CONFIG_VALUE', message, atKey: true })
+  } else if (tables.length > 0 && context.hasRowTime && eventTime.allIdle === 'hold') {
     const message =
       'without `source.event_time.all_idle: advance` no partition is announced while no rows come'
     const problem = { error: 'CONFIG_VALUE', message, severity: 'warning', atKey: true } as const

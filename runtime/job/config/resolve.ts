@@ -45,6 +45,8 @@ export function resolvePipeline(
     sink,
     partitionBy,
     eventTime: source.eventTime,
+    hasRowTime:
+      source.type === 'kafka' ? source.rowTime !== null : source.eventTime.column !== null,
     cluster: source.type === 'kafka' ? source : null,
   })
   return {
