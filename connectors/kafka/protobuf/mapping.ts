@@ -6,7 +6,7 @@ import type { ColumnType, PrimitiveType } from '../../../runtime/data/type.ts'
 import type { FieldShape, MessageShape, ScalarKind } from './shape.ts'
 
 export interface MappingOptions {
-  /** What a field without presence is when it was not written. */
+  /** What a field without presence is that has its default. */
   readonly implicitPresence: 'default' | 'null'
   /** One more column for each oneof, with the name of the field that is set. */
   readonly oneofCase: boolean

@@ -35,7 +35,7 @@ export const protobuf = z
     implicit_presence: z
       .enum(['default', 'as_null'])
       .prefault('default')
-      .describe('What a proto3 field without `optional` is when it was not written.'),
+      .describe('What a proto3 field without `optional` is that has its default (0, empty).'),
     oneof_case: z
       .boolean()
       .prefault(false)

@@ -59,11 +59,14 @@ export type Syntax = 'proto2' | 'proto3'
 
 interface RandomField {
   readonly number: number
-  readonly text: (flipPacked: boolean) => string
+  readonly text: (flip: boolean) => string
   readonly oneof: boolean
 }
 
-/** A schema as text, twice: with `packed` as it is, and the other way round. */
+/**
+ * A schema as text, twice: as readers have it, and as a writer has it that packs what they do not
+ * expect to be packed, and writes defaults that they do not expect to be written.
+ */
 export interface RandomSchema {
   readonly syntax: Syntax
   readonly text: string
@@ -144,8 +147,8 @@ function fieldText(
     return (flip) =>
       `repeated ${type} ${name} = ${number}${packable ? ` [packed = ${packed !== flip}]` : ''};`
   }
-  const label = syntax === 'proto2' || draw.chance(30) ? 'optional ' : ''
-  return () => `${label}${type} ${name} = ${number};`
+  const optional = syntax === 'proto2' || draw.chance(30)
+  return (flip) => `${optional || flip ? 'optional ' : ''}${type} ${name} = ${number};`
 }
 
 export function rootOf(text: string): protobuf.Root {

@@ -26,7 +26,7 @@ export interface MessagePlan {
   readonly slotOf: (leaf: Leaf) => Slot | null
   /** Columns of the structure that this schema does not have. */
   readonly absent: readonly Slot[]
-  /** A field without presence that was not written is null. */
+  /** A field without presence that has its default is null. */
   readonly nullDefaults: boolean
 }
 
@@ -310,7 +310,7 @@ ${this.messageCode(node.message, [...around, tag])}`
     const { kind } = field
     switch (node.kind) {
       case 'scalar':
-        return this.valueInto(begin, kind, slot, end)
+        return this.valueInto(begin, kind, slot, end) + this.defaultAsAbsent(node, slot)
       case 'list':
         return this.elementInto(begin, kind, slot, end)
       case 'time':
@@ -329,6 +329,17 @@ r${i}.add(p, p + x); p += x`
       case 'skipped':
         return ''
     }
+  }
+
+  /**
+   * Without presence a default that was written says what one that was not written says, and most
+   * serializers leave it out: null must not depend on who wrote the message.
+   */
+  private defaultAsAbsent(node: FieldNode, slot: Slot): string {
+    const { kind, presence } = node.field
+    if (presence || !this.plan.nullDefaults || kind === 'message') return ''
+    const { word, mask } = this.bitOf(node)
+    return `\nif (${value.isDefaultCode(kind, slot)}) s${word} &= ${~mask}`
   }
 
   private packedCode(node: FieldNode, d: number, tag: number): string {
@@ -437,14 +448,15 @@ if (p !== ${e}) fail(Fault.truncated, ${e})`
     const { slot } = column
     const { column: i } = slot
     const isNull = node.field.presence || this.plan.nullDefaults
-    const otherwise = isNull ? value.nullCode(slot) : defaultOf(node.field, slot)
+    const otherwise = isNull ? value.nullCode(slot) : value.fieldDefaultCode(node.field, slot)
     switch (node.kind) {
       case 'scalar':
       case 'wrapper':
         return `if (${isAbsent}) { ${otherwise} }`
       case 'list':
+        // A packed field without an element may have been written.
         return isNull
-          ? `if (${isAbsent}) { ${otherwise} } else ${value.defaultCode(slot)}`
+          ? `if (c${i} === q${i}[row]) { ${otherwise} } else ${value.defaultCode(slot)}`
           : otherwise
       case 'json': {
         const write = `o${i}[row + 1] = json.write(b${i}, o${i}[row], plans[${i}], bytes, view, r${i})`
@@ -485,12 +497,4 @@ else ${put}(v${i}, row, r${i}.low, r${i}.high, r${i}.nanos, r${i}.at)`
     const room = value.labelRoomCode(slot, 'names')
     return `${room}\n${[...choices, `{ ${value.nullCode(slot)} }`].join('\nelse ')}`
   }
-}
-
-/** An enum's default is the name that it has for 0. */
-function defaultOf({ kind, repeated }: FieldShape, slot: Slot): string {
-  const { column: i } = slot
-  if (kind !== 'enum' || repeated) return value.defaultCode(slot)
-  return `${value.labelRoomCode(slot, 'labels')}
-o${i}[row + 1] = putLabel(w${i}, n, labels[${i}], 0)`
 }

@@ -8,7 +8,7 @@
 // a value begins where the row before ended, so one that comes again overwrites, and the last wins.
 
 import { layoutOf, type ColumnType, type PrimitiveType } from '../../../../runtime/data/type.ts'
-import type { ScalarKind } from '../shape.ts'
+import type { FieldShape, ScalarKind } from '../shape.ts'
 import { Wire } from './wire.ts'
 
 /** A column as generated code knows it. */
@@ -104,6 +104,31 @@ export function defaultCode({ column: i, type }: Slot): string {
     default:
       return storeCode({ column: i, type, index: 'row' }, '0', '0')
   }
+}
+
+/** Whether a value that was just read into its row is, bit for bit, what `defaultCode` writes. */
+export function isDefaultCode(kind: ScalarKind | 'enum', { column: i, type }: Slot): string {
+  // A number is still in `x`; its name may be that of another number, too.
+  if (kind === 'enum') return 'x === 0'
+  if (type.kind === 'list') return 'false'
+  switch (storageOf(type)) {
+    case 'bytes':
+      return `o${i}[row + 1] === o${i}[row]`
+    case 'words2':
+      return `(v${i}[row * 2] | v${i}[row * 2 + 1]) === 0`
+    case 'words4':
+      return `(v${i}[row * 4] | v${i}[row * 4 + 1]) === 0`
+    default:
+      return `Object.is(v${i}[row], 0)`
+  }
+}
+
+/** An enum's default is the name that it has for 0. */
+export function fieldDefaultCode({ kind, repeated }: FieldShape, slot: Slot): string {
+  const { column: i } = slot
+  if (kind !== 'enum' || repeated) return defaultCode(slot)
+  return `${labelRoomCode(slot, 'labels')}
+o${i}[row + 1] = putLabel(w${i}, n, labels[${i}], 0)`
 }
 
 /** Writes the two halves of a number, as much of them as the column has place for. */
