@@ -1,142 +1,41 @@
-// The main job in under two minutes: a real PostgreSQL into a real Iceberg lake, through backfill,
-// live changes, changes of structure and a kill -9, and then every row and value compared.
+// `npm run demo`: the main jobs, each in less than a minute, on real servers that it starts itself.
 
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { startPostgres, type PostgresServer } from '../../test/servers/postgres.ts'
-import { compareTable, metadataLocation } from './compare.ts'
-import { Millrace } from './millrace.ts'
-import { Customers, migrations, openShop, ORDERS_AT_START, withShop } from './shop.ts'
+import { parseArgs } from 'node:util'
 
-const FOLDER = fileURLToPath(new URL('../../.demo', import.meta.url))
-const HAND_OVER_MS_MAX = 60_000
+const HELP = `npm run demo              a shop in PostgreSQL becomes a lake, through DDL and kill -9
+npm run demo -- --kafka   clicks of a topic become hours that are announced when they are whole;
+                          needs a JDK (17 or newer) and Maven; on Debian it fetches both itself
 
-const started = performance.now()
+Exit codes: 0 every row arrived once, 1 it failed, 2 an option is unknown, 5 the lake differs.
+What they make is in .demo, which each run empties first.`
 
-function say(text: string): void {
-  const seconds = ((performance.now() - started) / 1000).toFixed(1).padStart(5)
-  console.log(`${seconds} s  ${text}`)
-}
+// kafkajs asks timers for negative waits, which are none: Node would warn of it in the story.
+process.removeAllListeners('warning')
+process.on('warning', (warning) => {
+  if (warning.name !== 'TimeoutNegativeWarning') console.error(String(warning))
+})
 
-function count(rows: number): string {
-  return rows.toLocaleString('en-US')
-}
-
-async function main(): Promise<number> {
-  await rm(FOLDER, { recursive: true, force: true })
-  await mkdir(FOLDER, { recursive: true })
-  say('starting a PostgreSQL 18 and filling a small shop ...')
-  const server = await startPostgres({ major: 18 })
-  const millrace = await configure(server)
+function chosen(): { kafka: boolean; help: boolean } | null {
+  const kafka = { type: 'boolean', default: false } as const
+  const help = { type: 'boolean', short: 'h', default: false } as const
   try {
-    await openShop(server.uri())
-    say(
-      `PostgreSQL has 5,000 customers and ${count(ORDERS_AT_START)} orders on port ${server.port}`,
-    )
-    return await tell(server, millrace)
-  } finally {
-    millrace.close()
-    await server.stop()
+    return parseArgs({ options: { kafka, help } }).values
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`)
+    return null
   }
 }
 
-async function configure(server: PostgresServer): Promise<Millrace> {
-  process.env['SHOP_PASSWORD'] = server.password
-  return Millrace.configure(FOLDER, `postgresql://${server.user}@127.0.0.1:${server.port}/postgres`)
-}
-
-async function tell(server: PostgresServer, millrace: Millrace): Promise<number> {
-  const customers = new Customers(server.uri())
-  await liveThrough(server, millrace, customers)
-  say("stopping: SIGTERM takes a last checkpoint, `run --once` reads up to the log's end")
-  const stopped = await millrace.stop()
-  const once = await millrace.once()
-  if (stopped !== 0 || once !== 0) {
-    say(`FAILED: exit codes ${stopped} and ${once}; see ${join(FOLDER, 'millrace.log')}`)
-    return 1
+async function tell(): Promise<number> {
+  const options = chosen()
+  if (options === null) return 2
+  if (options.help) {
+    console.log(HELP)
+    return 0
   }
-  return compare(server, millrace)
+  // A story loads servers and readers that the other does not need.
+  if (options.kafka) return (await import('./clicks-story.ts')).tellOfClicks()
+  return (await import('./shop-story.ts')).tellOfShop()
 }
 
-async function liveThrough(
-  server: PostgresServer,
-  millrace: Millrace,
-  customers: Customers,
-): Promise<void> {
-  say(`millrace run ${millrace.file}  (customers are ordering meanwhile)`)
-  const from = performance.now()
-  millrace.start()
-  await handedOver(millrace)
-  const seconds = (performance.now() - from) / 1000
-  const rate = count(Math.round((ORDERS_AT_START + 5000) / seconds))
-  say(
-    `backfill handed over to the log after ${seconds.toFixed(1)} s, start included: ${rate} rows/s`,
-  )
-  await sleep(3000)
-  for (const sql of migrations) {
-    await withShop(server.uri(), (client) => client.query(sql))
-    say(`while rows flow: ${sql}`)
-    await sleep(1500)
-  }
-  say('kill -9, in the middle of everything')
-  await millrace.kill()
-  await sleep(1000)
-  millrace.start()
-  say('started again: it goes on at its last checkpoint')
-  await sleep(4000)
-  await customers.stop()
-  const status = await millrace.status()
-  const commits = status?.commit.total ?? 0
-  say(`customers made ${count(customers.transactions)} transactions; ${commits} commits since then`)
-}
-
-async function handedOver(millrace: Millrace): Promise<void> {
-  const deadline = performance.now() + HAND_OVER_MS_MAX
-  for (;;) {
-    const status = await millrace.status()
-    if (status !== null && status.tables.total > 0) {
-      if (status.tables.streaming === status.tables.total) return
-    }
-    if (performance.now() > deadline) throw new Error('the backfill did not end in a minute')
-    await sleep(100)
-  }
-}
-
-async function compare(server: PostgresServer, millrace: Millrace): Promise<number> {
-  say('comparing every row and value: PostgreSQL against the Parquet files, read by DuckDB')
-  let differences = 0
-  for (const table of ['customers', 'orders']) {
-    const result = await compareTable(server.uri(), millrace.catalog, table)
-    const { rows, files, deletedRows, snapshots, columns } = result
-    const verdict = result.differences.length === 0 ? 'equal' : 'DIFFERENT'
-    say(
-      `  ${table}: ${count(rows)} rows ${verdict}; ${files} files, of whose rows ${count(deletedRows)}`,
-    )
-    say(`    are superseded; ${snapshots} snapshots; columns ${columns.join(', ')}`)
-    for (const difference of result.differences) say(`    ${difference}`)
-    differences += result.differences.length
-  }
-  if (differences === 0) say('PostgreSQL and the lake are equal, row by row')
-  explain(millrace)
-  return differences === 0 ? 0 : 5
-}
-
-function explain(millrace: Millrace): void {
-  const location = metadataLocation(millrace.catalog, 'public', 'orders')
-  console.log(`
-The lake is in ${FOLDER}. Look at it with
-
-  DuckDB     INSTALL iceberg; LOAD iceberg; SET enable_external_file_cache = false;
-             SELECT status, count(*), sum(amount)
-             FROM iceberg_scan('${fileURLToPath(location)}') GROUP BY status;
-
-  pyiceberg  from pyiceberg.catalog.sql import SqlCatalog
-             lake = SqlCatalog('lake', uri='sqlite:///${millrace.catalog}',
-                               warehouse='file://${millrace.warehouse}')
-             print(lake.load_table('public.orders').scan().to_arrow())
-`)
-}
-
-process.exitCode = await main()
+process.exitCode = await tell()

@@ -24,31 +24,36 @@ export class Millrace {
   private readonly log: WriteStream
   private child: ChildProcess | null = null
 
-  private constructor(folder: string) {
-    this.file = join(folder, 'shop.yaml')
+  private constructor(folder: string, name: string) {
+    this.file = join(folder, `${name}.yaml`)
     this.catalog = join(folder, 'catalog.db')
     this.warehouse = join(folder, 'warehouse')
     this.log = createWriteStream(join(folder, 'millrace.log'), { flags: 'a' })
   }
 
-  /** Writes the pipeline file. @param uri  of the source, without a password */
-  static async configure(folder: string, uri: string): Promise<Millrace> {
-    const millrace = new Millrace(folder)
+  /**
+   * Writes the pipeline file.
+   *
+   * @param blocks  everything between the name and the sink
+   * @param sink  more lines of the sink, as text without a password anywhere
+   */
+  static async configure(
+    folder: string,
+    name: string,
+    blocks: string,
+    sink: string,
+  ): Promise<Millrace> {
+    const millrace = new Millrace(folder, name)
     await writeFile(
       millrace.file,
       `version: 1
-name: shop
-source:
-  type: postgres
-  uri: ${uri}
-  password: { from_env: SHOP_PASSWORD }
-  tables: ["public.*"]
-  backfill: { parallelism: 2, chunk_rows: 50000 }
+name: ${name}
+${blocks.trim()}
 sink:
   type: iceberg
   catalog: { type: sql, uri: "sqlite:///${millrace.catalog}", name: lake }
   warehouse: file://${millrace.warehouse}
-  mode: upsert
+${sink.trimEnd()}
 pipeline:
   parallelism: 1
   checkpoint: { interval: 1s, store: "file://${join(folder, 'state')}" }
@@ -86,11 +91,16 @@ pipeline:
     return exitOf(this.spawn(['run', this.file, '--once']))
   }
 
-  /** @returns null while there is no status yet */
-  async status(): Promise<Status | null> {
+  /** @throws where it has ended by itself */
+  expectAlive(): void {
     if (this.child !== null && this.child.exitCode !== null) {
       throw new Error(`millrace ended with code ${this.child.exitCode}; see ${this.log.path}`)
     }
+  }
+
+  /** @returns null while there is no status yet */
+  async status(): Promise<Status | null> {
+    this.expectAlive()
     const child = spawn(process.execPath, [MAIN, 'status', this.file, '--json'], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
