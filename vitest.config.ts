@@ -8,6 +8,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          globalSetup: 'test/servers/temporary.ts',
           include: ['test/**/*.test.ts', 'runtime/**/*.test.ts', 'connectors/**/*.test.ts'],
           exclude: ['**/*.live.test.ts', 'node_modules/**', 'dist/**'],
           testTimeout: 60_000,
@@ -17,7 +18,7 @@ export default defineConfig({
       {
         test: {
           name: 'live',
-          globalSetup: 'test/servers/program.ts',
+          globalSetup: ['test/servers/temporary.ts', 'test/servers/program.ts'],
           include: ['test/**/*.live.test.ts', 'connectors/**/*.live.test.ts'],
           exclude: ['node_modules/**', 'dist/**'],
           maxWorkers: 2,
