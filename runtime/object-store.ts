@@ -18,9 +18,10 @@ export interface ObjectStore {
    * Removes what a crash left of objects that were being written below `prefix` ('' for all). Only
    * while nobody writes there.
    *
+   * @param keep  names (`ObjectWriter.unfinished`) of those that somebody still needs
    * @returns objects removed
    */
-  removeUnfinished(prefix: string): Promise<number>
+  removeUnfinished(prefix: string, keep?: ReadonlySet<string>): Promise<number>
   /** The path as the lake's metadata spells it: `file:///...`. */
   uri(path: string): string
 }
@@ -47,8 +48,17 @@ export interface MovingStore extends ObjectStore {
 export interface ObjectWriter {
   /** Bytes written so far. */
   readonly length: number
+  /**
+   * Where the bytes are until `finish`: a path that `list` does not show, and under which what was
+   * synced can be read and deleted.
+   */
+  readonly unfinished: string
   /** The caller must not touch `bytes` before the promise settles. */
   write(bytes: Uint8Array): Promise<void>
+  /** What was written so far is durable when it resolves, though the object is not there yet. */
+  sync(): Promise<void>
+  /** Gives back what the machine has few of (a handle); the next call takes it again. */
+  pause(): Promise<void>
   /** Durable when it resolves: the bytes and the folder entry. */
   finish(): Promise<void>
   /** Throws the object away. */

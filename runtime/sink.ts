@@ -32,7 +32,10 @@ export interface RowCounts {
   absorbed: number
   /** Rows of a parked table. */
   parked: number
-  /** Partial rows that wait for their backfill row (H9), at the end of the epoch. */
+  /**
+   * Rows that wait at the end of the epoch: partial ones for their backfill row (H9), and those of
+   * files that a sink keeps open.
+   */
   held: number
 }
 
@@ -51,6 +54,13 @@ export interface PreparedEpoch<Committable> {
   readonly counts: readonly TableCounts[]
   /** Tables that this writer can no longer write; the runtime parks them in this epoch. */
   readonly parked: readonly { readonly table: string; readonly reason: ErrorRecord }[]
+  /** Partitions with rows that are durable and in no committable yet. None: there are none. */
+  readonly openPartitions?: readonly OpenPartition[]
+}
+
+export interface OpenPartition {
+  readonly table: string
+  readonly partition: PartitionTuple
 }
 
 /** JSON data of the sink's own making, and the state files that it names. */
@@ -78,8 +88,13 @@ export interface SinkWriter<Committable> {
    * `stale`.
    */
   fill(batch: ChangeBatch): Promise<void> | undefined
-  /** Ends the epoch: all files and the state are durable (fsynced) when it resolves. */
-  prepare(epoch: number): Promise<PreparedEpoch<Committable>>
+  /**
+   * Ends the epoch: all rows and the state are durable (fsynced) when it resolves.
+   *
+   * @param holds  rows may be left out of the committables, to be in those of a later epoch: they
+   *               count as `held`. Not so: all rows up to here are in them
+   */
+  prepare(epoch: number, holds?: boolean): Promise<PreparedEpoch<Committable>>
   close(): Promise<void>
 }
 
@@ -113,6 +128,8 @@ export interface TableIntent<Committable> {
   readonly behind?: readonly bigint[]
   /** Event time up to which all rows of the table are in the lake with this commit, if known. */
   readonly watermarkUs?: bigint | null
+  /** Rows of the table that wait for a later epoch: its commit is no cut. None: there are none. */
+  readonly held?: number
   /** One or more, a writer each. */
   readonly committables: readonly Committable[]
 }
@@ -160,7 +177,8 @@ export interface Committer<Committable> {
   /**
    * Removes files that a crash left in the folders of `tables`. Only while no writer runs.
    *
-   * @param keep  files of intents that are not committed yet, as committables name them
+   * @param keep  files of intents that are not committed yet, as committables name them, and those
+   *              that are not finished and yet named by the checkpoint
    * @returns files found
    */
   sweep(tables: readonly string[], keep: ReadonlySet<string>): Promise<number>

@@ -77,7 +77,7 @@ export class LakeCleanup {
   /** Looks for what a crash left in the table's folder. @returns files found */
   async sweep(table: CatalogTable, keep: ReadonlySet<string>): Promise<number> {
     const { catalog, warehouse, log } = this.#options
-    await warehouse.removeUnfinished(tablePath(table))
+    await warehouse.removeUnfinished(tablePath(table), keep)
     const orphans = await this.#readable(table, () =>
       findOrphans({ catalog, warehouse }, table, keep),
     )

@@ -368,14 +368,24 @@ function summaryExtra(context: PlanContext, work: CommitWork): Record<string, st
   return {
     'engine-name': 'Millrace',
     'millrace.pipeline': context.pipeline,
-    ...(work.cut ? { ...cutOf(first, last), ...watermarkOf(work) } : {}),
+    ...(work.cut ? { ...cutOf(first, last, work), ...watermarkOf(work) } : {}),
   }
 }
 
-function cutOf(first: IcebergIntent, last: IcebergIntent): Record<string, string> {
-  return {
+/** Where rows are held back the table is not what the source was at any position. */
+function cutOf(
+  first: IcebergIntent,
+  last: IcebergIntent,
+  { epochs }: CommitWork,
+): Record<string, string> {
+  const held = epochs.at(-1)?.entry.held ?? 0
+  const epoch = {
     'millrace.epoch': String(last.epoch),
     ...(first === last ? {} : { 'millrace.epochs': `${first.epoch}-${last.epoch}` }),
+  }
+  if (held > 0) return { ...epoch, 'millrace.held': String(held) }
+  return {
+    ...epoch,
     'millrace.source-position': last.position.token,
     'millrace.source-time-us': String(last.sourceTimeUs),
   }

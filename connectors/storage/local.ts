@@ -5,7 +5,7 @@
 import type { Move, MovingStore, ObjectWriter } from '../../runtime/object-store.ts'
 import type { FileHandle } from 'node:fs/promises'
 import { link, mkdir, open, readFile, readdir, rename, stat, unlink } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { assert } from '../../runtime/base/assert.ts'
 import { randomUuid } from '../../runtime/base/clock.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
@@ -52,7 +52,7 @@ export function localStore(root: string, mode: number = SHARED_MODE): MovingStor
         return placeNew(folders, await writeTemporary(files, target, bytes), target)
       }),
 
-    create: (path) => translated(`create ${path}`, () => createWriter(files, pathOf(path))),
+    create: (path) => translated(`create ${path}`, () => createWriter(files, path, pathOf(path))),
 
     async list(prefix) {
       const start = prefix === '' ? base : pathOf(prefix)
@@ -69,23 +69,23 @@ export function localStore(root: string, mode: number = SHARED_MODE): MovingStor
         return found !== null && found.isFile()
       }),
 
-    async delete(path) {
-      // The folder is not fsynced: an object that comes back after a power cut harms nobody.
-      await translated(`delete ${path}`, () => orMissing(unlink(pathOf(path))))
-    },
+    // The folder is not fsynced: an object that comes back after a power cut harms nobody.
+    delete: (path) =>
+      translated(`delete ${path}`, async () => void (await orMissing(unlink(pathOf(path))))),
 
     async publish(moves) {
       const places = moves.map(({ from, to }) => ({ from: pathOf(from), to: pathOf(to) }))
       await translated(`publish ${moves[0]?.to ?? 'nothing'}`, () => publishAll(folders, places))
     },
 
-    async removeUnfinished(prefix) {
+    async removeUnfinished(prefix, keep) {
       const start = prefix === '' ? base : pathOf(prefix)
       return translated(`clear ${prefix}`, async () => {
         const unfinished: string[] = []
         await walk(start, prefix, unfinished, (name) => TEMPORARY.test(name))
-        for (const path of unfinished) await orMissing(unlink(join(base, path)))
-        return unfinished.length
+        const dead = unfinished.filter((path) => keep?.has(path) !== true)
+        for (const path of dead) await orMissing(unlink(join(base, path)))
+        return dead.length
       })
     },
 
@@ -166,9 +166,9 @@ async function writeTemporary(files: NewFiles, target: string, bytes: Uint8Array
   return path
 }
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+async function writeAll(handle: FileHandle, bytes: Uint8Array, offset = 0): Promise<void> {
   for (let at = 0; at < bytes.length;) {
-    const { bytesWritten } = await handle.write(bytes, at, bytes.length - at)
+    const { bytesWritten } = await handle.write(bytes, at, bytes.length - at, offset + at)
     at += bytesWritten
   }
 }
@@ -221,43 +221,84 @@ async function linkOnce(from: string, to: string): Promise<void> {
   }
 }
 
-async function createWriter(files: NewFiles, target: string): Promise<ObjectWriter> {
+async function createWriter(files: NewFiles, path: string, target: string): Promise<ObjectWriter> {
   const { path: temporary, handle } = await openTemporary(files, target)
-  let length = 0
-  let open = true
-  return {
-    get length() {
-      return length
-    },
-    async write(bytes) {
-      await translated(`write ${target}`, () => writeAll(handle, bytes))
-      length += bytes.length
-    },
-    async finish() {
-      await translated(`finish ${target}`, async () => {
-        await orRemove(temporary, async () => {
-          try {
-            await handle.sync()
-          } finally {
-            open = false
-            await handle.close()
-          }
-        })
-        if (await placeNew(files.folders, temporary, target)) return
-        throw new PipelineError('STORAGE_FAILED', `file ${target} already exists`, {
-          detail: 'Objects are created once and never changed, so nothing was replaced.',
-        })
-      })
-    },
-    async abort() {
-      await translated(`abort ${target}`, async () => {
-        if (open) {
-          open = false
-          await handle.close()
+  return new LocalWriter(files, target, {
+    temporary,
+    unfinished: join(dirname(path), basename(temporary)),
+    handle,
+  })
+}
+
+class LocalWriter implements ObjectWriter {
+  readonly unfinished: string
+  length = 0
+  private readonly files: NewFiles
+  private readonly target: string
+  private readonly temporary: string
+  /** `null`: paused, or at its end. */
+  private handle: FileHandle | null
+  private isNamed = false
+
+  constructor(
+    files: NewFiles,
+    target: string,
+    opened: { temporary: string; unfinished: string; handle: FileHandle },
+  ) {
+    this.files = files
+    this.target = target
+    this.temporary = opened.temporary
+    this.unfinished = opened.unfinished
+    this.handle = opened.handle
+  }
+
+  private async opened(): Promise<FileHandle> {
+    this.handle ??= await open(this.temporary, 'r+')
+    return this.handle
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await translated(`write ${this.target}`, async () => {
+      await writeAll(await this.opened(), bytes, this.length)
+    })
+    this.length += bytes.length
+  }
+
+  async sync(): Promise<void> {
+    await translated(`write ${this.target}`, async () => {
+      await (await this.opened()).sync()
+      if (this.isNamed) return
+      await this.files.folders.sync(dirname(this.temporary))
+      this.isNamed = true
+    })
+  }
+
+  async pause(): Promise<void> {
+    const { handle } = this
+    this.handle = null
+    await translated(`write ${this.target}`, async () => handle?.close())
+  }
+
+  async finish(): Promise<void> {
+    const { target, temporary } = this
+    await translated(`finish ${target}`, async () => {
+      await orRemove(temporary, async () => {
+        try {
+          await (await this.opened()).sync()
+        } finally {
+          await this.pause()
         }
-        await orMissing(unlink(temporary))
       })
-    },
+      if (await placeNew(this.files.folders, temporary, target)) return
+      throw new PipelineError('STORAGE_FAILED', `file ${target} already exists`, {
+        detail: 'Objects are created once and never changed, so nothing was replaced.',
+      })
+    })
+  }
+
+  async abort(): Promise<void> {
+    await this.pause()
+    await translated(`abort ${this.target}`, () => orMissing(unlink(this.temporary)))
   }
 }
 

@@ -332,17 +332,23 @@ export class CommitQueue {
         continue
       }
       const before = this.lakeTable(commit.table)
+      // What is held back may be older than what is shown.
+      const isCut = (heldOf(last, commit.table) ?? 0) === 0
       this.tables.set(commit.table, {
         ...before,
         tableUuid: commit.tableUuid ?? before.tableUuid,
         lastIntent: commit.snapshotId ?? before.lastIntent,
         metadataLocation: commit.metadataLocation ?? before.metadataLocation,
         committedEpoch: last.epoch,
-        committedTimeUs: last.sourceTimeUs,
+        committedTimeUs: isCut ? last.sourceTimeUs : before.committedTimeUs,
       })
     }
     this.events.onCommitted(last.epoch, commits, durationMs)
   }
+}
+
+function heldOf({ tables }: Intent<unknown>, table: string): number | undefined {
+  return tables.find((entry) => entry.table === table)?.held
 }
 
 function unknownTable(table: string): LakeTable {

@@ -8,7 +8,8 @@ import { randomId63 } from '../base/clock.ts'
 import type { ErrorRecord } from '../base/errors.ts'
 import type { TableSchema } from '../data/schema.ts'
 import { lakeSchema } from '../flow/tables.ts'
-import type { CommitReceipt, Intent, PreparedEpoch, TableCounts, TableIntent } from '../sink.ts'
+import type { CommitReceipt, Intent, OpenPartition, PreparedEpoch } from '../sink.ts'
+import type { TableCounts, TableIntent } from '../sink.ts'
 import { receiptOf, type CommitQueue } from './commit.ts'
 import { CHECKPOINT_FORMAT, type Checkpoint, type SourceCheckpoint } from './manifest.ts'
 import type { SavedReadiness } from './readiness.ts'
@@ -18,8 +19,12 @@ import { Trace, type SourceCounts } from './trace.ts'
 
 /** The source thread, as the coordinator sees it. */
 export interface SourceHandle {
-  /** Resolves when the source has passed the barrier; all its rows are on their way then. */
-  barrier(epoch: number): Promise<SourceCut>
+  /**
+   * Resolves when the source has passed the barrier; all its rows are on their way then.
+   *
+   * @param holds  for the writers, as of `SinkWriter.prepare`
+   */
+  barrier(epoch: number, holds: boolean): Promise<SourceCut>
   acknowledge(receipt: CommitReceipt): void
   park(table: string, reason: ErrorRecord): void
 }
@@ -51,18 +56,28 @@ export interface CoordinatorOptions {
 
 /** What is decided of each epoch at its barrier, and saved with it. */
 export interface EpochDecisions {
-  /** @param intents  what the epoch wants to be committed of each table */
+  /**
+   * @param intents  what the epoch wants to be committed of each table
+   * @param open     partitions with rows that no intent has yet
+   */
   decide(
     epoch: number,
     source: SourceCheckpoint,
     intents: readonly TableIntent<unknown>[],
+    open: readonly OpenPartition[],
   ): SavedReadiness
+  /** Something would have been decided, but for rows that the sink holds back. */
+  readonly waitsForRows: boolean
   /** The checkpoint is durable, and its intent waits for its commit. */
   saved(epoch: number): void
 }
 
 /** Of a pipeline that announces nothing. */
-export const NO_DECISIONS: EpochDecisions = { decide: () => [], saved: () => undefined }
+export const NO_DECISIONS: EpochDecisions = {
+  decide: () => [],
+  saved: () => undefined,
+  waitsForRows: false,
+}
 
 /** What an epoch did, for the status and the metrics. */
 export interface EpochReport {
@@ -70,6 +85,8 @@ export interface EpochReport {
   readonly durationMs: number
   /** 0: the epoch was empty and nothing was written. */
   readonly bytes: number
+  /** It has rows to commit. */
+  readonly commits: boolean
   /** As of the cut; what is parked by now is parked. */
   readonly source: SourceCheckpoint
   readonly counts: readonly TableCounts[]
@@ -132,17 +149,18 @@ export class Coordinator {
    * Runs one epoch to its durable checkpoint and hands its intent to the commit queue. Not
    * reentrant.
    *
+   * @param holds  the sink may hold rows back; else all rows so far become visible
    * @throws PipelineError FENCED, STORAGE_FULL, TRACE_BROKEN, ...; nothing is acknowledged then
    */
-  async checkpoint(): Promise<EpochReport> {
+  async checkpoint(holds = false): Promise<EpochReport> {
     const started = this.options.clock.elapsedMs()
     this.epoch++
     const { epoch } = this
-    const cut = await this.source.barrier(epoch)
+    const cut = await this.source.barrier(epoch, holds)
     const prepared = await Promise.all(this.writers.map((writer) => writer.prepared(epoch)))
     const counts = prepared.map((writer) => writer.counts)
     this.trace.check(epoch, cut.counts, counts)
-    const { checkpoint, intent } = this.build(epoch, cut, prepared)
+    const { checkpoint, intent } = this.build(epoch, cut, prepared, holds)
     let bytes = 0
     if (this.isNews(checkpoint)) {
       const saving = this.store.save(checkpoint)
@@ -156,7 +174,9 @@ export class Coordinator {
     const durationMs = this.options.clock.elapsedMs() - started
     // With what the committer has parked since the cut: of the last epoch nobody hears it later.
     const source = withParked(checkpoint.source, this.parkings())
-    return { epoch, durationMs, bytes, source, counts: counts.flat(), refused: cut.refused }
+    const { refused } = cut
+    const commits = intent?.tables.some(({ committables }) => committables.length > 0) ?? false
+    return { epoch, durationMs, bytes, commits, source, counts: counts.flat(), refused }
   }
 
   /**
@@ -177,6 +197,7 @@ export class Coordinator {
     epoch: number,
     cut: SourceCut,
     prepared: readonly PreparedEpoch<unknown>[],
+    holds: boolean,
   ): { checkpoint: Checkpoint; intent: Intent<unknown> | null } {
     for (const writer of prepared) {
       assert(writer.epoch === epoch, 'writers prepare the epoch whose barrier they have met')
@@ -186,7 +207,9 @@ export class Coordinator {
     const parked = this.parkings()
     this.parkedByCommit.clear()
     const source = withParked(cut.checkpoint, parked)
-    const tables = this.tableIntents(cut.schemas, prepared, source)
+    const held = this.trace.held()
+    const tables = this.tableIntents(cut.schemas, prepared, source, holds ? held : {})
+    const open = prepared.flatMap(({ openPartitions = [] }) => openPartitions)
     const { position, sourceTimeUs } = source
     const head = { pipeline, timeline, epoch, fence }
     const intent = tables.length === 0 ? null : { ...head, position, sourceTimeUs, tables }
@@ -201,10 +224,10 @@ export class Coordinator {
       waiting: { ...this.commits.waiting(), ...Object.fromEntries(own) },
       cancelled: this.commits.cancellations(),
       lake: this.commits.lake(),
-      held: this.trace.held(),
+      held,
       parked,
       mode,
-      readiness: decisions.decide(epoch, source, tables),
+      readiness: decisions.decide(epoch, source, tables, open),
       savedAtMs: clock.nowMs(),
     }
     return { checkpoint, intent }
@@ -214,6 +237,7 @@ export class Coordinator {
     schemas: readonly TableSchema[],
     prepared: readonly PreparedEpoch<unknown>[],
     source: SourceCheckpoint,
+    held: Readonly<Record<string, number>>,
   ): TableIntent<unknown>[] {
     const parked = new Set(
       source.tables.filter(({ phase }) => phase === 'parked').map(({ schema }) => schema.table),
@@ -229,7 +253,9 @@ export class Coordinator {
     const watermarks = new Map(source.times?.tables)
     return [...names].map((table): TableIntent<unknown> => ({
       table,
-      watermarkUs: watermarks.get(table) ?? null,
+      // Rows of before the watermark may be among those that are held back.
+      watermarkUs: table in held ? null : (watermarks.get(table) ?? null),
+      ...(table in held ? { held: held[table] ?? 0 } : {}),
       snapshotId: randomId63(),
       schemas: this.schemasFor(
         changed.filter((schema) => schema.table === table),

@@ -63,7 +63,7 @@ interface CheckpointParts {
   /** By table: of the intents up to this epoch nothing of the table is committed any more. */
   readonly cancelled: Readonly<Record<string, number>>
   readonly lake: readonly LakeTable[]
-  /** By table: partial rows that wait for their backfill row (H9), for the trace. */
+  /** By table: rows that wait in the sink (`RowCounts.held`), for the trace. */
   readonly held: Readonly<Record<string, number>>
   /** Tables that were parked at this barrier by a writer or the committer. */
   readonly parked: readonly { readonly table: string; readonly reason: ErrorRecord }[]

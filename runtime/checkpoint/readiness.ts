@@ -147,6 +147,8 @@ export class Readiness {
 export class TableReadiness {
   readonly rule: ReadinessRule
   watermarkUs: bigint | null = null
+  /** The watermark has passed a partition with rows that are held back. */
+  waitsForRows = false
   /** Since the process started. */
   announced = 0
   lateRows = 0
@@ -193,9 +195,11 @@ export class TableReadiness {
     if (cut.all) for (const partition of this.partitions.values()) empty(partition, epoch)
     for (const change of cut.changes) this.apply(epoch, change)
     this.boundOpen()
-    const { watermarkUs } = cut
+    const { watermarkUs, openFrom } = cut
+    this.waitsForRows = false
     if (watermarkUs === null) return
     if (this.watermarkUs === null || watermarkUs > this.watermarkUs) this.watermarkUs = watermarkUs
+    this.waitsForRows = openFrom !== null && this.hasPassed(openFrom)
     const closedBefore = cut.openFrom ?? Number.POSITIVE_INFINITY
     this.announceAgain(epoch, closedBefore, nowMs)
     this.announceNext(epoch, closedBefore, nowMs)

@@ -2,7 +2,7 @@
 
 import { createIcebergCommitter } from '../../connectors/iceberg/committer.ts'
 import { firstFieldId, reservedNames } from '../../connectors/parquet/table/fields.ts'
-import { heldDataFiles } from '../../connectors/iceberg/writer/writer-state.ts'
+import { heldDataFiles, leftoverFiles } from '../../connectors/iceberg/writer/writer-state.ts'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { Log } from '../base/log.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
@@ -68,6 +68,19 @@ export async function heldFiles(
 /** What every sink of files says of them; only a directory stages them elsewhere. */
 interface HoldingCommittable {
   readonly files: readonly { readonly path: string; readonly staged?: string }[]
+}
+
+/** Removes files that a durable checkpoint does not name any more, and older ones did. */
+export async function deleteLeftovers(
+  { sink }: PipelineConfig,
+  state: ObjectStore,
+  checkpoint: Checkpoint | null,
+): Promise<void> {
+  if (sink.type !== 'iceberg') return
+  const warehouse = localStore(sink.warehouse.path)
+  for (const path of await leftoverFiles(state, checkpoint?.writers ?? [])) {
+    await warehouse.delete(path)
+  }
 }
 
 /** What the sink's own columns leave to those of the source. */

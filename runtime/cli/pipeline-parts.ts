@@ -21,7 +21,8 @@ import { runPipeline, type PipelineParts } from '../job/run.ts'
 import { spawnWorker } from '../job/worker-port.ts'
 import type { SourceInspector } from '../source.ts'
 import { announcements } from './announcements.ts'
-import { heldFiles, lakeColumnsOf, openCommitter } from './committer-connector.ts'
+import { deleteLeftovers, heldFiles } from './committer-connector.ts'
+import { lakeColumnsOf, openCommitter } from './committer-connector.ts'
 import { requireWarehouse } from './folders.ts'
 import { openInspector } from './inspectors.ts'
 import { LakeCounter } from './lake-counter.ts'
@@ -101,6 +102,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
     lockPath: lockPath(config),
     parallelism: config.parallelism,
     intervalMs: config.checkpoint.intervalMs,
+    maxFreshnessMs: config.sink.type === 'iceberg' ? config.sink.maxFreshnessMs : 0,
     checkpointsKept: config.checkpoint.keep,
     task: {
       ...readingOf(config.source, options.once),
@@ -114,6 +116,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
     requireContinuable: (checkpoint) => requireSamePartitions(config, state, checkpoint),
     announcements: announcements(config),
     heldFiles: (checkpoint) => heldFiles(config, state, checkpoint),
+    deleteLeftovers: (checkpoint) => deleteLeftovers(config, state, checkpoint),
     spawnSource: () =>
       spawnWorker<SourceCommand, SourceReport>(
         moduleUrl(import.meta.url, './source-worker.ts'),

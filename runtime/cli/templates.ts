@@ -123,6 +123,8 @@ const ICEBERG = `sink:
   mode: upsert
   # Tables keep their partitioning for life:
   # partition_by: { shop.orders: ["day(created_at)", "bucket[16](id)"] }
+  # Rows wait for others in \`mode: append\`, so that files become larger; 0s shows each checkpoint:
+  # max_freshness: 60s
 `
 
 const PARQUET = `sink:

@@ -48,6 +48,7 @@ export async function openWriter(
     mode: sink.mode,
     warehouse: localStore(sink.warehouse.path),
     ...lakePartitioning(config),
+    fileBytesMax: sink.fileBytesMax,
     ...writerMemory(config),
   })
 }

@@ -53,7 +53,7 @@ function addTables(metrics: MetricSet, status: PipelineStatus, tablesMax: number
     ...labels,
     'stage',
   ])
-  const held = metrics.gauge('millrace_held_rows', 'Rows that wait for their backfill row.', labels)
+  const held = metrics.gauge('millrace_held_rows', 'Rows that wait to be shown.', labels)
   const phases = metrics.gauge('millrace_table_phase', 'Tables in a phase.', [...labels, 'phase'])
   const backfill = metrics.gauge('millrace_backfill_rows', 'Rows of the backfill.', [
     ...labels,

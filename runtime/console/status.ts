@@ -397,6 +397,16 @@ function backfillOf(tables: readonly TableStatus[]): PipelineStatus['backfill'] 
   return { rows_done: sum('rows_done'), rows_est: estimated ? sum('rows_est') : null }
 }
 
+/** Rows that the sink holds back came after the last commit that showed all of their table. */
+function heldSeconds({ tables }: RunSnapshot, nowMs: number): number {
+  const since = tables.map(({ rows, committedTimeUs }) =>
+    rows.held === 0 || committedTimeUs === null || !isKnownTime(committedTimeUs)
+      ? 0
+      : seconds(nowMs - Number(committedTimeUs / 1000n)),
+  )
+  return Math.max(0, ...since)
+}
+
 function lagOf(snapshot: RunSnapshot, type: PositionType, nowMs: number): PipelineStatus['lag'] {
   const { source, checkpoint, commits } = snapshot
   const none = { source_s: null, e2e_s: null, bytes: null, records: null } as const
@@ -419,7 +429,7 @@ function lagOf(snapshot: RunSnapshot, type: PositionType, nowMs: number): Pipeli
     checkpoint === null || (caughtUp && checkpoint.order >= processedOrder)
       ? 0
       : seconds(nowMs - checkpoint.atMs)
-  const e2eS = done ? sourceS + sinceS : null
+  const e2eS = done ? Math.max(sourceS + sinceS, heldSeconds(snapshot, nowMs)) : null
   const sameFile = headOrder !== null && headOrder >> 64n === processedOrder >> 64n
   const behindHead = sameFile ? Math.max(0, Number(headOrder - processedOrder)) : null
   const bytes = type === 'records' ? null : behindHead

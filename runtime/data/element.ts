@@ -64,6 +64,8 @@ export interface BackfillStart {
 export interface Barrier {
   readonly kind: 'barrier'
   readonly epoch: number
+  /** The sink may hold rows back (`SinkWriter.prepare`); missing: it may not. */
+  readonly holds?: boolean
 }
 
 export type Control = SchemaChange | Truncate | Park | Settled | BackfillStart

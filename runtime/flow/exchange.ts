@@ -4,7 +4,7 @@
 import { present } from '../base/assert.ts'
 import type { ChangeBatch } from '../data/batch.ts'
 import { gatherColumn } from '../data/column/append.ts'
-import type { Control, Element } from '../data/element.ts'
+import type { Barrier, Control, Element } from '../data/element.ts'
 import { keyGroupOf, keyHashes, writerOf } from '../data/key-hash.ts'
 import { packBatch } from '../data/pack.ts'
 import type { TableSchema } from '../data/schema.ts'
@@ -23,7 +23,7 @@ export class Exchange {
     this.outputs = outputs
   }
 
-  broadcast(element: Control | { readonly kind: 'barrier'; readonly epoch: number }): void {
+  broadcast(element: Control | Barrier): void {
     for (const output of this.outputs) output.send(element)
   }
 

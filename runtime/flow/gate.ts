@@ -2,7 +2,7 @@
 // what an input sends behind its barrier waits until then. So one epoch is one cut over all inputs.
 
 import { assert } from '../base/assert.ts'
-import type { Element } from '../data/element.ts'
+import type { Barrier, Element } from '../data/element.ts'
 
 /** What the gate needs of a channel: the next element, or `null` at its end. */
 export interface GateInput {
@@ -23,7 +23,7 @@ interface Lane {
 export class InputGate {
   private readonly lanes: readonly Lane[]
   /** Of the barrier that some input has delivered and not all. */
-  private epoch: number | null = null
+  private barrier: Barrier | null = null
 
   constructor(inputs: readonly GateInput[]) {
     this.lanes = inputs.map((input) => ({ input, state: 'open', pending: null, arrived: null }))
@@ -54,20 +54,20 @@ export class InputGate {
       return null
     }
     if (element.kind !== 'barrier') return element
-    const { epoch } = element
-    assert(this.epoch === null || this.epoch === epoch, 'inputs deliver barriers in the same order')
-    this.epoch = epoch
+    const isNext = this.barrier === null || this.barrier.epoch === element.epoch
+    assert(isNext, 'inputs deliver barriers in the same order')
+    this.barrier = element
     lane.state = 'blocked'
     return null
   }
 
   /** An ended input delivers no more barriers, so it counts as aligned. */
   private align(): Element | null {
-    const { epoch } = this
-    if (epoch === null || this.lanes.some(({ state }) => state === 'open')) return null
-    this.epoch = null
+    const { barrier } = this
+    if (barrier === null || this.lanes.some(({ state }) => state === 'open')) return null
+    this.barrier = null
     for (const lane of this.lanes) if (lane.state === 'blocked') lane.state = 'open'
-    return { kind: 'barrier', epoch }
+    return barrier
   }
 
   private request(lane: Lane): Promise<void> {

@@ -12,7 +12,7 @@ import type { TableSchema } from '../data/schema.ts'
 import { inHandOver, lakeSchema } from '../flow/tables.ts'
 import type { Notifier, PartitionReady } from '../notifier.ts'
 import type { ObjectStore } from '../object-store.ts'
-import type { TableCommit, TableIntent } from '../sink.ts'
+import type { OpenPartition, TableCommit, TableIntent } from '../sink.ts'
 import type { RunState } from './run-state.ts'
 import { Outbox, type LaneStatus, type OutboxTable } from './outbox.ts'
 
@@ -39,6 +39,8 @@ export interface AnnouncerParts {
   changesOf(intent: TableIntent<unknown>): IntentChanges
   /** Partitions whose rows a commit has changed. */
   touchedBy(commit: TableCommit): readonly number[]
+  /** By table: the first partition with rows that no intent has yet. */
+  openFrom(open: readonly OpenPartition[]): ReadonlyMap<string, number>
 }
 
 export interface AnnouncerContext {
@@ -71,6 +73,7 @@ export class Announcer implements EpochDecisions {
   private readonly tables = new Map<string, AnnouncedTable | null>()
   /** Epoch of the newest durable checkpoint. */
   private durable: number
+  waitsForRows = false
 
   private constructor(parts: AnnouncerParts, context: AnnouncerContext, last: Checkpoint | null) {
     const { pipeline, state, clock } = context
@@ -105,8 +108,11 @@ export class Announcer implements EpochDecisions {
     epoch: number,
     source: SourceCheckpoint,
     intents: readonly TableIntent<unknown>[],
+    open: readonly OpenPartition[] = [],
   ): SavedReadiness {
     const watermarks = new Map(source.times?.tables)
+    const openFrom = this.parts.openFrom(open)
+    this.waitsForRows = false
     for (const record of source.tables) {
       const known = record.phase === 'dropped' ? null : this.join(lakeSchema(record))
       if (known === null) continue
@@ -116,9 +122,10 @@ export class Announcer implements EpochDecisions {
       const none: IntentChanges = { changes: [], all: false }
       const changes = intent === undefined ? none : this.parts.changesOf(intent)
       const watermarkUs = isWhole ? (watermarks.get(table) ?? null) : null
-      // An epoch closes all its files: none is held back, or still being merged.
-      const cut = { ...changes, watermarkUs, openFrom: null }
-      this.readiness.of(table)?.decide(epoch, cut, this.context.clock.nowMs())
+      const cut = { ...changes, watermarkUs, openFrom: openFrom.get(table) ?? null }
+      const readiness = this.readiness.of(table)
+      readiness?.decide(epoch, cut, this.context.clock.nowMs())
+      this.waitsForRows ||= readiness?.waitsForRows === true
     }
     return this.readiness.save()
   }

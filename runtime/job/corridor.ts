@@ -298,8 +298,8 @@ export class Corridor implements SourceContext, HandOverOutput {
   }
 
   /** Cuts the corridor here. @returns what the checkpoint of `epoch` needs of the source thread */
-  barrier(epoch: number, state: string, times: SavedTimes): SourceBarrier {
-    this.exchange.broadcast({ kind: 'barrier', epoch })
+  barrier(epoch: number, state: string, times: SavedTimes, holds = false): SourceBarrier {
+    this.exchange.broadcast({ kind: 'barrier', epoch, holds })
     const counts = [...this.counts].map(([table, each]): SourceCounts => ({ table, ...each }))
     const { position, sourceTimeUs, schemas } = this
     const tables = structuredClone([...this.tables.values()])

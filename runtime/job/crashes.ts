@@ -17,6 +17,14 @@ export function isCrash(error: unknown): boolean {
   return error instanceof PipelineError && error.error === 'INTERNAL'
 }
 
+export function isConnectionLost(error: unknown): boolean {
+  return error instanceof PipelineError && error.error === 'CONNECT_FAILED'
+}
+
+export function isCatalogDown(error: unknown): boolean {
+  return error instanceof PipelineError && error.error === 'CATALOG_UNAVAILABLE'
+}
+
 export class Crashes {
   private readonly clock: Clock
   private times: number[] = []

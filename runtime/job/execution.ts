@@ -40,6 +40,8 @@ export interface ExecutionOptions {
   readonly mode: string
   readonly last: Checkpoint | null
   readonly intervalMs: number
+  /** Rows may be held back for so long; 0: they may not. */
+  readonly maxFreshnessMs: number
   readonly repairs: Repairs
   readonly parked: readonly { readonly table: string; readonly reason: ErrorRecord }[]
   readonly task: SourceTaskOptions
@@ -78,6 +80,8 @@ export class Execution {
   private readonly sourceStopped = Promise.withResolvers<void>()
   private wake = Promise.withResolvers<void>()
   private ending: ExecutionEnd | null = null
+  /** Of the last epoch that has shown all rows up to it, and there were some. */
+  private shownAtMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: ExecutionParts, options: ExecutionOptions, events: ExecutionEvents) {
     this.parts = parts
@@ -88,7 +92,7 @@ export class Execution {
     const { store, commits, clock, decisions } = parts
     this.coordinator = new Coordinator(
       {
-        barrier: (epoch) => this.sendBarrier(epoch),
+        barrier: (epoch, holds) => this.sendBarrier(epoch, holds),
         acknowledge: (receipt) => parts.source.send({ kind: 'acknowledge', receipt }),
         park: (table, reason) => parts.source.send({ kind: 'park', table, reason }),
       },
@@ -108,7 +112,7 @@ export class Execution {
       this.connect()
       while (this.ending === null) {
         await this.orFailure(this.pause(this.options.intervalMs))
-        await this.epoch()
+        await this.epoch(this.mayHold())
       }
       await this.lastEpoch()
       await this.hangUp()
@@ -145,8 +149,22 @@ export class Execution {
     for (const reject of this.onFailure) reject(error)
   }
 
-  private async epoch(): Promise<void> {
-    await this.events.onEpoch(await this.orFailure(this.coordinator.checkpoint()))
+  private async epoch(holds: boolean): Promise<void> {
+    const report = await this.orFailure(this.coordinator.checkpoint(holds))
+    if (!holds && report.commits) this.shownAtMs = this.parts.clock.elapsedMs()
+    await this.events.onEpoch(report)
+  }
+
+  /**
+   * Rows are held back between two epochs that show all of them. After a start, or a time without
+   * rows, the first ones are shown at once. An attempt that ends shows all, and so does one whose
+   * partitions wait to be announced.
+   */
+  private mayHold(): boolean {
+    const { intervalMs, maxFreshnessMs } = this.options
+    if (this.ending !== null || this.parts.decisions.waitsForRows) return false
+    if (intervalMs >= maxFreshnessMs) return false
+    return this.parts.clock.elapsedMs() - this.shownAtMs < maxFreshnessMs
   }
 
   /**
@@ -155,7 +173,7 @@ export class Execution {
    * next start goes on at the checkpoint that is there.
    */
   private async lastEpoch(): Promise<void> {
-    const epoch = this.epoch()
+    const epoch = this.epoch(false)
     if (this.ending === 'finished') return epoch
     const late = Promise.withResolvers<void>()
     const cancel = this.parts.clock.after(LAST_EPOCH_MS, () => late.resolve())
@@ -263,9 +281,9 @@ export class Execution {
     }
   }
 
-  private sendBarrier(epoch: number): Promise<SourceCut> {
+  private sendBarrier(epoch: number, holds: boolean): Promise<SourceCut> {
     const wait = this.waitFor(this.barriers, epoch)
-    this.parts.source.send({ kind: 'barrier', epoch })
+    this.parts.source.send({ kind: 'barrier', epoch, holds })
     return wait
   }
 

@@ -61,7 +61,7 @@ export interface SourceTaskOptions {
 export type SourceCommand =
   | SourceStart
   /** Put a barrier at the next transaction end. */
-  | { readonly kind: 'barrier'; readonly epoch: number }
+  | { readonly kind: 'barrier'; readonly epoch: number; readonly holds: boolean }
   | { readonly kind: 'acknowledge'; readonly receipt: CommitReceipt }
   | { readonly kind: 'park'; readonly table: string; readonly reason: ErrorRecord }
   | { readonly kind: 'repair'; readonly repair: Repair }

@@ -13,7 +13,7 @@ import type { ObjectStore } from '../object-store.ts'
 import type { Committer, TableClaim, WriterState } from '../sink.ts'
 import { announcementEvents, Announcer } from './announcer.ts'
 import type { AnnouncerParts, ReadySnapshot } from './announcer.ts'
-import { Crashes, isCrash } from './crashes.ts'
+import { Crashes, isCatalogDown, isConnectionLost, isCrash } from './crashes.ts'
 import { Execution, mayRetry, type ExecutionEnd } from './execution.ts'
 import { StateGarbage } from './garbage.ts'
 import { LateCommitter } from './late-committer.ts'
@@ -62,6 +62,8 @@ export interface PipelineParts {
   readonly lockPath: string
   readonly parallelism: number
   readonly intervalMs: number
+  /** Rows may be held back for so long, to make larger files of them; missing: they may not. */
+  readonly maxFreshnessMs?: number
   /** 1 or more. */
   readonly checkpointsKept: number
   readonly task: SourceTaskOptions
@@ -77,6 +79,8 @@ export interface PipelineParts {
   requireContinuable?(checkpoint: Checkpoint): Promise<void>
   /** Files of the sink that the checkpoint needs and no lake table names yet. */
   heldFiles(checkpoint: Checkpoint): Promise<readonly string[]>
+  /** Removes files that older checkpoints named and this one does not; no thread is running. */
+  deleteLeftovers?(checkpoint: Checkpoint | null): Promise<void>
   /** `null`: no partitions are announced. */
   readonly announcements: AnnouncerParts | null
   onSnapshot(snapshot: RunSnapshot): void
@@ -271,6 +275,7 @@ class PipelineRun {
       if (this.state.phase === 'starting') this.state.phase = 'running'
       if (this.stopping.signal.aborted) execution.stop()
       const end = await execution.run()
+      await this.parts.deleteLeftovers?.(execution.lastCheckpoint())
       if (!(await this.finishCommits(commits, COMMITS_AT_END_MS)) && end === 'finished') {
         throw new PipelineError('CATALOG_UNAVAILABLE', 'the last epochs are not committed', {
           detail: 'They are durable in the state folder; the next start commits them first.',
@@ -391,6 +396,7 @@ class PipelineRun {
         mode: parts.mode,
         last,
         intervalMs: parts.intervalMs,
+        maxFreshnessMs: parts.maxFreshnessMs ?? 0,
         repairs,
         parked,
         task: parts.task,
@@ -487,12 +493,4 @@ class PipelineRun {
     const ready = (table: string): ReadySnapshot | null => this.announcer?.statusOf(table) ?? null
     this.parts.onSnapshot(this.state.snapshot(commits?.lake() ?? [], pending, ready))
   }
-}
-
-function isConnectionLost(error: unknown): boolean {
-  return error instanceof PipelineError && error.error === 'CONNECT_FAILED'
-}
-
-function isCatalogDown(error: unknown): boolean {
-  return error instanceof PipelineError && error.error === 'CATALOG_UNAVAILABLE'
 }

@@ -41,7 +41,7 @@ export class SourceTask {
   private readonly times: TableTimes
   /** Rows wait for credit: the source is kept from reading, whatever it thinks. */
   private isSending = false
-  private barrierAt: number | null = null
+  private barrierAt: { readonly epoch: number; readonly holds: boolean } | null = null
   /** The log end that `once` reads up to; `null`: none. */
   private target: Position | null = null
   private headOrder: Order | null = null
@@ -112,7 +112,7 @@ export class SourceTask {
   handle(command: SourceCommand): void {
     switch (command.kind) {
       case 'barrier':
-        this.barrierAt = command.epoch
+        this.barrierAt = command
         this.source.requestProgress()
         break
       case 'acknowledge':
@@ -236,10 +236,10 @@ export class SourceTask {
     this.handOver.advance()
     this.lookAtTimes()
     if (this.barrierAt !== null) {
-      const epoch = this.barrierAt
+      const { epoch, holds } = this.barrierAt
       this.barrierAt = null
       const state = Buffer.from(this.source.save()).toString('base64')
-      this.output.report(this.corridor.barrier(epoch, state, this.savedTimes()))
+      this.output.report(this.corridor.barrier(epoch, state, this.savedTimes(), holds))
     }
     this.checkFinished()
   }

@@ -67,7 +67,7 @@ export class WriterTask {
       case 'changes':
         return this.write(element)
       case 'barrier':
-        return this.prepare(element.epoch)
+        return this.prepare(element.epoch, element.holds === true)
       default:
         this.control(element)
         return this.sink.write(element)
@@ -124,8 +124,8 @@ export class WriterTask {
     if (selection.length > 0) await this.sink.write(gatherRows(batch, selection))
   }
 
-  private async prepare(epoch: number): Promise<void> {
-    const prepared = await this.sink.prepare(epoch)
+  private async prepare(epoch: number, holds: boolean): Promise<void> {
+    const prepared = await this.sink.prepare(epoch, holds)
     const withGuard: PreparedEpoch<unknown> = {
       ...prepared,
       counts: this.addCounts(prepared.counts),

@@ -42,6 +42,8 @@ export interface PipelineOptions {
   backfillParallelism?: number
   /** More keys of the `source` block; they win. */
   source?: Record<string, unknown>
+  /** The same of the Iceberg sink; without, each checkpoint is visible in every mode. */
+  sinkKeys?: Record<string, unknown>
   onError?: Record<string, unknown>
   /** Instead of the Iceberg sink; its `path` is the warehouse. */
   sink?: Record<string, unknown>
@@ -119,6 +121,8 @@ export class Pipeline {
               catalog: { type: 'sql', uri: `sqlite:///${this.catalog}`, name: 'lake' },
               warehouse: `file://${this.warehouse}`,
               mode,
+              ...(mode === 'append' && { max_freshness: '0s' }),
+              ...options.sinkKeys,
             }
           : { path: this.warehouse, ...options.sink },
       pipeline: {

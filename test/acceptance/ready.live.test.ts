@@ -84,6 +84,8 @@ async function withStand(
     server,
     mode,
     interval: '200ms',
+    // Nothing waits for the hour to be over: what an announcement waits for is shown.
+    ...(mode === 'append' && { sinkKeys: { max_freshness: '1h' } }),
     source: { heartbeat: '1s', event_time: { column: 'ts', max_out_of_order: '5m' } },
   })
   await edit(pipeline, (file) => {

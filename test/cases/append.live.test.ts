@@ -31,7 +31,15 @@ for (const parallelism of [1, 4]) {
           `CREATE TABLE events (id int PRIMARY KEY, note text);
            INSERT INTO events SELECT id, 'old' FROM generate_series(1, ${OLD_ROWS}) id`,
         )
-        const options = { server, mode: 'append', interval: '200ms', chunkRows: 50 } as const
+        // One of the two holds rows back over each kill.
+        const sinkKeys = { max_freshness: parallelism === 1 ? '0s' : '1h' }
+        const options = {
+          server,
+          mode: 'append',
+          interval: '200ms',
+          chunkRows: 50,
+          sinkKeys,
+        } as const
         const pipeline = await Pipeline.create({ ...options, parallelism })
         try {
           let child = pipeline.start()

@@ -49,6 +49,20 @@ test('hours without rows are ready with no files, in order, and rows without a t
   expect(told(table)).toEqual(['10/1:1', '11/1:0', '12/1:1', '13/1:0'])
 })
 
+test('an hour with rows that are held back waits for them, and says that it does', () => {
+  const table = tableOf()
+  table.decide(1, cut(10, [10]), 0)
+  table.decide(2, cut(12, [], { openFrom: 12 }), 0)
+  expect(table.waitsForRows).toBe(false)
+  expect(told(table)).toEqual(['10/1:1', '11/1:0'])
+  table.decide(3, cut(14, [], { openFrom: 12 }), 0)
+  expect(table.waitsForRows).toBe(true)
+  expect(told(table)).toEqual([])
+  table.decide(4, cut(14, [12]), 0)
+  expect(table.waitsForRows).toBe(false)
+  expect(told(table)).toEqual(['12/1:1', '13/1:0'])
+})
+
 test('late rows of an hour without rows announce its next generation', () => {
   const table = tableOf()
   table.decide(1, cut(1), 0)

@@ -140,6 +140,14 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
     ],
   ],
   [
+    'rows that are held back where a table must equal its source',
+    changed([MODE, `${MODE}  max_freshness: 1m\n`]),
+    [
+      '9:18 MR-1005 sink.max_freshness: mode upsert holds no rows back; each checkpoint is' +
+        ' visible, so pipeline.checkpoint.interval says how fresh the lake is',
+    ],
+  ],
+  [
     'a file that is not YAML is shown where it breaks',
     changed(['["public.*"]', '["public.*"']),
     [

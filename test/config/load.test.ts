@@ -74,6 +74,8 @@ test('every default is filled in', () => {
       warehouse: { path: '/lake/warehouse', uri: 'file:///lake/warehouse' },
       mode: 'upsert',
       profile: 'v3-dv',
+      fileBytesMax: 256 * 1024 * 1024,
+      maxFreshnessMs: 0,
       partitionBy: [],
     },
     transforms: [],
@@ -149,6 +151,16 @@ pipeline:
   expect(checkpoint.store.path).toBe(join(folder, 'state'))
   expect(checkpoint).toMatchObject({ intervalMs: 90_000, keep: 5 })
   expect(rest).toMatchObject({ name: 'shop-to-lake', parallelism: 3, memoryBytes: 1.5 * 2 ** 30 })
+})
+
+test('rows may be held back in `append`, for a minute unless the file says otherwise', () => {
+  const sinkOf = (keys: string): unknown =>
+    load(changed(['warehouse\n', `warehouse\n  ${keys}\n`])).sink
+  expect(sinkOf('mode: append')).toMatchObject({ maxFreshnessMs: 60_000 })
+  expect(sinkOf('mode: append\n  max_freshness: 0s')).toMatchObject({ maxFreshnessMs: 0 })
+  const sized = sinkOf('mode: append\n  max_freshness: 5m\n  target_file_size: 64MiB')
+  expect(sized).toMatchObject({ maxFreshnessMs: 300_000, fileBytesMax: 64 * 1024 * 1024 })
+  expect(sinkOf('mode: changelog\n  max_freshness: 0s')).toMatchObject({ maxFreshnessMs: 0 })
 })
 
 test('names of slot and publication can be chosen; the default has no hyphens', () => {

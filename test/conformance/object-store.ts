@@ -9,6 +9,7 @@ const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 export function testObjectStore(name: string, openEmpty: OpenEmpty): void {
   testWhole(name, openEmpty)
   testPiecewise(name, openEmpty)
+  testListing(name, openEmpty)
 }
 
 type OpenEmpty = () => Promise<ObjectStore>
@@ -63,6 +64,24 @@ function testPiecewise(name: string, openEmpty: OpenEmpty): void {
     expect(await store.get('d/object')).toEqual(Buffer.from('one two'))
   })
 
+  test(`${name}: what is synced of an object can be read before it is finished`, async () => {
+    const store = await openEmpty()
+    const writer = await store.create('d/object')
+    await writer.write(text('one '))
+    await writer.sync()
+    await writer.pause()
+    expect(await store.get(writer.unfinished)).toEqual(Buffer.from('one '))
+    expect(await store.list('')).toEqual([])
+    await writer.write(text('two'))
+    await writer.pause()
+    await writer.sync()
+    expect(await store.get(writer.unfinished)).toEqual(Buffer.from('one two'))
+    expect(await store.removeUnfinished('', new Set([writer.unfinished]))).toBe(0)
+    await writer.finish()
+    expect(await store.exists(writer.unfinished)).toBe(false)
+    expect(await store.get('d/object')).toEqual(Buffer.from('one two'))
+  })
+
   test(`${name}: an aborted object leaves nothing`, async () => {
     const store = await openEmpty()
     const writer = await store.create('d/object')
@@ -80,7 +99,9 @@ function testPiecewise(name: string, openEmpty: OpenEmpty): void {
     await expect(writer.finish()).rejects.toMatchObject({ error: 'STORAGE_FAILED' })
     expect(await store.get('d/object')).toEqual(Buffer.from('old'))
   })
+}
 
+function testListing(name: string, openEmpty: OpenEmpty): void {
   test(`${name}: list shows what is below a folder, and only that`, async () => {
     const store = await openEmpty()
     for (const path of ['a/1', 'a/b/2', 'ab/3', '4']) await store.put(path, text(path))

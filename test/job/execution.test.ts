@@ -107,6 +107,7 @@ const OPTIONS: ExecutionOptions = {
   fence: '1',
   mode: 'upsert',
   last: null,
+  maxFreshnessMs: 0,
   intervalMs: 1,
   repairs: { all: false, tables: [] },
   parked: [],

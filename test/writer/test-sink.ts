@@ -107,11 +107,16 @@ export class TestSink {
     await this.writers[writer]!.fill(batch)
   }
 
+  /** Ends the epoch, but for its checkpoint: a crash follows. */
+  async prepareInVain(holds = false): Promise<void> {
+    for (const writer of this.writers) await writer.prepare(this.epoch + 1, holds)
+  }
+
   /** Ends the epoch, checks its counts, and commits it to the lake. */
-  async prepare(): Promise<void> {
+  async prepare(holds = false): Promise<void> {
     this.epoch++
     this.prepared = []
-    for (const writer of this.writers) this.prepared.push(await writer.prepare(this.epoch))
+    for (const writer of this.writers) this.prepared.push(await writer.prepare(this.epoch, holds))
     this.checkCounts()
     for (const { parked } of this.prepared) {
       for (const { table, reason } of parked) this.parked.set(table, reason)
@@ -216,7 +221,15 @@ export class TestSink {
     this.lake = new Map([...(last?.lake ?? [])].map(([table, files]) => [table, new Map(files)]))
     this.held = new Map(last?.held)
     this.sent.clear()
+    // As the committer's sweep does.
+    const needed = await heldDataFiles(this.state, last?.states ?? [])
+    await this.warehouse.removeUnfinished('', new Set(needed))
     await this.open(count)
+  }
+
+  /** Rows of the table that wait in the writers. */
+  heldRows(table: string): number {
+    return this.held.get(table) ?? 0
   }
 
   files(table: string): DataFileRecord[] {

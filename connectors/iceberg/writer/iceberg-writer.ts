@@ -6,7 +6,12 @@ import type { ChangeBatch } from '../../../runtime/data/batch.ts'
 import type { Control } from '../../../runtime/data/element.ts'
 import { segmentsOf } from '../../../runtime/data/key-hash.ts'
 import { RowGroups } from '../../../runtime/data/partition/groups.ts'
-import type { PreparedEpoch, SinkWriter, WriterState } from '../../../runtime/sink.ts'
+import type {
+  OpenPartition,
+  PreparedEpoch,
+  SinkWriter,
+  WriterState,
+} from '../../../runtime/sink.ts'
 import type { IcebergCommittable } from '../committable.ts'
 import type { DataFileRecord } from '../../parquet/table/data-file-record.ts'
 import { encodeEpochDeletes, readEpochDeletes, type TableDeletes } from '../epoch-deletes.ts'
@@ -15,6 +20,7 @@ import { readNamed } from '../index/state-files.ts'
 import { dataFilePath } from '../layout.ts'
 import type { StoredHeldRows } from './held-rows.ts'
 import { OpenFiles } from './open-files.ts'
+import { OpenState } from './open-state.ts'
 import { targetOf, type IcebergWriterOptions } from './options.ts'
 import { ReadBack } from './read-back.ts'
 import { TableWriter, type TableEpoch } from './table-writer.ts'
@@ -23,6 +29,7 @@ import { UpsertScratch } from './upsert-rows.ts'
 import type { WriterParts } from './writer-parts.ts'
 import { blockOf, readBlocks, withoutDead, type OlderBlocks } from './file-blocks.ts'
 import {
+  readOpen,
   readPart,
   readSpecs,
   writePart,
@@ -79,6 +86,7 @@ export async function createIcebergWriter(
   const writer = new IcebergWriter(parts, tables, older)
   await writer.restoreRepairs(states)
   await writer.restoreHeld(states)
+  await writer.restoreOpen(states)
   return writer
 }
 
@@ -105,12 +113,14 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     changes: -1,
     part: null,
   }
+  private readonly openState: OpenState
   private partsWritten = 0
 
   constructor(parts: WriterParts, tables: Map<string, TableWriter>, older: OlderBlocks) {
     this.parts = parts
     this.tables = tables
     this.older = older
+    this.openState = new OpenState(parts.options.warehouse)
   }
 
   /** Writer n of the checkpoint leaves its repair files to writer n modulo count. */
@@ -144,6 +154,20 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
       for (const stored of (await readPart(state, held)) as StoredHeldRows[]) {
         const table = this.table(stored.table)
         table.restoreHeld(stored, start, end)
+        this.touched.add(table)
+      }
+    }
+  }
+
+  /** Open files of writer n of the checkpoint go on with writer n modulo count. */
+  async restoreOpen(states: readonly WriterData[]): Promise<void> {
+    const { index, count, state } = this.parts.options
+    for (const [number, open] of (await readOpen(state, states)).entries()) {
+      if (number % count !== index) continue
+      await this.openState.restore(open)
+      for (const [name, files] of Map.groupBy(open.files, ({ table }) => table)) {
+        const table = this.table(name)
+        table.restoreFiles(files)
         this.touched.add(table)
       }
     }
@@ -186,38 +210,50 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     }
   }
 
-  async prepare(epoch: number): Promise<PreparedEpoch<IcebergCommittable>> {
+  async prepare(epoch: number, holds = false): Promise<PreparedEpoch<IcebergCommittable>> {
     const { keyIndex, options } = this.parts
+    // The checkpoint before this one is durable.
+    await this.openState.deleteLeftovers()
     keyIndex.resolveAll()
     const tables = [...this.touched]
     const index = keyIndex.prepare(epoch)
     // Awaited below; a failure of the files must not leave it unhandled.
     index.catch(() => undefined)
-    const epochs = await this.finishTables(tables)
+    const epochs = await this.finishTables(tables, holds)
     const deletes = await this.writeDeletes(epoch, epochs)
     const committables = committablesOf(epochs, deletes, options.index)
     await this.saveRepairs(epochs, deletes?.path ?? null)
     await this.saveHeld()
     await this.saveOlder()
     await this.saveSpecs()
-    this.tellEvictions()
+    await this.saveOpen(epochs)
     const parked = tables.flatMap(({ table, parked, newlyParked }) =>
       parked !== null && newlyParked ? [{ table, reason: parked }] : [],
     )
     const counts = tables.map((table) => table.report()).filter((counts) => counts !== null)
     this.touched.clear()
-    for (const table of this.tables.values()) if (table.held > 0) this.touched.add(table)
-    return { epoch, committables, state: this.state(await index), counts, parked }
+    for (const table of this.tables.values()) {
+      if (table.held > 0 || table.openRows > 0) this.touched.add(table)
+    }
+    const openPartitions = this.openPartitions()
+    return { epoch, committables, state: this.state(await index), counts, parked, openPartitions }
+  }
+
+  private openPartitions(): OpenPartition[] {
+    return [...this.touched].flatMap((writer) =>
+      writer.openPartitions().map((partition) => ({ table: writer.table, partition })),
+    )
   }
 
   private async finishTables(
     tables: readonly TableWriter[],
+    holds: boolean,
   ): Promise<Map<TableWriter, TableEpoch>> {
     const epochs = new Map<TableWriter, TableEpoch>()
     let next = 0
     const finishNext = async (): Promise<void> => {
       for (let table = tables[next++]; table !== undefined; table = tables[next++]) {
-        epochs.set(table, await table.finish())
+        epochs.set(table, await table.finish(holds))
       }
     }
     await Promise.all(Array.from({ length: FINISH_PARALLEL }, finishNext))
@@ -292,13 +328,10 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     }
   }
 
-  /** Each is a small file more, which readers open for ever: somebody may want to know. */
-  private tellEvictions(): void {
-    const { openFiles, options } = this.parts
-    if (openFiles.evicted === 0) return
-    const facts = { files: openFiles.evicted }
-    options.log?.info('files were ended early, to make room for others', facts)
-    openFiles.evicted = 0
+  private async saveOpen(epochs: ReadonlyMap<TableWriter, TableEpoch>): Promise<void> {
+    const files = [...epochs.values()].flatMap(({ open }) => open)
+    const leftovers = [...epochs.keys()].flatMap((table) => table.takeLeftovers())
+    await this.openState.save(files, leftovers, (stored) => this.writePart('open', stored))
   }
 
   private writePart(kind: string, value: unknown): Promise<StatePart> {
@@ -312,6 +345,7 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     const { firstFileId: first, fileSuffix: suffix } = options
     const { nextFileId } = openFiles
     const { part, records } = this.repairs
+    const open = this.openState.part
     const state: WriterData = {
       format: 2,
       index: data,
@@ -320,15 +354,16 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
       repairs: part,
       held: this.held.part,
       ...(this.specs.part === null ? {} : { specs: this.specs.part }),
+      ...(open === null ? {} : { open }),
     }
-    const parts = [part, this.held.part, this.olderPart, this.specs.part]
+    const parts = [part, this.held.part, this.olderPart, this.specs.part, open]
     const own = parts.flatMap((part) => (part === null ? [] : [part.path]))
     const deletes = records.flatMap(({ deletes }) => (deletes === null ? [] : [deletes]))
     return { data: state, files: [...files, ...own, ...new Set(deletes)], nextFileId }
   }
 
   async close(): Promise<void> {
-    for (const table of this.touched) await table.abort()
+    for (const table of this.tables.values()) await table.leave()
     await this.parts.keyIndex.close()
     this.parts.readBack.close()
   }

@@ -1,18 +1,31 @@
-// The data files of one table in one epoch: the open ones, one for each partition, and those that
-// are ended. All of them can be taken back until the epoch is prepared, since no checkpoint names
-// them.
+// The data files of one table: the open ones, one for each partition, and those that this epoch has
+// ended. All of them can be taken back until the epoch is prepared, since no intent names them.
+//
+// In `append` an epoch may leave files open (`finish` with `holds`): the checkpoint has them as
+// state of the writer, and the intent of a later epoch names them once they are large enough or
+// their rows may not wait any longer.
 
 import type { Column } from '../../../runtime/data/column/column.ts'
+import type { PartitionTuple } from '../../../runtime/data/partition/value.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
 import type { ObjectStore } from '../../../runtime/object-store.ts'
 import type { DataFileRecord } from '../../parquet/table/data-file-record.ts'
 import { lakeFields, type TableMode } from '../../parquet/table/fields.ts'
 import type { DataFile, Partition } from '../../parquet/table/data-file.ts'
+import type { HeldFile } from '../../parquet/table/held-file.ts'
 import type { OpenFiles } from './open-files.ts'
 
 const FILE_BYTES_MAX = 256 * 1024 * 1024
 /** Key of the only file of a table that is not partitioned. */
 const WHOLE = ''
+
+/** What is left of a table's files at the end of an epoch. */
+export interface FinishedFiles {
+  /** In the order in which they were ended. */
+  readonly records: readonly DataFileRecord[]
+  /** Those that stay open. */
+  readonly held: readonly HeldFile[]
+}
 
 interface Ended {
   readonly file: DataFile
@@ -30,6 +43,8 @@ export class TableFiles {
   private readonly openById = new Map<number, DataFile>()
   /** By id, in the order of their ends. */
   private ended = new Map<number, Ended>()
+  /** Paths that the checkpoint of before names and the next one does not. */
+  private leftovers: string[] = []
   private readonly endFile = (file: DataFile): void => this.end(file)
 
   constructor(
@@ -58,6 +73,30 @@ export class TableFiles {
     return file
   }
 
+  /** Goes on with a file that a checkpoint has open. */
+  restore(held: HeldFile): void {
+    const file = this.openFiles.restore(held, this.endFile)
+    const key = held.partition?.key ?? WHOLE
+    const known = this.open.get(key)
+    // There were more writers then: the partition has a file of each.
+    if (known !== undefined) this.end(known)
+    this.open.set(key, file)
+    this.openById.set(file.fileId, file)
+  }
+
+  /** Rows of open files. */
+  get openRows(): number {
+    let rows = 0
+    for (const file of this.open.values()) rows += file.rows
+    return rows
+  }
+
+  /** Tuples of the partitions whose files are open. */
+  openPartitions(): PartitionTuple[] {
+    const open = [...this.open.values()]
+    return open.flatMap(({ partition }) => (partition === null ? [] : [partition.tuple]))
+  }
+
   /** Appends rows to the file that `writable` gave. */
   append(
     file: DataFile,
@@ -74,6 +113,13 @@ export class TableFiles {
   /** No more rows go into the open files. They are finished beside what follows. */
   endAll(): void {
     for (const file of this.open.values()) this.end(file)
+  }
+
+  /** Of another structure no more rows come. */
+  endOthers(schemaVersion: number): void {
+    for (const file of this.open.values()) {
+      if (file.schemaVersion !== schemaVersion) this.end(file)
+    }
   }
 
   private end(file: DataFile): void {
@@ -104,13 +150,14 @@ export class TableFiles {
   }
 
   /**
-   * Finishes all files.
+   * Ends the epoch.
    *
    * @param isDead  true for a file all of whose rows are deleted again: it is not kept
-   * @returns the files in the order in which they were ended
+   * @param holds   open files stay open, with durable rows, unless they are large enough
    */
-  async finish(isDead: (file: DataFile) => boolean): Promise<DataFileRecord[]> {
-    for (const file of this.open.values()) {
+  async finish(isDead: (file: DataFile) => boolean, holds: boolean): Promise<FinishedFiles> {
+    const held = holds ? await this.hold() : []
+    for (const file of holds ? [] : this.open.values()) {
       if (isDead(file)) await this.abort(file)
       else this.end(file)
     }
@@ -122,23 +169,52 @@ export class TableFiles {
       if (isDead(file)) await this.warehouse.delete(file.path)
       else records.push(finished)
     }
-    return records
+    return { records, held }
+  }
+
+  private async hold(): Promise<HeldFile[]> {
+    const files = [...this.open.values()].filter(({ rows }) => rows > 0)
+    const held = await Promise.all(files.map((file) => this.openFiles.hold(this.table, file)))
+    // How large they are is known now that all rows are encoded.
+    const large = files.map(({ bytes }) => bytes >= this.fileBytesMax)
+    for (const [at, file] of files.entries()) if (large[at] === true) this.end(file)
+    return held.filter((_, at) => large[at] !== true)
   }
 
   private async abort(file: DataFile): Promise<void> {
     this.close(file)
-    await file.abort()
+    this.leftovers.push(...(await file.abort()))
   }
 
-  /** Takes all files of the epoch back. */
+  /** Takes all files back. */
   async cancel(): Promise<void> {
     for (const file of this.open.values()) await this.abort(file)
     const { ended } = this
     this.ended = new Map()
     for (const { file, record } of ended.values()) {
       await record
-      await this.warehouse.delete(file.path)
+      this.leftovers.push(...(await file.remove()))
     }
+  }
+
+  /** Stops writing. What the last checkpoint names stays. */
+  async leave(): Promise<void> {
+    for (const file of this.open.values()) {
+      this.close(file)
+      await file.leave()
+    }
+    const { ended } = this
+    this.ended = new Map()
+    for (const { file, record } of ended.values()) {
+      await record.catch(() => undefined)
+      await file.remove()
+    }
+  }
+
+  takeLeftovers(): string[] {
+    const { leftovers } = this
+    this.leftovers = []
+    return leftovers
   }
 
   get isEmpty(): boolean {

@@ -10,6 +10,7 @@ import { type Log, silentLog } from '../../../runtime/base/log.ts'
 import { assert, present } from '../../../runtime/base/assert.ts'
 import { Op, type ChangeBatch } from '../../../runtime/data/batch.ts'
 import { isUnchanged, type Column } from '../../../runtime/data/column/column.ts'
+import type { PartitionTuple } from '../../../runtime/data/partition/value.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
 import type { TableCounts } from '../../../runtime/sink.ts'
 import type { DataFileRecord } from '../../parquet/table/data-file-record.ts'
@@ -22,6 +23,7 @@ import { EpochCounts } from '../../parquet/table/row-counts.ts'
 import { Partitioner } from './partitioner.ts'
 import { TableFiles } from './table-files.ts'
 import { unknownFile } from './fetch-rows.ts'
+import { heldRows, type HeldFile } from '../../parquet/table/held-file.ts'
 import type { StoredHeldRows } from './held-rows.ts'
 import { HeldRows } from './held-rows.ts'
 import { partialRows } from './partial-rows.ts'
@@ -36,6 +38,8 @@ export interface TableEpoch {
   readonly superseded: SupersededRows
   /** The files wait for the end of a repair. */
   readonly heldBack: boolean
+  /** Files that stay open, with durable rows that nobody sees yet. */
+  readonly open: readonly HeldFile[]
 }
 
 export class TableWriter {
@@ -64,6 +68,8 @@ export class TableWriter {
   /** The checkpoint's repair goes on with the first BackfillStart; the next begins another. */
   private resumable = false
   private truncated = false
+  /** Rows of files that the last barrier, or the checkpoint, left open. */
+  openRows = 0
 
   constructor(table: string, parts: WriterParts) {
     this.table = table
@@ -118,10 +124,31 @@ export class TableWriter {
     this.counts = new EpochCounts(this.held)
   }
 
+  /** Goes on with files that a checkpoint has open. */
+  restoreFiles(files: readonly HeldFile[]): void {
+    // The source may have nothing more to say of the table.
+    this.spec = this.parts.specs.specOf(this.table, () => [])
+    for (const file of files) this.files.restore(file)
+    const rows = files.reduce((sum, file) => sum + heldRows(file), 0)
+    this.counts = new EpochCounts(this.held, this.openRows + rows)
+    this.openRows += rows
+  }
+
+  /** Tuples of the partitions that have files which stay open. */
+  openPartitions(): readonly PartitionTuple[] {
+    return this.files.openPartitions()
+  }
+
+  /** @returns paths that only checkpoints before the next one name */
+  takeLeftovers(): string[] {
+    return this.files.takeLeftovers()
+  }
+
   setSchema(schema: TableSchema): Promise<void> | undefined {
     const before = this.schema
     this.schema = schema
-    this.files.endAll()
+    if (this.mode === 'append') this.files.endOthers(schema.version)
+    else this.files.endAll()
     this.rows.evolve(schema)
     this.setPartitioning(schema)
     if (this.parked !== null) return undefined
@@ -337,19 +364,25 @@ export class TableWriter {
     return undefined
   }
 
-  /** Finishes the files of the epoch. The index must have resolved everything. */
-  async finish(): Promise<TableEpoch> {
+  /**
+   * Finishes the files of the epoch. The index must have resolved everything.
+   *
+   * @param holds  in `append`: files that are not large enough stay open
+   */
+  async finish(holds: boolean): Promise<TableEpoch> {
     const { superseded } = this
-    const written = await this.files.finish(
+    const { records: written, held: open } = await this.files.finish(
       (file) => superseded.countOf(file.fileId) === file.rows && this.drop(file.fileId),
+      holds && this.mode === 'append',
     )
+    this.openRows = open.reduce((sum, file) => sum + heldRows(file), 0)
     const heldBack = this.repair !== null && !this.truncated
     if (heldBack) this.repair?.push(...written)
     const files = [...(this.truncated ? (this.repair ?? []) : []), ...written]
     const { truncated } = this
     if (truncated) this.repair = null
     this.truncated = false
-    return { truncated, files: heldBack ? [] : files, superseded, heldBack }
+    return { truncated, files: heldBack ? [] : files, superseded, heldBack, open }
   }
 
   private drop(fileId: number): boolean {
@@ -359,14 +392,15 @@ export class TableWriter {
 
   /** Ends the epoch's counts. @returns `null` when there are no rows to account for */
   report(): TableCounts | null {
-    const { counts, held } = this
-    this.counts = new EpochCounts(held)
+    const { counts, held, openRows } = this
+    this.counts = new EpochCounts(held, openRows)
     this.newlyParked = false
-    return counts.isEmpty(held) ? null : counts.report(this.table, held)
+    return counts.isEmpty(held + openRows) ? null : counts.report(this.table, held, openRows)
   }
 
-  abort(): Promise<void> {
-    return this.files.cancel()
+  /** Stops writing; what the last checkpoint names stays. */
+  leave(): Promise<void> {
+    return this.files.leave()
   }
 }
 

@@ -7,6 +7,7 @@ import type { ObjectStore } from '../../../runtime/object-store.ts'
 import type { WriterState } from '../../../runtime/sink.ts'
 import type { DataFileRecord } from '../../parquet/table/data-file-record.ts'
 import type { IndexState } from '../index/manifest.ts'
+import type { StoredHeldFiles } from './held-files.ts'
 import { damaged, readNamed } from '../index/state-files.ts'
 import type { StoredSpec } from './table-specs.ts'
 
@@ -36,6 +37,8 @@ export interface WriterData {
   readonly held: StatePart | null
   /** JSON of `StoredSpec[]`. None: no table is partitioned. */
   readonly specs?: StatePart | null
+  /** JSON of `StoredHeldFiles`. None: no file is open over the checkpoint. */
+  readonly open?: StatePart | null
 }
 
 export interface RepairRecord {
@@ -99,23 +102,45 @@ export async function readPart(store: ObjectStore, { path, crc }: StatePart): Pr
   return JSON.parse(bytes.toString())
 }
 
+/** Files that a checkpoint has open, of all its writers, by writer. */
+export async function readOpen(
+  store: ObjectStore,
+  states: readonly WriterData[],
+): Promise<StoredHeldFiles[]> {
+  return Promise.all(
+    states.map(async ({ open }) => {
+      if (open === null || open === undefined) return { files: [], leftovers: [] }
+      return (await readPart(store, open)) as StoredHeldFiles
+    }),
+  )
+}
+
 /**
- * Data files that no intent names yet, because a repair holds them back. Whoever removes files that
- * the lake does not know must spare them.
+ * Data files that no intent names yet, because a repair holds them back or because they are still
+ * open. Whoever removes files that the lake does not know must spare them.
  *
  * @param states  of all writers of a checkpoint
- * @returns paths relative to the warehouse
+ * @returns paths relative to the warehouse; of an open file both that it may have
  */
 export async function heldDataFiles(
   store: ObjectStore,
   states: readonly WriterState[],
 ): Promise<string[]> {
-  const paths: string[] = []
-  for (const state of states) {
-    const { repairs } = writerData(state)
+  const data = states.map(writerData)
+  const open = (await readOpen(store, data)).flatMap(({ files }) => files)
+  const paths = open.flatMap(({ path, unfinished }) => [path, unfinished])
+  for (const { repairs } of data) {
     if (repairs === null) continue
     const records = (await readPart(store, repairs)) as RepairRecord[]
     for (const { files } of records) paths.push(...files.map(({ path }) => path))
   }
   return paths
+}
+
+/** @returns paths relative to the warehouse that only older checkpoints name */
+export async function leftoverFiles(
+  store: ObjectStore,
+  states: readonly WriterState[],
+): Promise<string[]> {
+  return (await readOpen(store, states.map(writerData))).flatMap(({ leftovers }) => leftovers)
 }

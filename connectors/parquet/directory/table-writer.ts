@@ -289,7 +289,7 @@ export class DirectoryTable {
     const { counts } = this
     this.counts = new EpochCounts(0)
     this.newlyParked = false
-    return counts.isEmpty(0) ? null : counts.report(this.table, 0)
+    return counts.isEmpty(0) ? null : counts.report(this.table, 0, 0)
   }
 
   async abort(): Promise<void> {

@@ -126,6 +126,11 @@ export class ParquetEncoder {
     return this.encodedRows + this.bufferedRows
   }
 
+  /** Encoded ones. */
+  get rowGroupCount(): number {
+    return this.rowGroups.length
+  }
+
   get bufferedRows(): number {
     return this.group.rows
   }
@@ -245,6 +250,18 @@ export class ParquetEncoder {
       rowGroups: [...this.rowGroups],
       metrics: this.metrics.map((metrics) => ({ ...metrics })),
     }
+  }
+
+  /**
+   * Gives the row group's memory back; the file can be gone on with from what `save` says. No row
+   * may be buffered.
+   */
+  release(): ParquetEncoderState {
+    assert(this.bufferedRows === 0, 'buffered rows are encoded before their memory is given back')
+    assert(!this.finished, 'a finished file has given its memory back')
+    this.finished = true
+    this.memory.give(this.group.builders)
+    return this.save()
   }
 
   private emit(chunks: Uint8Array[], bytes: Uint8Array): void {

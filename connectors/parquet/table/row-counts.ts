@@ -6,7 +6,8 @@
 // replaces, and deletes of a row that was there. `absorbed`: rows that a later one of the same
 // batch replaces before it is written, deletes of a key that was not there, rows that a TRUNCATE
 // removes again, operations that `append` does not carry, and partial rows that have been merged
-// into another. `held`: partial rows that wait.
+// into another. `held`: partial rows that wait, and rows of files that stay open over the barrier;
+// these become `written` in the epoch that ends their file.
 
 import { Op } from '../../../runtime/data/batch.ts'
 import type { TableCounts } from '../../../runtime/sink.ts'
@@ -20,11 +21,17 @@ export class EpochCounts {
   /** Deletes of which the index does not know yet whether their key is there. */
   unresolved = 0
   private readonly heldBefore: number
+  /** Of these, rows of open files that have not been taken back. */
+  private openBefore: number
   private readonly byOp = new Float64Array(4)
 
-  /** @param held  partial rows at the last barrier */
-  constructor(held: number) {
-    this.heldBefore = held
+  /**
+   * @param held  partial rows at the last barrier
+   * @param open  rows of files that were open over it
+   */
+  constructor(held: number, open = 0) {
+    this.heldBefore = held + open
+    this.openBefore = open
   }
 
   add(ops: Uint8Array, rows: number): void {
@@ -46,9 +53,10 @@ export class EpochCounts {
 
   /** What the epoch has done so far is undone, and `held` partial rows are dropped. */
   cancel(held: number): void {
-    this.absorbed += this.written + this.unresolved + held
+    this.absorbed += this.written + this.unresolved + held + this.openBefore
     this.written = 0
     this.unresolved = 0
+    this.openBefore = 0
   }
 
   /** All rows of the epoch, and those that were held before it, are now rows of a parked table. */
@@ -58,6 +66,7 @@ export class EpochCounts {
     this.absorbed = 0
     this.stale = 0
     this.unresolved = 0
+    this.openBefore = 0
   }
 
   /** True when there is nothing to report. */
@@ -65,8 +74,10 @@ export class EpochCounts {
     return this.read === 0 && held === 0 && this.heldBefore === 0 && this.parked === 0
   }
 
-  report(table: string, held: number): TableCounts {
-    const { read, written, stale, absorbed, parked, byOp } = this
+  /** @param open  rows of files that stay open */
+  report(table: string, held: number, open: number): TableCounts {
+    const { read, stale, absorbed, parked, byOp } = this
+    const written = this.written + this.openBefore - open
     const of = (op: Op): number => byOp[op] as number
     const ops = {
       insert: of(Op.insert),
@@ -74,6 +85,6 @@ export class EpochCounts {
       delete: of(Op.delete),
       read: of(Op.read),
     }
-    return { table, read, written, stale, absorbed, parked, held, ops }
+    return { table, read, written, stale, absorbed, parked, held: held + open, ops }
   }
 }

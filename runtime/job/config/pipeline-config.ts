@@ -155,6 +155,10 @@ export interface IcebergSinkConfig {
   readonly warehouse: FolderConfig
   readonly mode: SinkMode
   readonly profile: 'v3-dv'
+  /** A data file is ended when it is this large. */
+  readonly fileBytesMax: number
+  /** Rows may be held back for so long, to make larger files of them; 0: they may not. */
+  readonly maxFreshnessMs: number
   /** The first that has a table counts. */
   readonly partitionBy: readonly PartitionRule[]
 }

@@ -54,9 +54,28 @@ export function resolveSink(
     warehouse: places.warehouse,
     mode: sink.mode,
     profile: sink.profile,
+    fileBytesMax: sink.target_file_size,
+    maxFreshnessMs: resolveFreshness(sink, document),
     partitionBy: rules,
   }
   return { sink: config, store: places.store, partitionBy: (name) => partitionsOf(namesOf(name)) }
+}
+
+const MAX_FRESHNESS_MS = 60_000
+
+/** A table that is to equal its source, or whose rows have an order, shows whole epochs. */
+function resolveFreshness(
+  { mode, max_freshness: written }: Extract<PipelineInput['sink'], { type: 'iceberg' }>,
+  document: ConfigDocument,
+): number {
+  if (mode === 'append') return written ?? MAX_FRESHNESS_MS
+  if (written !== undefined && written > 0) {
+    const message =
+      `sink.max_freshness: mode ${mode} holds no rows back; each checkpoint is visible, so ` +
+      'pipeline.checkpoint.interval says how fresh the lake is'
+    document.report(['sink', 'max_freshness'], { error: 'CONFIG_UNSUPPORTED', message })
+  }
+  return 0
 }
 
 function isPattern(pattern: string): boolean {

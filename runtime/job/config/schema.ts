@@ -130,6 +130,16 @@ const iceberg = z.strictObject({
     .prefault('upsert')
     .describe('upsert: as the source is now. append: rows inserted. changelog: with _op, _pos.'),
   profile: z.enum(['v3-dv']).prefault('v3-dv'),
+  target_file_size: size(1024 * 1024)
+    .prefault('256MiB')
+    .describe('A data file is ended when it is this large.'),
+  max_freshness: duration(0, 86_400_000)
+    .optional()
+    .describe(
+      'append: rows of files that are smaller may be held back for so long, counted by ' +
+        'checkpoints, so that few small files become visible. 0s: no longer than a checkpoint. ' +
+        'Default: 60s.',
+    ),
   partition_by: z
     .record(
       text('a table or pattern such as shop.orders'),
