@@ -174,7 +174,9 @@ test('every file of the product is used by the product', () => {
 
 test('every other file is a test, a program that something starts, or used by one', () => {
   const started = [...texts]
-    .filter(([file]) => /^package\.json$|^\.ci\/|\.md$|^(?:test|bench|examples)\//.test(file))
+    .filter(([file]) =>
+      /^(?:package\.json|vitest\.config\.ts)$|^\.ci\/|\.md$|^(?:test|bench|examples)\//.test(file),
+    )
     .flatMap(([, text]) => text.match(/[\w./-]+\.ts\b/g) ?? [])
   const entries = sources.filter((file) => {
     return /\.test\.ts$|^[^/]+\.ts$/.test(file) || started.includes(file)
