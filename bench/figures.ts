@@ -1,6 +1,9 @@
 // What a benchmark found: runs of ours and of what it is measured by, and the floors they must
 // reach. Medians of runs, ratios of runs that stood beside each other; pure, so that it is tested.
 
+import type { Machine } from './machine.ts'
+import type { MemoryPoint, ThreadCpu } from './tree-sampler.ts'
+
 export interface Sample {
   readonly seconds: number
   readonly cpuSeconds: number
@@ -9,6 +12,9 @@ export interface Sample {
   readonly steadyCpuSeconds: number
   readonly peakRssBytes: number
   readonly serverCpuSeconds: number
+  /** CPU time by thread, as far as it was seen; start and end are in it. */
+  readonly threads: readonly ThreadCpu[]
+  readonly memory: readonly MemoryPoint[]
 }
 
 export interface Figure {
@@ -42,6 +48,16 @@ export interface ScenarioResult {
   readonly figures: readonly Figure[]
   readonly floors: readonly Floor[]
   readonly notes: readonly string[]
+}
+
+/** All of one call of the bench, as `--json` writes it. */
+export interface Report {
+  readonly machine: Machine
+  /** What was typed. */
+  readonly command: string
+  /** When it began, in ISO 8601. */
+  readonly begun: string
+  readonly results: readonly ScenarioResult[]
 }
 
 export const MEBIBYTE = 1024 * 1024

@@ -1,12 +1,13 @@
 // `npm run bench`: floors of speed and memory, each beside what bounds it and what npm offers, all
 // measured in this run on this machine.
 
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../runtime/base/clock.ts'
-import { verdictOf, type ScenarioResult } from './figures.ts'
+import { verdictOf, type Report, type ScenarioResult } from './figures.ts'
 import { describeMachine, formatMachine } from './machine.ts'
-import { formatResult } from './report.ts'
+import { formatPage } from './report/page.ts'
+import { formatResult } from './report/text.ts'
 import { defaultScenarios, scenarios, type Sizes } from './scenarios.ts'
 
 const HELP = `npm run bench -- [options]
@@ -15,6 +16,8 @@ const HELP = `npm run bench -- [options]
                    and the largest transaction has twice as many
   --runs N         rounds; medians are shown (3)
   --json FILE      all figures of all runs
+  --html FILE      the same as one page with plots
+  --from FILE      the page from an earlier --json FILE, without running anything
   --quick          smaller and once: does it work, under two minutes; its figures mean little
   --profile        the hottest functions of each thread of ours, instead of figures
   --check          exit code 1 when a floor is not reached`
@@ -28,6 +31,8 @@ interface Options {
   readonly sizes: Sizes
   readonly runs: number
   readonly json: string | null
+  readonly html: string | null
+  readonly from: string | null
   readonly profile: boolean
   readonly check: boolean
 }
@@ -39,6 +44,8 @@ function parseOptions(): Options | null {
       rows: { type: 'string' },
       runs: { type: 'string' },
       json: { type: 'string' },
+      html: { type: 'string' },
+      from: { type: 'string' },
       quick: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       check: { type: 'boolean', default: false },
@@ -56,6 +63,8 @@ function parseOptions(): Options | null {
     sizes: { rows, updates: Math.ceil(rows / 2), memoryRows: rows * 2 },
     runs: atLeast(1, 'runs', values.runs ?? (quick ? '1' : '3')),
     json: values.json ?? null,
+    html: values.html ?? null,
+    from: values.from ?? null,
     profile,
     check,
   }
@@ -78,9 +87,28 @@ async function main(): Promise<number> {
     console.log(HELP)
     return 0
   }
-  const { names, sizes, runs, json, profile, check } = options
+  if (options.from !== null) {
+    const report = JSON.parse(readFileSync(options.from, 'utf8')) as Report
+    for (const result of report.results) console.log(formatResult(result))
+    keep(report, options)
+    return 0
+  }
   const machine = describeMachine()
+  const begun = new Date(systemClock.nowMs()).toISOString()
+  const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
   console.log(`${formatMachine(machine)}\n`)
+  const { results, failures } = await runAll(options)
+  keep({ machine, command, begun, results }, options)
+  const missed = results.flatMap(({ floors }) => floors).filter((f) => verdictOf(f) === 'FAIL')
+  return failures > 0 || (options.check && missed.length > 0) ? 1 : 0
+}
+
+async function runAll({
+  names,
+  sizes,
+  runs,
+  profile,
+}: Options): Promise<{ results: ScenarioResult[]; failures: number }> {
   const results: ScenarioResult[] = []
   let failures = 0
   for (const name of names) {
@@ -95,12 +123,12 @@ async function main(): Promise<number> {
       console.log(`${name}: did not run\n${String(error)}\n`)
     }
   }
-  if (json !== null) {
-    const report = { machine, command: process.argv.slice(2), sizes, runs, results }
-    writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`)
-  }
-  const missed = results.flatMap(({ floors }) => floors).filter((f) => verdictOf(f) === 'FAIL')
-  return failures > 0 || (check && missed.length > 0) ? 1 : 0
+  return { results, failures }
+}
+
+function keep(report: Report, { json, html }: Options): void {
+  if (json !== null) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`)
+  if (html !== null) writeFileSync(html, formatPage(report))
 }
 
 try {

@@ -6,7 +6,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../runtime/base/clock.ts'
-import { PeakRss, reapedCpuSeconds, treeCpuSeconds } from './process-tree.ts'
+import { reapedCpuSeconds, treeCpuSeconds } from './process-tree.ts'
+import { TreeSampler, type MemoryPoint, type ThreadCpu } from './tree-sampler.ts'
 
 const SAMPLE_MS = 50
 const SHOWN_CHARACTERS = 4000
@@ -28,6 +29,9 @@ export interface Usage {
   readonly seconds: number
   readonly cpuSeconds: number
   readonly peakRssBytes: number
+  /** By thread, as far as it was seen: the sum is a little under `cpuSeconds`. */
+  readonly threads: readonly ThreadCpu[]
+  readonly memory: readonly MemoryPoint[]
   /** 0 where no server was named. */
   readonly serverCpuSeconds: number
   /** What the programs wrote, one after the other. */
@@ -48,11 +52,12 @@ export async function measure(
   const reapedBefore = reapedCpuSeconds()
   const startMs = systemClock.elapsedMs()
   const runs = commands.map((command) => start(command))
-  const rss = new PeakRss()
+  const sampler = new TreeSampler()
   const sample = (): void => {
-    for (const { child } of runs) {
-      if (child.pid !== undefined && child.exitCode === null) rss.sample(child.pid)
-    }
+    const roots = runs.flatMap(({ child: { pid, exitCode } }) =>
+      pid !== undefined && exitCode === null ? [pid] : [],
+    )
+    sampler.sample(roots, (systemClock.elapsedMs() - startMs) / 1000)
   }
   const stopSampling = systemClock.every(SAMPLE_MS, sample)
   const results = await Promise.allSettled(runs.map(({ output }) => output))
@@ -65,7 +70,9 @@ export async function measure(
   return {
     seconds,
     cpuSeconds,
-    peakRssBytes: rss.total(),
+    peakRssBytes: sampler.peakBytes(),
+    threads: sampler.cpuByThread(),
+    memory: sampler.memory(),
     serverCpuSeconds: serverPid === null ? 0 : treeCpuSeconds(serverPid) - serverBefore,
     output: results.map((result) => (result.status === 'fulfilled' ? result.value : '')).join(''),
   }

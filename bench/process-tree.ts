@@ -39,7 +39,8 @@ export function parsePeakRss(status: string): number {
 
 let ticksPerSecond = 0
 
-function secondsOf(ticks: number): number {
+/** Seconds of CPU time for the kernel's ticks. */
+export function secondsOf(ticks: number): number {
   ticksPerSecond ||= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
   return ticks / ticksPerSecond
 }
@@ -70,24 +71,6 @@ export function processTree(pid: number): number[] {
   return [pid, ...children.flatMap(processTree)]
 }
 
-/** Remembers the largest resident size that each process of a tree has had. */
-export class PeakRss {
-  private readonly peaks = new Map<number, number>()
-
-  sample(pid: number): void {
-    for (const each of processTree(pid)) {
-      const status = readOrNull(`/proc/${each}/status`)
-      if (status === null) continue
-      this.peaks.set(each, Math.max(this.peaks.get(each) ?? 0, parsePeakRss(status)))
-    }
-  }
-
-  /** Bytes; peaks at different times add up all the same, so this is an upper bound. */
-  total(): number {
-    return [...this.peaks.values()].reduce((sum, bytes) => sum + bytes, 0)
-  }
-}
-
 function threadsOf(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/task`)
@@ -97,7 +80,7 @@ function threadsOf(pid: number): string[] {
 }
 
 /** Processes end while their files are being read. */
-function readOrNull(path: string): string | null {
+export function readOrNull(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')
   } catch {

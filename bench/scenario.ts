@@ -166,28 +166,25 @@ export class Bench {
 }
 
 function oursSample(usage: Usage, startup: Startup): Sample {
-  const { seconds, cpuSeconds, peakRssBytes, serverCpuSeconds } = usage
+  const { seconds, cpuSeconds } = usage
   const steadySeconds = seconds - startup.seconds
   const steadyCpuSeconds = cpuSeconds - startup.cpuSeconds
   if (steadySeconds <= 0) {
     const found = `${seconds.toFixed(2)} s against ${startup.seconds.toFixed(2)} s for nothing`
     throw new Error(`too few rows to measure: ${found}; give more by --rows`)
   }
-  return {
-    seconds,
-    cpuSeconds,
-    peakRssBytes,
-    serverCpuSeconds,
-    steadySeconds,
-    steadyCpuSeconds: Math.max(0, steadyCpuSeconds),
-  }
+  return sampleOf(usage, steadySeconds, Math.max(0, steadyCpuSeconds))
 }
 
 function referenceSample(usage: Usage, reference: Reference): Sample {
-  const { seconds, cpuSeconds, peakRssBytes, serverCpuSeconds } = usage
-  const measured = { seconds, cpuSeconds, peakRssBytes, serverCpuSeconds }
-  const said = reference.reportsItself === true ? saidSeconds(usage.output) : seconds
-  return { ...measured, steadySeconds: said, steadyCpuSeconds: cpuSeconds }
+  const said = reference.reportsItself === true ? saidSeconds(usage.output) : usage.seconds
+  return sampleOf(usage, said, usage.cpuSeconds)
+}
+
+function sampleOf(usage: Usage, steadySeconds: number, steadyCpuSeconds: number): Sample {
+  const { seconds, cpuSeconds, peakRssBytes, serverCpuSeconds, threads, memory } = usage
+  const measured = { seconds, cpuSeconds, peakRssBytes, serverCpuSeconds, threads, memory }
+  return { ...measured, steadySeconds, steadyCpuSeconds }
 }
 
 function saidSeconds(output: string): number {

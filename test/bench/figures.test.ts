@@ -23,6 +23,8 @@ function sample(values: Partial<Sample>): Sample {
     steadyCpuSeconds: 2,
     peakRssBytes: 100 * MIB,
     serverCpuSeconds: 1,
+    threads: [],
+    memory: [],
     ...values,
   }
 }

@@ -1,7 +1,7 @@
 // The text that people read.
 import { expect, test } from 'vitest'
 import type { ScenarioResult } from '../../bench/figures.ts'
-import { formatFloor, formatResult, formatTable } from '../../bench/report.ts'
+import { formatFloor, formatResult, formatTable } from '../../bench/report/text.ts'
 
 const MIB = 1024 * 1024
 
@@ -21,6 +21,8 @@ const result: ScenarioResult = {
         steadyCpuSeconds: 2,
         peakRssBytes: seconds * 100 * MIB,
         serverCpuSeconds: 0.5,
+        threads: [],
+        memory: [],
       })),
     },
   ],

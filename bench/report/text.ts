@@ -11,7 +11,7 @@ import {
   type Floor,
   type ScenarioResult,
   type Unit,
-} from './figures.ts'
+} from '../figures.ts'
 
 const COLUMNS = [
   '',
@@ -27,7 +27,7 @@ const COLUMNS = [
 
 export function formatResult(result: ScenarioResult): string {
   const { scenario, title, figures, floors, notes } = result
-  const table = figures.length === 0 ? [] : formatTable([COLUMNS, ...figures.map(figureRow)])
+  const table = figures.length === 0 ? [] : formatTable(tableOf(figures))
   return [
     `${scenario}: ${title}`,
     ...table,
@@ -36,6 +36,11 @@ export function formatResult(result: ScenarioResult): string {
     ...figures.map(({ command }, at) => `  [${at + 1}] ${command}`),
     '',
   ].join('\n')
+}
+
+/** Head and rows of the table; the numbers in brackets are those of the commands. */
+export function tableOf(figures: readonly Figure[]): string[][] {
+  return [COLUMNS, ...figures.map(figureRow)]
 }
 
 function figureRow(figure: Figure, at: number): string[] {
