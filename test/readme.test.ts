@@ -2,11 +2,12 @@
 // program knows every verb and option. A block of a kind that is not known here fails: it would
 // be one that nobody checks.
 
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { parse, stringify } from 'yaml'
 import packageFile from '../package.json' with { type: 'json' }
 import { errorCodes } from '../runtime/base/error-codes.ts'
 import { runCommandLine } from '../runtime/cli/program.ts'
@@ -16,13 +17,11 @@ import { FakeWiring } from './cli/fake-wiring.ts'
 import { COMPLETE, writeFile } from './config/pipeline-file.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const DOCUMENTS = [
-  'README.md',
-  'ARCHITECTURE.md',
-  'CONTRIBUTING.md',
-  'CHANGELOG.md',
-  'docs/parquet-directory.md',
-] as const
+/** Without those that are generated, and have a test of their own. */
+const PAGES = readdirSync(join(ROOT, 'docs'))
+  .filter((name) => name.endsWith('.md') && name !== 'errors.md')
+  .map((name) => `docs/${name}`)
+const DOCUMENTS = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...PAGES]
 
 interface Block {
   readonly document: string
@@ -88,14 +87,44 @@ test('the documents have blocks of the kinds that are checked here', () => {
   for (const { text } of pictures) expect(text).not.toMatch(/^(?:npm|npx|millrace|version:)/m)
 })
 
+type Mapping = Record<string, unknown>
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** What a part says goes before; a block of another type is another block. */
+function over(whole: Mapping, part: Mapping): Mapping {
+  const merged = { ...whole }
+  for (const [name, value] of Object.entries(part)) {
+    const old = merged[name]
+    const isPart = isMapping(old) && isMapping(value) && !('type' in value)
+    merged[name] = isPart ? over(old, value) : value
+  }
+  return merged
+}
+
+/** A part of a pipeline file stands for what it adds to a whole one. */
+function wholeFile(text: string): string {
+  if (text.startsWith('version:')) return text
+  return stringify(over(parse(COMPLETE) as Mapping, parse(text) as Mapping))
+}
+
+test('every page is linked from README', () => {
+  const links = [...textOf('README.md').matchAll(/\]\((docs\/[^)#]+)/g)].map(([, link]) => link)
+  expect(PAGES.length).toBeGreaterThan(5)
+  expect(PAGES.filter((page) => !links.includes(page))).toEqual([])
+})
+
 test('every pipeline file passes lint without a word', () => {
   const files = blocks.filter(({ language }) => language === 'yaml')
   expect(files.length).toBeGreaterThan(0)
   for (const { text, document } of files) {
     const names = [...text.matchAll(/from_env: (\w+)/g)].map(([, name = '']) => [name, 'x'])
-    // A part stands for what it adds to a whole file.
-    const file = text.startsWith('version:') ? text : `${COMPLETE}${text}`
-    const messages = lintFile(writeFile(file), Object.fromEntries(names) as Record<string, string>)
+    const messages = lintFile(
+      writeFile(wholeFile(text)),
+      Object.fromEntries(names) as Record<string, string>,
+    )
     expect(messages, document).toEqual([])
   }
 })
@@ -104,7 +133,7 @@ test('the tests of pipeline files pass', async () => {
   const files = blocks.filter(({ language, text }) => language === 'yaml' && /^tests:/m.test(text))
   expect(files.length).toBeGreaterThan(0)
   for (const { text } of files) {
-    const { code, terminal } = await millrace('test', writeFile(`${COMPLETE}${text}`))
+    const { code, terminal } = await millrace('test', writeFile(wholeFile(text)))
     expect(code, terminal.stdout + terminal.stderr).toBe(0)
   }
 })
@@ -119,9 +148,11 @@ test('every command of a block is one that can be checked, and its script exists
     if (script === undefined) expect(command).toMatch(/^(?:npm (?:ci|test)|millrace .*)$/)
     else expect(Object.keys(packageFile.scripts)).toContain(script)
   }
-  // Node runs a file for each script that README names; it must be there.
+  // Node runs a file for each script that they name; it must be there.
   const scripts: Readonly<Record<string, string>> = packageFile.scripts
-  const named = [...textOf('README.md').matchAll(/npm run (?:-s )?([\w:]+)/g)]
+  const named = ['README.md', ...PAGES].flatMap((document) => [
+    ...textOf(document).matchAll(/npm run (?:-s )?([\w:]+)/g),
+  ])
   for (const [, name = ''] of named) {
     const [, file = ''] = /^exec node (\S+)/.exec(scripts[name] ?? '') ?? []
     expect(existsSync(join(ROOT, file)), `${name}: ${file}`).toBe(true)
@@ -143,8 +174,10 @@ test('every verb and option that is named exists', async () => {
     for (const option of options) expect(known, `millrace ${verb} ${option}`).toContain(option)
     for (const option of known) all.add(option)
   }
-  // Options that README names alone, as in `--keep-lake`.
-  const alone = [...textOf('README.md').matchAll(/`(--[\w-]+)[^`\n]*`/g)].map(([, name]) => name)
+  // Options that are named alone, as in `--keep-lake`.
+  const alone = ['README.md', ...PAGES].flatMap((document) =>
+    [...textOf(document).matchAll(/`(--[\w-]+)[^`\n]*`/g)].map(([, name]) => name),
+  )
   expect(alone.filter((name = '') => !all.has(name))).toEqual([])
 })
 
@@ -158,9 +191,14 @@ test('the verbs that README lists are those of the program', async () => {
   }
 })
 
-test('the commands of the quick start do what README says', async () => {
+/** Their commands are of the checkout, and some start servers. */
+function isForContributors(document: string): boolean {
+  return document === 'CONTRIBUTING.md' || document === 'ARCHITECTURE.md'
+}
+
+test('the commands of README and of the pages do what is said of them', async () => {
   const commands = blocks
-    .filter(({ document, language }) => document === 'README.md' && language === 'bash')
+    .filter(({ document, language }) => language === 'bash' && !isForContributors(document))
     .flatMap(({ text }) => commandsOf(text))
     .flatMap((command) => [argumentsOf(command) ?? []])
     .filter((args) => args.length > 0)
