@@ -500,6 +500,49 @@ export const errorCodes = {
       'What is gone cannot be read again. Run a pipeline of another name over what the topic still ' +
       'holds, and keep records longer than a pipeline may stand still.',
   },
+  TRANSACTION_ABORTED: {
+    code: 'MR-6003',
+    action: 'retry',
+    retriesMax: 5,
+    exit: 1,
+    meaning: 'The cluster aborted the transaction of an epoch before it was committed.',
+    hint:
+      'Nothing is lost: the epoch is read again from the checkpoint before. If it happens again, ' +
+      'raise `sink.transaction_timeout` above the time from one checkpoint to the next, and run ' +
+      'one instance only.',
+  },
+  TRANSACTION_HANGING: {
+    code: 'MR-6004',
+    action: 'operator',
+    exit: 4,
+    meaning: 'A transaction is complete, and the log of a partition has no end of it.',
+    hint:
+      'Readers of committed records wait there. `kafka-transactions.sh abort` ends it; then drop ' +
+      'the pipeline and copy its tables anew, since the records of that partition are lost.',
+  },
+  TRANSACTION_UNKNOWN: {
+    code: 'MR-6005',
+    action: 'operator',
+    exit: 4,
+    meaning: 'Whether the last epoch was committed to Kafka cannot be found out any more.',
+    hint:
+      'The pipeline stood still for longer than the topic keeps its records. Run `millrace drop ' +
+      'FILE`, and start again with new topics.',
+  },
+  RECORD_REFUSED: {
+    code: 'MR-6006',
+    action: 'operator',
+    exit: 4,
+    meaning: 'The brokers refuse a record: too large, or without a key in a compacted topic.',
+    hint: 'Raise `max.message.bytes` of the topic, or change its `cleanup.policy`, and start again.',
+  },
+  TOPIC_MISSING: {
+    code: 'MR-6007',
+    action: 'operator',
+    exit: 3,
+    meaning: 'A topic of the sink does not exist, or cannot be made.',
+    hint: 'Create it, or set `sink.create_topics: true` and grant CREATE.',
+  },
   INTERNAL: {
     code: 'MR-9001',
     action: 'bug',

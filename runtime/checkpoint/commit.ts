@@ -161,6 +161,13 @@ export class CommitQueue {
     return this.queue.length === 0
   }
 
+  /** @returns when nothing is being committed: false where something failed for good */
+  async settled(): Promise<boolean> {
+    this.start()
+    while (this.running !== null) await this.running
+    return this.queue.length === 0
+  }
+
   /** Takes a table out of everything that has not been committed (parked, C10). */
   cancel(table: string, from = this.firstWaiting(table)): void {
     const last = this.queue.at(-1)
@@ -363,6 +370,8 @@ function unknownTable(table: string): LakeTable {
   }
 }
 
+/** An epoch that is lost is made anew by another attempt, not by another commit. */
 function isRetryable(error: unknown): boolean {
-  return error instanceof PipelineError && error.spec.action === 'retry'
+  if (!(error instanceof PipelineError) || error.error === 'TRANSACTION_ABORTED') return false
+  return error.spec.action === 'retry'
 }

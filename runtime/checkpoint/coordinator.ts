@@ -5,7 +5,7 @@
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import { randomId63 } from '../base/clock.ts'
-import type { ErrorRecord } from '../base/errors.ts'
+import { PipelineError, type ErrorRecord } from '../base/errors.ts'
 import type { TableSchema } from '../data/schema.ts'
 import { lakeSchema } from '../flow/tables.ts'
 import type { CommitReceipt, Intent, OpenPartition, PreparedEpoch } from '../sink.ts'
@@ -52,6 +52,11 @@ export interface CoordinatorOptions {
   readonly last: Checkpoint | null
   readonly clock: Clock
   readonly decisions: EpochDecisions
+  /**
+   * What is prepared does not last: an epoch is committed before the next one ends, and the source
+   * may forget only what is committed. Else a durable checkpoint is enough for both.
+   */
+  readonly commitsFirst?: boolean
 }
 
 /** What is decided of each epoch at its barrier, and saved with it. */
@@ -109,6 +114,8 @@ export class Coordinator {
   private saved: Checkpoint | null
   /** The last checkpoint that was begun to be written. */
   private saving: Promise<unknown> = Promise.resolve()
+  /** Of the checkpoint whose commit is waited for; `null`: the source has it. */
+  private receipt: CommitReceipt | null
   /** Parked since the last checkpoint by the committer: part of the next one. */
   private readonly parkedByCommit = new Map<string, ErrorRecord>()
 
@@ -126,6 +133,7 @@ export class Coordinator {
     this.options = options
     this.saved = options.last
     this.epoch = options.last?.epoch ?? 0
+    this.receipt = options.last === null ? null : receiptOf(options.last)
     this.trace = new Trace(options.last?.held ?? {})
   }
 
@@ -154,6 +162,7 @@ export class Coordinator {
    */
   async checkpoint(holds = false): Promise<EpochReport> {
     const started = this.options.clock.elapsedMs()
+    if (this.options.commitsFirst === true) await this.awaitCommits()
     this.epoch++
     const { epoch } = this
     const cut = await this.source.barrier(epoch, holds)
@@ -167,7 +176,8 @@ export class Coordinator {
       this.saving = saving
       bytes = await saving
       this.saved = checkpoint
-      this.source.acknowledge(receiptOf(checkpoint))
+      this.receipt = receiptOf(checkpoint)
+      if (this.options.commitsFirst !== true) this.acknowledge()
       if (intent !== null) this.commits.enqueue(this.withoutParked(intent))
       this.options.decisions.saved(epoch)
     }
@@ -177,6 +187,19 @@ export class Coordinator {
     const { refused } = cut
     const commits = intent?.tables.some(({ committables }) => committables.length > 0) ?? false
     return { epoch, durationMs, bytes, commits, source, counts: counts.flat(), refused }
+  }
+
+  /** At most one epoch is prepared and not committed: the one of the newest checkpoint. */
+  private async awaitCommits(): Promise<void> {
+    if (!(await this.commits.settled())) {
+      throw new PipelineError('CATALOG_UNAVAILABLE', 'the last epoch is not committed')
+    }
+    this.acknowledge()
+  }
+
+  private acknowledge(): void {
+    if (this.receipt !== null) this.source.acknowledge(this.receipt)
+    this.receipt = null
   }
 
   /**

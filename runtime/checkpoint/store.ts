@@ -216,6 +216,17 @@ export class CheckpointStore {
   }
 
   /** Of the copies of one epoch, none of which is valid. */
+  /**
+   * Takes a checkpoint out of use whose epoch came to nothing, so that the one before goes on and
+   * the epoch can be written again. Only under the instance lock, and only while it is the newest.
+   */
+  async setAside(epoch: number): Promise<void> {
+    for (const { path } of await this.readCopies(epoch)) {
+      await this.state.put(`${path}.aborted`, await this.state.get(path))
+      await this.state.delete(path)
+    }
+  }
+
   private async refuseUnlessTorn(epoch: number, copies: readonly Copy[]): Promise<void> {
     const unreadable = copies.find(({ error }) => error?.error === 'STORAGE_FAILED')
     if (unreadable?.error) throw unreadable.error

@@ -161,6 +161,7 @@ function notifierOf(
   const clock = systemClock
   switch (action.type) {
     case 'success_file':
+      if (sink.type === 'kafka') throw new RangeError('topics have no folders')
       return successFile({
         warehouse: localStore(sink.warehouse.path),
         folderOf: ({ field, value }) =>

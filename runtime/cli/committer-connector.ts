@@ -10,6 +10,7 @@ import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Committer } from '../sink.ts'
 import { openDirectory } from './directory.ts'
+import { openTopicCommitter } from './kafka-sink.ts'
 import { openCatalog } from './lake-catalog.ts'
 import { lakeTargets } from './lake-target.ts'
 import { lakePartitioning } from './partitioning.ts'
@@ -21,6 +22,7 @@ export async function openCommitter(
 ): Promise<Committer<unknown>> {
   const { sink } = config
   if (sink.type === 'parquet') return openDirectory(config, sink, log)
+  if (sink.type === 'kafka') return openTopicCommitter(config, sink, state)
   const { mode, warehouse } = sink
   const opened = await openCatalog(sink)
   // The checkpoint carries committables as it found them; only this sink looks inside.
@@ -52,8 +54,8 @@ export async function heldFiles(
   state: ObjectStore,
   checkpoint: Checkpoint,
 ): Promise<string[]> {
-  const isDirectory = sink.type === 'parquet'
-  const held = isDirectory ? [] : await heldDataFiles(state, checkpoint.writers)
+  const hasIndex = sink.type === 'iceberg'
+  const held = hasIndex ? await heldDataFiles(state, checkpoint.writers) : []
   for (const intent of checkpoint.intents) {
     const { tables } = await intent.read()
     for (const { committables } of tables) {

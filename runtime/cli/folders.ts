@@ -16,6 +16,7 @@ import { catalogProblem } from './lake-catalog.ts'
 
 export async function checkFolders({ name, sink, checkpoint }: PipelineConfig): Promise<Finding[]> {
   const state = await checkFolder('checkpoint.store', checkpoint.store.path)
+  if (sink.type === 'kafka') return [state]
   const { path } = sink.warehouse
   if (sink.type === 'parquet') {
     return [await checkFolder('sink.path', path), ...(await checkOwner(name, path)), state]
@@ -44,6 +45,7 @@ export async function requireWarehouse(
   { sink }: PipelineConfig,
   state: ObjectStore,
 ): Promise<void> {
+  if (sink.type === 'kafka') return
   const { path } = sink.warehouse
   if ((await entriesOf(path)).length > 0 || (await readRequests(state)).length > 0) return
   const last = await new CheckpointStore(state).peekNewest()

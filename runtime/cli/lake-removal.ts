@@ -13,7 +13,7 @@ import { localStore } from '../../connectors/storage/local.ts'
 import { PipelineError } from '../base/errors.ts'
 import type { Catalog, CatalogTable } from '../catalog.ts'
 import type { CheckpointRecord } from '../checkpoint/manifest.ts'
-import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import type { IcebergSinkConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { Removal } from '../source.ts'
 import { lakeTargets } from './lake-target.ts'
 
@@ -36,6 +36,7 @@ type Verdict = Pick<LakeDecision, 'kept' | 'files'>
 /** Reads only. @returns a decision for each table that is there */
 export async function decideLake(
   config: PipelineConfig,
+  sink: IcebergSinkConfig,
   catalog: Catalog,
   checkpoint: CheckpointRecord | null,
 ): Promise<readonly LakeDecision[]> {
@@ -45,7 +46,12 @@ export async function decideLake(
     const target = targetOf(table)
     const location = await catalog.load(target)
     if (location === null) continue
-    decisions.push({ table, target, location, ...(await judge(config, target, location, uuid)) })
+    decisions.push({
+      table,
+      target,
+      location,
+      ...(await judge(config.name, sink, target, location, uuid)),
+    })
   }
   return decisions
 }
@@ -56,7 +62,7 @@ export async function decideLake(
  * @throws PipelineError CATALOG_CONFLICT when somebody wrote to it since the decision
  */
 export async function removeTable(
-  { sink }: PipelineConfig,
+  sink: IcebergSinkConfig,
   catalog: Catalog,
   { table, target, location, files }: LakeDecision,
 ): Promise<Removal> {
@@ -82,7 +88,8 @@ function knownTables(checkpoint: CheckpointRecord | null): Map<string, string | 
 }
 
 async function judge(
-  { name, sink }: PipelineConfig,
+  name: string,
+  sink: IcebergSinkConfig,
   target: CatalogTable,
   location: string,
   uuid: string | null,

@@ -19,6 +19,7 @@ import { lakeSchema } from '../flow/tables.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { DiscoveredTable } from '../source.ts'
 import { layoutFaults, requireSameLayout } from './directory.ts'
+import { requireSameSink } from './kafka-sink.ts'
 import { lakeTargets } from './lake-target.ts'
 import { operatorPlans } from './operator-plans.ts'
 import type { SelectionFault } from './selection.ts'
@@ -31,7 +32,7 @@ export function lakePartitioning(config: Pick<PipelineConfig, 'sink' | 'routes'>
   partitionBy?: (table: string) => readonly PartitionField[]
 } {
   const { sink } = config
-  if (sink.type === 'parquet' || sink.partitionBy.length === 0) return {}
+  if (sink.type !== 'iceberg' || sink.partitionBy.length === 0) return {}
   const fieldsOf = partitioningOf(sink.partitionBy)
   const targetOf = lakeTargets(config)
   return { partitionBy: (table) => fieldsOf(targetOf(table)) }
@@ -44,6 +45,7 @@ export function partitionFaults(
 ): SelectionFault[] {
   const { source, sink } = config
   if (sink.type === 'parquet') return layoutFaults(config, sink, tables)
+  if (sink.type === 'kafka') return []
   const selects = sourceSelector(source)
   const targetOf = lakeTargets(config)
   const selected = tables
@@ -121,10 +123,12 @@ export async function requireSamePartitions(
   state: ObjectStore,
   { source, writers }: Pick<Checkpoint, 'source' | 'writers'>,
 ): Promise<void> {
+  requireSameSink(config, { writers })
   if (config.sink.type === 'parquet') {
     requireSameLayout(config.sink, writers)
     return
   }
+  if (config.sink.type === 'kafka') return
   // Where all is read again, the writers begin with nothing, and the lake is asked at the commit.
   if (writers.length === 0) return
   const stored = await readSpecs(state, writers.map(writerData))

@@ -19,12 +19,14 @@ import { lockIsFree } from '../job/lock.ts'
 import { moveDamagedAside } from '../job/requests.ts'
 import { runPipeline, type PipelineParts } from '../job/run.ts'
 import { spawnWorker } from '../job/worker-port.ts'
+import type { ObjectStore } from '../object-store.ts'
 import type { SourceInspector } from '../source.ts'
 import { announcements } from './announcements.ts'
 import { deleteLeftovers, heldFiles } from './committer-connector.ts'
 import { lakeColumnsOf, openCommitter } from './committer-connector.ts'
 import { requireWarehouse } from './folders.ts'
 import { openInspector } from './inspectors.ts'
+import { settleTopics } from './kafka-sink.ts'
 import { LakeCounter } from './lake-counter.ts'
 import { namingOwner } from './lock-owner.ts'
 import { requireSamePartitions } from './partitioning.ts'
@@ -115,6 +117,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
     createCommitter: async () => lake.watch(await openCommitter(config, state, log)),
     requireContinuable: (checkpoint) => requireSamePartitions(config, state, checkpoint),
     announcements: announcements(config),
+    ...settlingOf(config, state),
     heldFiles: (checkpoint) => heldFiles(config, state, checkpoint),
     deleteLeftovers: (checkpoint) => deleteLeftovers(config, state, checkpoint),
     spawnSource: () =>
@@ -132,6 +135,13 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
     onSnapshot: (snapshot) => options.onSnapshot({ ...snapshot, lake: lake.counts() }),
     onNotice: (level, message, facts) => log[level](message, forPasting({ ...facts }, config)),
   }
+}
+
+/** A transaction of Kafka does not last: it is finished before anything else is begun. */
+function settlingOf(config: PipelineConfig, state: ObjectStore): Pick<PipelineParts, 'settle'> {
+  const { sink } = config
+  if (sink.type !== 'kafka') return {}
+  return { settle: (last, signal) => settleTopics(config, sink, state, last, signal) }
 }
 
 /** A topic has no rows beside its log: its tables begin with what the log brings. */

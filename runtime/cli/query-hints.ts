@@ -24,6 +24,7 @@ export function queryHints(
 ): QueryHints | null {
   if (commit.metadata_location === null) return null
   if (config.sink.type === 'parquet') return directoryHints(config, config.sink, table)
+  if (config.sink.type === 'kafka') return null
   const { catalog, warehouse } = config.sink
   const { namespace, name } = lakeTargets(config)(table)
   const path = pathOf(commit.metadata_location)

@@ -7,7 +7,11 @@ import { systemClock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
 import type { Catalog } from '../catalog.ts'
-import type { ParquetSinkConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
+import type {
+  IcebergSinkConfig,
+  ParquetSinkConfig,
+  PipelineConfig,
+} from '../job/config/pipeline-config.ts'
 import { acquireLock } from '../job/lock.ts'
 import type { Removal, SourceInspector } from '../source.ts'
 import { removeDirectory } from './directory.ts'
@@ -29,10 +33,15 @@ export async function dropPipeline(
       if (sink.type === 'parquet') {
         return await removeAll(config, inspector, null, [], keepLake ? null : sink)
       }
+      if (sink.type === 'kafka') {
+        const removals = await removeAll(config, inspector, null, [], null)
+        const kept = 'others may read them: `kafka-topics.sh --delete` removes them'
+        return [...removals, { what: `topics ${sink.topic}`, kept }]
+      }
       const catalog = keepLake ? null : await openExistingCatalog(sink)
       try {
-        const lake = catalog === null ? [] : await decideLake(config, catalog, checkpoint)
-        return await removeAll(config, inspector, catalog, lake, null)
+        const lake = catalog === null ? [] : await decideLake(config, sink, catalog, checkpoint)
+        return await removeAll(config, inspector, { sink, catalog }, lake, null)
       } finally {
         await catalog?.close()
       }
@@ -48,18 +57,21 @@ export async function dropPipeline(
 async function removeAll(
   config: PipelineConfig,
   inspector: SourceInspector,
-  catalog: Catalog | null,
+  opened: { readonly sink: IcebergSinkConfig; readonly catalog: Catalog | null } | null,
   lake: readonly LakeDecision[],
   directory: ParquetSinkConfig | null,
 ): Promise<readonly Removal[]> {
   const removals: Removal[] = []
+  const catalog = opened?.catalog ?? null
   try {
     const refusal = await removeSource(inspector, removals)
     if (directory !== null) removals.push(...(await removeDirectory(config, directory)))
     for (const decision of lake) {
       const { table, kept } = decision
       if (kept !== null) removals.push({ what: `lake table ${table}`, kept })
-      else if (catalog !== null) removals.push(await removeTable(config, catalog, decision))
+      else if (opened !== null && catalog !== null) {
+        removals.push(await removeTable(opened.sink, catalog, decision))
+      }
     }
     await rm(stateFolder(config), { recursive: true, force: true })
     removals.push({ what: `state ${stateFolder(config)}`, kept: null })

@@ -2,7 +2,7 @@
 // pipeline needs and nothing more: no superuser, no locks, no writes to tables.
 
 export type TemplateKind = 'postgres' | 'mysql' | 'kafka'
-export type TemplateSink = 'iceberg' | 'parquet'
+export type TemplateSink = 'iceberg' | 'parquet' | 'kafka'
 
 /** @param grantsFile  named in the comments */
 export function pipelineFileFor(kind: TemplateKind, to: TemplateSink, grantsFile: string): string {
@@ -11,10 +11,12 @@ export function pipelineFileFor(kind: TemplateKind, to: TemplateSink, grantsFile
     mysql: mysqlSource,
     kafka: kafkaSource,
   }[kind](grantsFile)
-  return `${HEAD}${source}${sinkOf(kind, to)}${TAIL}`
+  return `${HEAD}${source}${sinkOf(kind, to)}${to === 'kafka' ? TAIL_OF_TOPICS : TAIL}`
 }
 
 function sinkOf(kind: TemplateKind, to: TemplateSink): string {
+  if (to === 'kafka')
+    return kind === 'kafka' ? TOPICS.replace('mode: upsert', 'mode: append') : TOPICS
   if (kind !== 'kafka') return { iceberg: ICEBERG, parquet: PARQUET }[to]
   if (to === 'parquet') return PARQUET.replace('change_format: changelog', 'change_format: append')
   return ICEBERG.replace('  mode: upsert', '  mode: append')
@@ -141,6 +143,30 @@ const PARQUET = `sink:
   change_format: changelog
 `
 
+const TOPICS = `sink:
+  type: kafka
+  # Some brokers; the others are learned from them.
+  brokers: ["127.0.0.1:9092"]
+  # TLS verifies the brokers unless all of them are this machine; for a private authority:
+  # tls: { mode: verify-full, ca: /etc/ssl/kafka-ca.pem }
+  # sasl:
+  #   mechanism: SCRAM-SHA-512
+  #   username: millrace
+  #   password: { from_env: MILLRACE_SINK_PASSWORD }
+  # The user needs WRITE, READ and DESCRIBE on the topics, and WRITE and DESCRIBE on transactional
+  # ids that begin with millrace-shop; "millrace check" prints what is missing.
+  topic: "{namespace}.{table}"
+  # Topics that are not there are made; false: by others.
+  create_topics: { partitions: 3 }
+  # upsert: every change, under the primary key. append: rows as they are inserted.
+  mode: upsert
+  # none: a value is the row, and a delete has none. debezium: before, after, op and source.
+  envelope: none
+  compression: lz4
+  # Longer than a pipeline may stand still between two checkpoints, or an epoch is written again.
+  transaction_timeout: 15m
+`
+
 const TAIL = `pipeline:
   checkpoint:
     # Every interval the lake shows what has happened: shorter is fresher and makes more files.
@@ -150,6 +176,12 @@ const TAIL = `pipeline:
   # Writer threads; cores - 1 without it.
   # parallelism: 2
 `
+
+const TAIL_OF_TOPICS = TAIL.slice(0, TAIL.indexOf('  # Writer threads'))
+  .replace('the lake shows', 'readers see')
+  .replace('fresher and makes more files', 'fresher and makes more transactions')
+  .replace('Positions and indexes', 'Positions')
+  .replace('./lake/state', './state')
 
 // A publication of a whole schema would make the server refuse updates of tables that have no
 // primary key, the application's own updates, so it lists the tables that have one.

@@ -8,7 +8,13 @@ import { openInspector } from './inspectors.ts'
 import type { Wiring } from './wiring.ts'
 
 /** A resync reads rows of now beside the log, and a topic is nothing but its log. */
-function requireBackfill({ source }: PipelineConfig): void {
+function requireBackfill({ source, sink }: PipelineConfig): void {
+  if (sink.type === 'kafka') {
+    throw new PipelineError('CONFIG_UNSUPPORTED', 'a topic cannot be filled anew in place', {
+      detail: 'Its readers have its records already, and nothing takes rows back that are gone.',
+      hint: 'Copy the tables into other topics by a pipeline of another name.',
+    })
+  }
   if (source.type !== 'kafka') return
   throw new PipelineError('CONFIG_UNSUPPORTED', 'a topic has no rows to read again', {
     detail: 'What it still holds can be read from its start by another pipeline.',

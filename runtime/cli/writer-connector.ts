@@ -9,6 +9,7 @@ import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { WriterPlan } from '../job/run.ts'
 import type { SinkWriter } from '../sink.ts'
 import { directoryLayouts } from './directory.ts'
+import { openTopicWriter } from './kafka-sink.ts'
 import { lakeTargets } from './lake-target.ts'
 import { lakePartitioning } from './partitioning.ts'
 import { openState } from './state-folder.ts'
@@ -19,6 +20,7 @@ export async function openWriter(
   log: Log,
 ): Promise<SinkWriter<unknown>> {
   const { sink } = config
+  if (sink.type === 'kafka') return openTopicWriter(config, sink, plan)
   const shared = {
     index: plan.index,
     count: plan.count,

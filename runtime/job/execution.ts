@@ -38,6 +38,7 @@ export interface ExecutionOptions {
   readonly timeline: number
   readonly fence: string
   readonly mode: string
+  readonly commitsFirst?: boolean
   readonly last: Checkpoint | null
   readonly intervalMs: number
   /** Rows may be held back for so long; 0: they may not. */
@@ -88,7 +89,7 @@ export class Execution {
     this.options = options
     this.events = events
     this.ready = this.listen()
-    const { pipeline, timeline, fence, mode, last } = options
+    const { pipeline, timeline, fence, mode, commitsFirst = false, last } = options
     const { store, commits, clock, decisions } = parts
     this.coordinator = new Coordinator(
       {
@@ -101,7 +102,7 @@ export class Execution {
       })),
       store,
       commits,
-      { pipeline, timeline, fence, mode, last, clock, decisions },
+      { pipeline, timeline, fence, mode, commitsFirst, last, clock, decisions },
     )
   }
 

@@ -9,22 +9,21 @@ import { CommitQueue } from '../checkpoint/commit.ts'
 import { NO_DECISIONS, type EpochReport } from '../checkpoint/coordinator.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
-import type { ObjectStore } from '../object-store.ts'
-import type { Committer, TableClaim, WriterState } from '../sink.ts'
+import type { Committer, TableClaim } from '../sink.ts'
 import { announcementEvents, Announcer } from './announcer.ts'
-import type { AnnouncerParts, ReadySnapshot } from './announcer.ts'
+import type { ReadySnapshot } from './announcer.ts'
 import { Crashes, isCatalogDown, isConnectionLost, isCrash } from './crashes.ts'
 import { Execution, mayRetry, type ExecutionEnd } from './execution.ts'
 import { StateGarbage } from './garbage.ts'
 import { LateCommitter } from './late-committer.ts'
 import { acquireLock } from './lock.ts'
 import { LogNotices } from './log-watch.ts'
-import type { Repairs, SourceTaskOptions } from './messages.ts'
-import type { SourceCommand, SourceReport, WriterCommand, WriterReport } from './messages.ts'
+import type { Repairs } from './messages.ts'
 import { requireSameMode } from './mode-change.ts'
 import { RepairRequests } from './repairs.ts'
-import { RunState, type RunSnapshot } from './run-state.ts'
-import type { WorkerPort } from './worker-port.ts'
+import type { PipelineParts, WriterPlan } from './run-parts.ts'
+import { RunState } from './run-state.ts'
+import { wholeCheckpoint } from './whole-checkpoint.ts'
 
 const BACKOFF_MS_MIN = 200
 const BACKOFF_MS_MAX = 10_000
@@ -42,51 +41,7 @@ const ONCE_ATTEMPTS_MAX = 5
 /** Of a checkpoint: which it is, and whose. */
 type Written = Pick<Checkpoint, 'epoch' | 'fence'>
 
-/** What a writer thread is started with. */
-export interface WriterPlan {
-  readonly index: number
-  readonly count: number
-  /** Of all writers of the checkpoint: their number may have been another. */
-  readonly states: readonly WriterState[]
-  readonly firstFileId: number
-  /** Part of every file name of this attempt: no attempt meets the files of another. */
-  readonly fileSuffix: string
-}
-
-export interface PipelineParts {
-  readonly name: string
-  /** Of the sink: how it keeps rows. A pipeline has one for life. */
-  readonly mode: string
-  readonly state: ObjectStore
-  /** Absolute path of the lock file. */
-  readonly lockPath: string
-  readonly parallelism: number
-  readonly intervalMs: number
-  /** Rows may be held back for so long, to make larger files of them; missing: they may not. */
-  readonly maxFreshnessMs?: number
-  /** 1 or more. */
-  readonly checkpointsKept: number
-  readonly task: SourceTaskOptions
-  readonly clock?: Clock
-  createCommitter(): Promise<Committer<unknown>>
-  spawnSource(): WorkerPort<SourceCommand, SourceReport>
-  spawnWriter(plan: WriterPlan): WorkerPort<WriterCommand, WriterReport>
-  /**
-   * Whether this pipeline file can go on from a checkpoint, as far as the sink is concerned.
-   *
-   * @throws PipelineError
-   */
-  requireContinuable?(checkpoint: Checkpoint): Promise<void>
-  /** Files of the sink that the checkpoint needs and no lake table names yet. */
-  heldFiles(checkpoint: Checkpoint): Promise<readonly string[]>
-  /** Removes files that older checkpoints named and this one does not; no thread is running. */
-  deleteLeftovers?(checkpoint: Checkpoint | null): Promise<void>
-  /** `null`: no partitions are announced. */
-  readonly announcements: AnnouncerParts | null
-  onSnapshot(snapshot: RunSnapshot): void
-  /** Something that an operator may want to read. */
-  onNotice(level: 'info' | 'warn' | 'error', message: string, facts: object): void
-}
+export type { PipelineParts, WriterPlan } from './run-parts.ts'
 
 export interface PipelineControl {
   /** Last checkpoint, last commit, then the run resolves. */
@@ -126,6 +81,8 @@ class PipelineRun {
   private readonly crashes: Crashes
   /** Of the last attempt. */
   private fileSuffix = ''
+  /** What there was at the start, or what was gone back to. */
+  private first: Written | null = null
 
   constructor(
     parts: PipelineParts,
@@ -173,11 +130,11 @@ class PipelineRun {
 
   private async attempts(): Promise<ExecutionEnd> {
     let last = await this.load()
-    const first = await this.store.peekNewest()
+    this.first = await this.store.peekNewest()
     await this.garbage.sweep()
     for (let failures = 0; ; last = await this.load()) {
       const before = await this.store.peekNewest()
-      this.requireOurs(before, first)
+      this.requireOurs(before)
       try {
         const end = await this.attempt(last)
         if (end !== 'restart') return end
@@ -186,7 +143,7 @@ class PipelineRun {
         const newest = await this.store.peekNewest()
         // Whatever it met (a slot that is ahead, a marker that it does not know), another instance
         // made it so: a repair would be wrong advice.
-        this.requireOurs(newest, first, error)
+        this.requireOurs(newest, error)
         // To read on is no progress where the catalog is what fails: `once` would never end.
         const progressed = newest?.epoch !== before?.epoch && !isCatalogDown(error)
         failures = progressed ? 1 : failures + 1
@@ -218,8 +175,9 @@ class PipelineRun {
    * so long that its lock was thought dead): its checkpoints are newer than ours, and of another
    * fence.
    */
-  private requireOurs(newest: Written | null, first: Written | null, cause?: unknown): void {
-    if (newest === null || newest.epoch === first?.epoch || newest.fence === this.fence) return
+  private requireOurs(newest: Written | null, cause?: unknown): void {
+    const { first, fence } = this
+    if (newest === null || newest.epoch === first?.epoch || newest.fence === fence) return
     const message = `checkpoint ${newest.epoch} was written by another instance`
     throw new PipelineError('FENCED', message, { cause })
   }
@@ -257,8 +215,9 @@ class PipelineRun {
     await this.clock.sleep(ms, this.stopping.signal).catch(() => undefined)
   }
 
-  private async attempt(last: Checkpoint | null): Promise<ExecutionEnd> {
+  private async attempt(newest: Checkpoint | null): Promise<ExecutionEnd> {
     this.state.attempt++
+    const last = await this.settle(newest)
     const committer = new LateCommitter(async () => this.parts.createCommitter())
     const commits = this.openCommits(committer, last)
     try {
@@ -291,6 +250,18 @@ class PipelineRun {
       await commits.stop()
       await committer.close()
     }
+  }
+
+  private async settle(newest: Checkpoint | null): Promise<Checkpoint | null> {
+    const { parts, store } = this
+    if (newest === null || parts.settle === undefined) return newest
+    const isWhole = parts.settle.bind(parts)
+    const base = await wholeCheckpoint(newest, store, isWhole, this.stopping.signal, (epoch) => {
+      parts.onNotice('warn', `epoch ${epoch} was not committed and is read again`, { epoch })
+    })
+    // What was gone back to is not another instance's.
+    if (base !== newest) this.first = base
+    return base
   }
 
   /**
@@ -394,6 +365,7 @@ class PipelineRun {
         timeline: last?.timeline ?? 1,
         fence,
         mode: parts.mode,
+        commitsFirst: parts.settle !== undefined,
         last,
         intervalMs: parts.intervalMs,
         maxFreshnessMs: parts.maxFreshnessMs ?? 0,

@@ -109,6 +109,16 @@ for (const kind of ['postgres', 'mysql'] as const) {
   })
 }
 
+test('init writes clean files for topics to be written to, whatever is read', async () => {
+  for (const kind of ['postgres', 'mysql', 'kafka']) {
+    const path = join(mkdtempSync(join(tmpdir(), 'millrace-init-')), 'shop.yaml')
+    expect((await millrace(['init', path, '--from', kind, '--to', 'kafka'])).code).toBe(0)
+    const faults = lintFile(path, {}).filter(({ severity }) => severity === 'error')
+    expect(faults).toEqual([])
+    expect(readFileSync(path, 'utf8')).toMatch(/type: kafka\n {2}# Some brokers.*\n {2}brokers/)
+  }
+})
+
 test('init writes a clean file for topics, and the grants of a user that only reads', async () => {
   const path = join(mkdtempSync(join(tmpdir(), 'millrace-init-')), 'shop.yaml')
   expect((await millrace(['init', path, '--from', 'kafka'])).code).toBe(0)

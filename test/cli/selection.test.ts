@@ -7,7 +7,7 @@ import { runCommandLine } from '../../runtime/cli/program.ts'
 import { requireSelection, selectionFaults } from '../../runtime/cli/selection.ts'
 import { loadPipeline } from '../../runtime/job/config/load.ts'
 import type { PipelineConfig } from '../../runtime/job/config/pipeline-config.ts'
-import { changed, writeFile } from '../config/pipeline-file.ts'
+import { changed, icebergOf, writeFile } from '../config/pipeline-file.ts'
 import { FakeTerminal } from './fake-terminal.ts'
 import { FakeWiring, ORDERS } from './fake-wiring.ts'
 
@@ -88,7 +88,7 @@ test('a key column that is left out is told by the pattern that does it', () => 
       'a key column of public.orders',
   ])
   // Where rows are not told apart, no key is needed.
-  const changelog = { ...config, sink: { ...config.sink, mode: 'changelog' as const } }
+  const changelog = { ...config, sink: { ...icebergOf(config), mode: 'changelog' as const } }
   expect(faultsOf(changelog)).toEqual([])
 })
 

@@ -143,10 +143,10 @@ pipeline:
   })
   // Relative paths begin at the file's folder, wherever the program was started.
   const folder = dirname(rest.file)
-  const { catalog } = icebergOf({ sink })
+  const { catalog, warehouse } = icebergOf({ sink })
   expect(catalog.path).toBe(join(folder, 'lake/catalog.db'))
   expect(catalog.uri).toBe(`sqlite:///${join(folder, 'lake/catalog.db')}`)
-  expect(sink.warehouse.path).toBe(join(folder, 'lake/warehouse'))
+  expect(warehouse.path).toBe(join(folder, 'lake/warehouse'))
   expect(sink.mode).toBe('changelog')
   expect(checkpoint.store.path).toBe(join(folder, 'state'))
   expect(checkpoint).toMatchObject({ intervalMs: 90_000, keep: 5 })

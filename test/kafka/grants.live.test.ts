@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import kafkajs from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Pipeline, spawnMillrace } from '../acceptance/pipeline.ts'
+import { edit } from '../acceptance/refusal.ts'
 import { available } from '../servers/available.ts'
 import { KAFKA_USERS, startKafka, type KafkaServer } from '../servers/kafka.ts'
 import { createTopic, produce, withAdmin } from '../servers/kafka-client.ts'
+import { consoleRecords } from '../servers/kafka-console.ts'
 
 const ready = await available('kafka4')
 let server: KafkaServer
@@ -93,6 +95,51 @@ test.skipIf(!ready)(
       expect(group).toContain('millrace-shop')
       const dropped = await pipeline.command(['drop', pipeline.file, '--yes'], { env })
       expect(dropped.stdout).toContain('kept offsets of group "millrace-shop"')
+    } finally {
+      await pipeline.remove()
+    }
+  },
+)
+
+test.skipIf(!ready)(
+  'what check names for a sink into topics is enough to write them',
+  { timeout: 120_000 },
+  async () => {
+    for (const topic of ['orders', 'told.orders']) await createTopic(server, topic)
+    await produce(server, 'orders', [{ value: 'a' }, { value: 'b' }])
+    const source = {
+      brokers: server.brokers,
+      topics: ['orders'],
+      value: { format: 'raw', as: 'text' },
+    }
+    const pipeline = await Pipeline.create({ server, mode: 'append', source })
+    const env = { KAFKA_PW: KAFKA_USERS.bob }
+    await edit(pipeline, (file) => {
+      file['sink'] = {
+        type: 'kafka',
+        brokers: server.saslBrokers,
+        sasl: { mechanism: 'SCRAM-SHA-256', username: 'bob', password: { from_env: 'KAFKA_PW' } },
+        topic: 'told.{table}',
+      }
+    })
+    const lacking = async (): Promise<Finding[]> => {
+      const exit = await pipeline.command(['check', pipeline.file, '--json'], { env })
+      const { findings } = JSON.parse(exit.stdout) as { findings: Finding[] }
+      return findings.filter(({ ok, warning }) => !ok && !warning)
+    }
+    try {
+      const blind = await lacking()
+      expect(blind.map(({ name }) => name)).toEqual(['topic told.orders', 'sink.transactional_id'])
+      const run = await pipeline.command(['run', pipeline.file, '--once'], { env })
+      expect([run.code, run.stdout + run.stderr]).toEqual([3, expect.stringContaining('MR-2005')])
+      for (const { fix } of blind) await acls((fix ?? '').replace('kafka-acls.sh', ''))
+      expect(await lacking()).toEqual([])
+      await pipeline.once({ env })
+      const records = await consoleRecords(server, 'told.orders')
+      expect(records.map(({ key, value }) => [key, JSON.parse(value ?? '') as object])).toEqual([
+        [null, { key: null, value: 'a' }],
+        [null, { key: null, value: 'b' }],
+      ])
     } finally {
       await pipeline.remove()
     }

@@ -12,6 +12,7 @@ import type { DiscoveredTable, Finding } from '../../source.ts'
 import { type AddCommand, print } from '../context.ts'
 import { printable } from '../failure.ts'
 import { lakeColumnsOf } from '../committer-connector.ts'
+import { checkTopics } from '../kafka-sink.ts'
 import { checkFolders } from '../folders.ts'
 import { formatTable } from '../mapping.ts'
 import { selectionFaults, selectionFindings } from '../selection.ts'
@@ -42,6 +43,9 @@ export const addCheck: AddCommand = (program, context) => {
       }
       findings.push(...checkColumns(config, tables))
       findings.push(...(await checkSelection(config, wiring)), ...(await checkHere(config)))
+      if (config.sink.type === 'kafka') {
+        findings.push(...(await checkTopics(config, config.sink, tables)))
+      }
       print(context, command, { ready: isReady(findings), findings, tables }, () =>
         [
           ...config.warnings.map(formatLintMessage),

@@ -21,7 +21,9 @@ export const addInit: AddCommand = (program, context) => {
         .default('postgres'),
     )
     .addOption(
-      flag('--to <kind>', 'kind of the sink').choices(['iceberg', 'parquet']).default('iceberg'),
+      flag('--to <kind>', 'kind of the sink')
+        .choices(['iceberg', 'parquet', 'kafka'])
+        .default('iceberg'),
     )
     .addOption(flag('--output <file>', 'the same'))
     .addOption(flag('--force', 'replace files that exist'))

@@ -49,6 +49,7 @@ export async function verifyPipeline(
   const { config, inspector } = parts
   try {
     const { sink } = config
+    if (sink.type === 'kafka') throw notOfTopics()
     requireComparable(config)
     if (sink.type === 'parquet') throw notOfDirectories()
     const checkpoints = new CheckpointStore(openState(config))
@@ -99,6 +100,13 @@ function requireComparable({ sink, source }: PipelineConfig): void {
       hint: 'Verify a pipeline of `mode: upsert` over the same tables.',
     },
   )
+}
+
+function notOfTopics(): PipelineError {
+  return new PipelineError('CONFIG_UNSUPPORTED', 'verify cannot compare topics', {
+    detail: 'They hold what happened to rows; the source holds only the rows of now.',
+    hint: 'Verify a pipeline of `sink.type: iceberg` and `mode: upsert` over the same tables.',
+  })
 }
 
 /** Neither of its formats says how rows are now. */

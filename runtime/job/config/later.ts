@@ -101,9 +101,14 @@ const LATER_VALUES: readonly {
   })),
   {
     key: 'sink.type',
-    values: /^(?:kafka|delta|paimon|hudi|doris|starrocks|clickhouse|postgres|mysql)$/i,
-    now: 'iceberg and parquet',
+    values: /^(?:delta|paimon|hudi|doris|starrocks|clickhouse|postgres|mysql)$/i,
+    now: 'iceberg, parquet and kafka',
   },
+  ...['sink.value.format', 'sink.key.format'].map((key) => ({
+    key,
+    values: /^(?:avro|protobuf|raw|csv|string|debezium-avro|debezium-json)$/i,
+    now: 'json, with `sink.envelope` none or debezium',
+  })),
   { key: 'sink.catalog.type', values: /^(?:rest|hive|glue|nessie|jdbc|hadoop)$/i, now: 'sql' },
   {
     key: 'sink.catalog.uri',
@@ -169,7 +174,13 @@ export function reportLater(document: ConfigDocument): void {
 
 /** What is no key of this file, by the type of its sink. */
 function keysOf(document: ConfigDocument): Readonly<Record<string, string>> {
-  if (valueAt(document.value, ['sink', 'type']) !== 'parquet') return LATER_KEYS
+  const type = valueAt(document.value, ['sink', 'type'])
+  if (type === 'kafka') {
+    return Object.fromEntries(
+      Object.entries(LATER_KEYS).filter(([key]) => !key.startsWith('sink.')),
+    )
+  }
+  if (type !== 'parquet') return LATER_KEYS
   const others = Object.entries(LATER_KEYS).filter(([key]) => !DIRECTORY_KEYS.has(key))
   return { ...Object.fromEntries(others), ...CATALOG_KEYS }
 }

@@ -13,6 +13,7 @@ import type { RouteConfig } from './route.ts'
 import type { ScriptConfig } from './script.ts'
 import type { TransformConfig } from './transform.ts'
 import type { SINK_MODES, STARTUP_MODES, TLS_MODES } from './schema.ts'
+import type { COMPRESSIONS, ENVELOPES, TOPIC_MODES } from './schema-kafka-sink.ts'
 import type { ISOLATIONS, METADATA_COLUMNS, NULL_VALUES } from './schema-kafka.ts'
 import type { Secret } from './secret.ts'
 
@@ -178,7 +179,31 @@ export interface ParquetSinkConfig {
   readonly fileBytesMax: number
 }
 
-export type SinkConfig = IcebergSinkConfig | ParquetSinkConfig
+/** Topics of a cluster. */
+export interface KafkaSinkConfig {
+  readonly type: 'kafka'
+  readonly endpoint: KafkaEndpointConfig
+  readonly mode: (typeof TOPIC_MODES)[number]
+  /** With `{namespace}` and `{table}`. */
+  readonly topic: string
+  readonly envelope: (typeof ENVELOPES)[number]
+  readonly tombstones: boolean
+  readonly compression: (typeof COMPRESSIONS)[number]
+  /** Prefix of the ids. */
+  readonly transactionalId: string
+  readonly timeoutMs: number
+  /** `null`: topics are made by others, and of its numbers: the brokers' own. */
+  readonly create: {
+    readonly partitions: number | null
+    readonly replicationFactor: number | null
+    readonly config: Readonly<Record<string, string>>
+  } | null
+}
+
+/** Sinks of files. */
+export type LakeSinkConfig = IcebergSinkConfig | ParquetSinkConfig
+
+export type SinkConfig = LakeSinkConfig | KafkaSinkConfig
 
 export interface PipelineConfig {
   readonly name: string

@@ -54,6 +54,16 @@ export function resolvePlaces(
   return places
 }
 
+/** Of a sink that has no folder. Reports what is wrong. */
+export function resolveStore(
+  store: string,
+  folder: string,
+  document: ConfigDocument,
+): FolderConfig | null {
+  if (namesHome({ warehouse: '', catalog: null, store }, document)) return null
+  return resolveFolder(store, STORE, folder, document)
+}
+
 /** `file:///abs`, `/abs`, or a path relative to the pipeline file. */
 function resolveFolder(
   written: string,

@@ -3,18 +3,20 @@
 import { LayoutFault, parseLayout } from '../../data/partition/layout.ts'
 import type { PartitionField } from '../../data/partition/transform.ts'
 import { namesOf } from '../../data/schema.ts'
+import type { ConnectionContext } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
 import { compilePattern, PatternFault } from './glob.ts'
 import { partitioningOf, resolvePartitioning } from './partitioning.ts'
-import type { ParquetSinkConfig, SinkConfig, SinkMode } from './pipeline-config.ts'
-import { resolvePlaces } from './places.ts'
+import type { FolderConfig, ParquetSinkConfig, SinkConfig, SinkMode } from './pipeline-config.ts'
+import { resolvePlaces, resolveStore } from './places.ts'
+import { resolveKafkaSink, topicMode } from './resolve-kafka-sink.ts'
 import type { PipelineInput } from './schema.ts'
 import type { ParquetSinkInput } from './schema-parquet.ts'
 import { TABLE_SHAPE } from './selector.ts'
 
 export interface ResolvedSink {
   readonly sink: SinkConfig
-  readonly store: SinkConfig['warehouse']
+  readonly store: FolderConfig
   /** By table of the lake: fields of its partitioning. */
   readonly partitionBy: (table: string) => readonly PartitionField[]
 }
@@ -22,17 +24,20 @@ export interface ResolvedSink {
 /** How rows are kept, which rules over the source's keys need before all is resolved. */
 export function modeOf({ sink, source }: Pick<PipelineInput, 'sink' | 'source'>): SinkMode {
   if (sink.type === 'iceberg') return sink.mode
+  if (sink.type === 'kafka') return topicMode(sink, source)
   return sink.change_format ?? (source.type === 'kafka' ? 'append' : 'changelog')
 }
 
 /** Reports what is wrong. @returns `null` when its places cannot be told */
-export function resolveSink(
-  input: PipelineInput,
-  folder: string,
-  document: ConfigDocument,
-): ResolvedSink | null {
+export function resolveSink(input: PipelineInput, context: ConnectionContext): ResolvedSink | null {
+  const { folder, document } = context
   const { sink, pipeline } = input
   const { store } = pipeline.checkpoint
+  if (sink.type === 'kafka') {
+    const config = resolveKafkaSink(sink, input, context)
+    const place = resolveStore(store, folder, document)
+    return place === null ? null : { sink: config, store: place, partitionBy: () => [] }
+  }
   if (sink.type === 'parquet') {
     return resolveParquet(sink, modeOf(input), store, folder, document)
   }

@@ -25,7 +25,7 @@ export function resolvePipeline(
   file: string,
   context: ConnectionContext,
 ): Omit<PipelineConfig, 'warnings'> | null {
-  const { document, folder } = context
+  const { document } = context
   checkRoutes(input.route, document)
   const transforms = resolveTransforms(input.transform, document)
   const scripts = resolveScripts(input.script, context)
@@ -37,7 +37,7 @@ export function resolvePipeline(
       ? resolveKafka(input.source, mode, context)
       : resolveDatabase(input.source, input.name, context)
   const onError = resolveOnError(input, mode, document)
-  const resolved = resolveSink(input, folder, document)
+  const resolved = resolveSink(input, context)
   if (source === null || resolved === null) return null
   const { sink, store, partitionBy } = resolved
   const partitionReady = resolvePartitionReady(input.partition_ready, {
@@ -61,7 +61,7 @@ export function resolvePipeline(
     sink,
     onError,
     maskKey: resolveMaskKey(input, context),
-    parallelism: pipeline.parallelism ?? defaultParallelism(),
+    parallelism: pipeline.parallelism ?? (sink.type === 'kafka' ? 1 : defaultParallelism()),
     memoryBytes: pipeline.memory ?? null,
     checkpoint: {
       intervalMs: pipeline.checkpoint.interval,

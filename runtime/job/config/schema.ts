@@ -9,6 +9,7 @@ import { testsSchema } from './pipeline-tests.ts'
 import { routeSchema } from './route.ts'
 import { databaseEventTime } from './schema-event-time.ts'
 import { duration, integer, patterns, secret, size, text } from './schema-values.ts'
+import { kafkaSink } from './schema-kafka-sink.ts'
 import { parquetSink } from './schema-parquet.ts'
 import { kafka, onError, type KafkaInput } from './schema-kafka.ts'
 import { scriptSchema } from './script.ts'
@@ -186,7 +187,7 @@ export const pipelineSchema = z.strictObject({
   transform: transformSchema,
   script: scriptSchema,
   route: routeSchema,
-  sink: z.discriminatedUnion('type', [iceberg, parquetSink]),
+  sink: z.discriminatedUnion('type', [iceberg, parquetSink, kafkaSink]),
   partition_ready: partitionReadySchema,
   pipeline: execution,
   on_error: onError.optional(),
