@@ -166,6 +166,8 @@ export class Coordinator {
     this.epoch++
     const { epoch } = this
     const cut = await this.source.barrier(epoch, holds)
+    // Not before: the source of a new attempt may be on its way to be opened.
+    if (this.options.commitsFirst === true) this.acknowledge()
     const prepared = await Promise.all(this.writers.map((writer) => writer.prepared(epoch)))
     const counts = prepared.map((writer) => writer.counts)
     this.trace.check(epoch, cut.counts, counts)
@@ -194,7 +196,6 @@ export class Coordinator {
     if (!(await this.commits.settled())) {
       throw new PipelineError('CATALOG_UNAVAILABLE', 'the last epoch is not committed')
     }
-    this.acknowledge()
   }
 
   private acknowledge(): void {

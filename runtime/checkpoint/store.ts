@@ -215,7 +215,6 @@ export class CheckpointStore {
     return epochs.slice(-this.kept)
   }
 
-  /** Of the copies of one epoch, none of which is valid. */
   /**
    * Takes a checkpoint out of use whose epoch came to nothing, so that the one before goes on and
    * the epoch can be written again. Only under the instance lock, and only while it is the newest.
@@ -227,6 +226,7 @@ export class CheckpointStore {
     }
   }
 
+  /** Of the copies of one epoch, none of which is valid. */
   private async refuseUnlessTorn(epoch: number, copies: readonly Copy[]): Promise<void> {
     const unreadable = copies.find(({ error }) => error?.error === 'STORAGE_FAILED')
     if (unreadable?.error) throw unreadable.error

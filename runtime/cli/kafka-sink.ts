@@ -109,6 +109,7 @@ export async function checkTopics(
     user: sasl !== null && 'username' in sasl ? sasl.username : null,
     topic: sink.topic,
     transactionalId: sink.transactionalId,
+    timeoutMs: sink.timeoutMs,
     creates: sink.create !== null,
     targets: tables
       .filter(({ namespace, name }) => selects(namespace, name))

@@ -145,10 +145,11 @@ class Planner {
       ...this.transformNotes(record),
       ...this.routeNotes(record),
       ...(again.length > 0 ? [] : this.schemaNotes(record, sample.source)),
-      ...(record.phase === 'parked' ? [parkedNote(record)] : []),
+      ...(record.phase === 'parked' ? [this.parkedNote(record)] : []),
       ...(record.phase === 'parked' ? [] : errors),
     ]
-    const rereads = this.isRequested(table) || (again.length > 0 && this.copies())
+    const isCopied = this.copies() && this.config.sink.type !== 'kafka'
+    const rereads = this.isRequested(table) || (again.length > 0 && isCopied)
     if (!rereads) return { table, into, action: 'KEEP', copies: false, rows: null, notes }
     return { table, into, action: 'REBACKFILL', copies: true, rows, notes }
   }
@@ -175,6 +176,9 @@ class Planner {
   private isMadeAnew(record: TableRecord, now: SourceTable | null): PlanNote[] {
     const { source } = this.config
     if (now === null || source.type === 'mysql' || now.incarnation === record.incarnation) return []
+    if (source.type !== 'kafka' && this.config.sink.type === 'kafka') {
+      return [note('schema', 'made anew in the source: the table parks if its topic has rows')]
+    }
     if (source.type !== 'kafka') {
       return [note('schema', 'made anew in the source: its rows of before leave the lake', true)]
     }
@@ -194,7 +198,17 @@ class Planner {
       return [note('transform', 'changed: the run is refused, since a topic is not read again')]
     }
     const again = this.isRequested(record.schema.table)
-    return [note('transform', again ? 'changed' : 'changed: the table parks until it is resynced')]
+    return [note('transform', again ? 'changed' : `changed: the table parks${this.until()}`)]
+  }
+
+  /** A topic is not filled anew. */
+  private until(): string {
+    return this.config.sink.type === 'kafka' ? '' : ' until it is resynced'
+  }
+
+  private parkedNote({ reason }: TableRecord): PlanNote {
+    const message = `is parked, and stays so${this.until()}: ${reason?.message ?? '?'}`
+    return note('parked', message)
   }
 
   /** Where the lake's table lies tells the name under which it was begun. */
@@ -225,7 +239,7 @@ class Planner {
       case 'same':
         return []
       case 'unmappable':
-        return [note('schema', `${next.reason}: the table parks until it is resynced`)]
+        return [note('schema', `${next.reason}: the table parks${this.until()}`)]
       case 'evolved':
         return next.changes.map((change) => note('schema', change, change.startsWith('drop ')))
     }
@@ -249,10 +263,6 @@ function aligned(now: SourceTable, { schema }: TableRecord, byName: boolean): So
   })
   const key = now.key?.map((identity) => renamed.get(identity) ?? identity) ?? null
   return { ...now, columns, key }
-}
-
-function parkedNote({ reason }: TableRecord): PlanNote {
-  return note('parked', `is parked, and stays so until it is resynced: ${reason?.message ?? '?'}`)
 }
 
 function note(kind: PlanNote['kind'], message: string, destructive = false): PlanNote {

@@ -6,6 +6,7 @@ import { nextTurn, systemClock } from '../../runtime/base/clock.ts'
 import { PipelineError } from '../../runtime/base/errors.ts'
 import { CommitQueue } from '../../runtime/checkpoint/commit.ts'
 import { Coordinator, NO_DECISIONS } from '../../runtime/checkpoint/coordinator.ts'
+import type { Checkpoint } from '../../runtime/checkpoint/manifest.ts'
 import { CheckpointStore } from '../../runtime/checkpoint/store.ts'
 import { wholeCheckpoint } from '../../runtime/job/whole-checkpoint.ts'
 import type { Committer } from '../../runtime/sink.ts'
@@ -21,7 +22,7 @@ class Played {
   readonly coordinator: Coordinator
   outcome = Promise.withResolvers<void>()
 
-  constructor(commitsFirst: boolean) {
+  constructor(commitsFirst: boolean, last: Checkpoint | null = null) {
     const committer: Pick<Committer<unknown>, 'commit'> = {
       commit: async (intents) => {
         await this.outcome.promise
@@ -63,7 +64,7 @@ class Played {
       timeline: 1,
       fence: 'f',
       mode: 'upsert',
-      last: null,
+      last,
       clock: systemClock,
       decisions: NO_DECISIONS,
       commitsFirst,
@@ -79,8 +80,15 @@ test('an epoch ends when the one before is committed, and the source forgets onl
   expect(played.events).toEqual(['barrier 1'])
   played.outcome.resolve()
   await second
-  expect(played.events.slice(0, 4)).toEqual(['barrier 1', 'commit 1', 'acknowledge 1', 'barrier 2'])
+  expect(played.events.slice(0, 4)).toEqual(['barrier 1', 'commit 1', 'barrier 2', 'acknowledge 1'])
   expect(played.events).not.toContain('acknowledge 2')
+})
+
+test('a source that is begun again hears of its checkpoint when it has given a barrier', async () => {
+  const played = new Played(true, checkpointOf(1))
+  played.outcome.resolve()
+  await played.coordinator.checkpoint()
+  expect(played.events.slice(0, 2)).toEqual(['barrier 2', 'acknowledge 1'])
 })
 
 test('without it, a durable checkpoint is enough for both', async () => {

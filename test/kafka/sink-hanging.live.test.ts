@@ -66,7 +66,8 @@ for (const line of ['kafka4', 'kafka3'] as const) {
         await committer.commit([intentOf(1, committables)])
         await committer.close()
         await writer.close()
-        const records = await consoleRecords(server, TOPIC)
+        // The consumer's first answer may wait for the node that has just come back.
+        const records = await consoleRecords(server, TOPIC, { idleMs: 15_000 })
         const ids = records.map(({ value }) => (JSON.parse(value ?? '') as { id: number }).id)
         expect(ids.toSorted((a, b) => a - b)).toEqual(rows.map((_, id) => id))
         expect(new Set(records.map(({ partition }) => partition)).size).toBe(3)

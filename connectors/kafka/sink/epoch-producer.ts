@@ -152,9 +152,7 @@ export class EpochProducer {
     lane.sequence = nextSequence(sequence, records)
     lane.queue.push({ batch, records })
     this.#queued += batch.length
-    this.#pumping ??= this.#pump().finally(() => {
-      this.#pumping = null
-    })
+    this.#pumping ??= this.#pump()
   }
 
   async #pump(): Promise<void> {
@@ -162,13 +160,19 @@ export class EpochProducer {
       for (let vain = 0; ;) {
         const lanes = this.#all().filter(({ queue }) => queue.length > 0)
         if (lanes.length === 0) return
-        await this.#add(lanes.filter(({ isAdded }) => !isAdded))
-        const progress = await this.#round(lanes)
+        const byLeader = await this.#leadersOf(lanes)
+        // A partition that is gone is never added; the coordinator would be asked for ever.
+        const led = [...byLeader.values()].flat()
+        await this.#add(led.filter(({ isAdded }) => !isAdded))
+        const progress = await this.#round(byLeader)
         vain = progress ? 0 : vain + 1
         if (!progress) await this.#pause(vain)
       }
     } catch (error) {
       this.#failure ??= failureOf('cannot write to the cluster', error)
+    } finally {
+      // In the turn in which it has found nothing: what is sealed in the next one begins anew.
+      this.#pumping = null
     }
   }
 
@@ -179,8 +183,7 @@ export class EpochProducer {
   }
 
   /** One batch of each lane, all leaders at once. @returns true when any was written */
-  async #round(lanes: readonly Lane[]): Promise<boolean> {
-    const byLeader = await this.#leadersOf(lanes)
+  async #round(byLeader: ReadonlyMap<number, Lane[]>): Promise<boolean> {
     const written = await Promise.all(
       [...byLeader].map(async ([leader, led]) => this.#produce(leader, led)),
     )

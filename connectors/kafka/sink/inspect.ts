@@ -1,7 +1,7 @@
 // What `check` asks of the cluster of a sink: whether its topics are there or can be made, whether
 // this user may write and read them, and whether it may use the ids of its transactions. Asks only.
 
-import { metadataV10 } from '@platformatic/kafka'
+import { describeConfigsV4, metadataV10 } from '@platformatic/kafka'
 import { PipelineError } from '../../../runtime/base/errors.ts'
 import type { CatalogTable } from '../../../runtime/catalog.ts'
 import type { Finding } from '../../../runtime/source.ts'
@@ -17,11 +17,17 @@ export interface SinkCheck {
   readonly user: string | null
   readonly topic: string
   readonly transactionalId: string
+  readonly timeoutMs: number
   readonly creates: boolean
   readonly targets: readonly CatalogTable[]
 }
 
 const TRANSACTION = 1
+/** Kafka's number of this kind of resource. */
+const BROKER = 4 as const
+const TIMEOUT_MAX = 'transaction.max.timeout.ms'
+const COORDINATOR_MS = 10_000
+const POLL_MS = 200
 /** Of the bits that a broker answers with, by Kafka's numbers of operations. */
 const READ = 1 << 3
 const WRITE = 1 << 4
@@ -39,8 +45,12 @@ export async function checkKafkaSink(check: SinkCheck): Promise<readonly Finding
   try {
     const { clusterId, brokers } = await cluster.metadata([])
     const reached = `${clusterId ?? 'no id'}, ${brokers.size} brokers`
-    const topics = await checkTopics(cluster, check)
-    return [finding('sink.brokers', true, reached), ...topics, await checkId(cluster, check)]
+    return [
+      finding('sink.brokers', true, reached),
+      ...(await checkTopics(cluster, check)),
+      await checkId(cluster, check),
+      ...(await checkTimeout(cluster, check, [...brokers.keys()])),
+    ]
   } finally {
     await cluster.close()
   }
@@ -102,15 +112,48 @@ function topicFinding(
 
 async function checkId(cluster: Cluster, check: SinkCheck): Promise<Finding> {
   const { transactionalId: id } = check
-  const { code } = await findCoordinator(await cluster.any(), TRANSACTION, id)
+  const { clock } = cluster.options
+  const endMs = clock.elapsedMs() + COORDINATOR_MS
+  let code: number
+  do {
+    code = (await findCoordinator(await cluster.any(), TRANSACTION, id)).code
+    // The first question of a cluster's life makes the topic of its transactions.
+    if (code === KafkaCode.COORDINATOR_NOT_AVAILABLE) await clock.sleep(POLL_MS)
+  } while (code === KafkaCode.COORDINATOR_NOT_AVAILABLE && clock.elapsedMs() < endMs)
+  if (code === KafkaCode.NONE) return finding('sink.transactional_id', true, id)
   if (code !== KafkaCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED) {
-    return finding('sink.transactional_id', true, id)
+    const message = `no broker coordinates transactions: error ${code}`
+    const fix = 'set transaction.state.log.replication.factor to the number of brokers or less'
+    return { ...finding('sink.transactional_id', false, message), fix }
   }
   const what =
     '--operation Write --operation Describe ' +
     `--resource-pattern-type prefixed --transactional-id ${id}`
   const message = `"${id}" may not be used by this user`
   return { ...finding('sink.transactional_id', false, message), fix: acl(check, what) }
+}
+
+/** Says nothing where this user may not ask. */
+async function checkTimeout(
+  cluster: Cluster,
+  { timeoutMs }: SinkCheck,
+  brokers: readonly number[],
+): Promise<Finding[]> {
+  const maxima: number[] = []
+  for (const id of brokers) {
+    const asked = [
+      { resourceType: BROKER, resourceName: String(id), configurationKeys: [TIMEOUT_MAX] },
+    ]
+    const connection = await cluster.control(id)
+    const { results } = await connection.call([describeConfigsV4.api], asked, false, false)
+    const found = results.flatMap(({ configs }) => configs).find(({ name }) => name === TIMEOUT_MAX)
+    if (typeof found?.value === 'string') maxima.push(Number(found.value))
+  }
+  const most = Math.min(...maxima)
+  if (timeoutMs <= most) return []
+  const message = `${timeoutMs / 1000} s, and the brokers allow ${most / 1000} s`
+  const fix = `lower it, or raise ${TIMEOUT_MAX} of the brokers`
+  return [{ ...finding('sink.transaction_timeout', false, message), fix }]
 }
 
 function acl({ user }: SinkCheck, what: string): string {
