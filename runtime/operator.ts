@@ -27,6 +27,35 @@ export interface OperatorOutput {
   emit(batch: ChangeBatch): void
   /** Rows that a filter has taken out. */
   filtered(rows: number): void
+  /**
+   * Rows that cannot be computed and are set aside; called once a batch, before `emit`.
+   *
+   * @param rows  of the batch that the operator was given, ascending
+   * @param secret  columns of that batch whose values nobody is to see
+   */
+  dead(rows: readonly DeadRow[], secret: ReadonlySet<number>): void
+}
+
+export interface DeadRow {
+  /** Of the batch. */
+  readonly row: number
+  readonly error: 'EXPRESSION_FAILED'
+  readonly message: string
+  /** The part of it that failed. */
+  readonly expression: string
+  /** What was to be computed; `null`: the filter. */
+  readonly column: string | null
+}
+
+/** Where rows go that operators set aside. */
+export interface DeadLetterPlan {
+  readonly table: SourceTable
+  /** Of one epoch; `null`: any number. */
+  readonly rowsMax: number | null
+  /** Of the last 10,000 rows; `null`: any share. */
+  readonly ratioMax: number | null
+  /** Gives what makes ids of rows whose keys are masked; `null`: they are not kept from guesses */
+  readonly idKey: () => Uint8Array | null
 }
 
 export interface OperatorPlan {
@@ -52,6 +81,8 @@ export interface OperatorPlans {
   of(table: TableNames): OperatorPlan | null
   /** @returns the table's name in the sink, as `tableKey` writes it; two tables cannot share one */
   target(table: TableNames): string
+  /** Default: no operator sets rows aside. */
+  readonly deadLetters?: DeadLetterPlan | null
 }
 
 export const NO_OPERATORS: OperatorPlans = { of: () => null, target: tableKey }

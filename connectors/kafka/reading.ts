@@ -159,6 +159,7 @@ export class LogReading {
     let index = 0
     while (index < set.count) {
       if (!(yield* this.follow(topic))) return false
+      deadLetters?.begin(index)
       const { next, waits } = rows.decode(set, index, places.orderBefore(place, 0))
       deadLetters?.count(next - index)
       const last = next === set.count

@@ -14,6 +14,7 @@ import { packBatch } from '../../runtime/data/pack.ts'
 import type { SourceTable } from '../../runtime/data/schema.ts'
 import { requireSent } from '../../runtime/data/sent-values.ts'
 import type { Operator, OperatorOutput, OperatorPlan } from '../../runtime/operator.ts'
+import { DeadRows } from './dead-rows.ts'
 import { NO_MASK_KEY, type MaskKey, type SinkKind, type TransformOptions } from './options.ts'
 import { planTransform, type TransformPlan } from './plan.ts'
 
@@ -64,18 +65,21 @@ class Transform implements Operator {
 
   onBatch(batch: ChangeBatch, out: OperatorOutput): void {
     const inputs = this.inputsOf(batch)
-    const read = [...this.plan.reads].flatMap((index) => inputs[index] ?? [])
-    requireSent(batch, read, 'an expression')
-    const leaving = this.leavingRows(batch, inputs)
-    const filtered = batch.rows - leaving.rows
-    if (leaving.rows === 0) {
-      out.filtered(filtered)
-      return
+    this.requireValues(batch, inputs)
+    const dead = new DeadRows()
+    let leaving = this.leavingRows(batch, inputs, dead)
+    const filtered = batch.rows - leaving.rows - dead.count
+    let columns = leaving.rows === 0 ? [] : this.columnsOf(batch, inputs, leaving, dead)
+    if (columns === null) {
+      leaving = living(leaving, dead)
+      columns = leaving.rows === 0 ? [] : this.columnsOf(batch, inputs, leaving, dead)
+      if (columns === null) throw new RangeError('a row that was computed cannot be any more')
     }
+    const made = leaving.rows === 0 ? null : this.batchOf(batch, columns, leaving)
     // Whatever can go wrong has, before anything is counted or leaves.
-    const made = this.batchOf(batch, this.columnsOf(batch, inputs, leaving), leaving)
+    if (dead.count > 0) out.dead(dead.list(), this.plan.secret)
     if (filtered > 0) out.filtered(filtered)
-    out.emit(made)
+    if (made !== null) out.emit(made)
   }
 
   private inputsOf(batch: ChangeBatch): readonly Column[] {
@@ -90,38 +94,55 @@ class Transform implements Operator {
     return [...batch.columns, ...made]
   }
 
-  private leavingRows(batch: ChangeBatch, inputs: readonly Column[]): LeavingRows {
+  private requireValues(batch: ChangeBatch, inputs: readonly Column[]): void {
+    const { reads, leaving } = this.plan
+    const taken = (indexes: Iterable<number | null>): Column[] =>
+      [...indexes].flatMap((index) => (index === null ? [] : (inputs[index] ?? [])))
+    requireSent(batch, taken(reads), 'an expression')
+    if (this.options.onError !== 'dlq' || this.sink !== 'upsert') return
+    // The sink would take the value from the row that it has, which need not be the one before:
+    // that may have been set aside.
+    const passed = taken(leaving.map(({ input }) => input))
+    requireSent(batch, passed, 'an entry with `on_error: dlq`')
+  }
+
+  private leavingRows(batch: ChangeBatch, inputs: readonly Column[], dead: DeadRows): LeavingRows {
     const { filter, filtersByKey } = this.plan
     const { rows, ops } = batch
     if (filter === null) return { selection: null, rows, ops }
     const { selection: passing, failures } = filter.filter(inputs, rows)
-    this.requireDecided(batch, failures)
+    this.requireDecided(batch, failures, dead)
     if (passing === null) return { selection: null, rows, ops }
     if (filtersByKey || this.sink !== 'upsert') return taken(ops, passing)
-    return withDeletes(ops, passing)
+    return withDeletes(ops, passing, dead)
   }
 
   /** A row of which it cannot be said whether it passes is in nobody's place to drop. */
-  private requireDecided(batch: ChangeBatch, failures: RowFailures): void {
+  private requireDecided(batch: ChangeBatch, failures: RowFailures, dead: DeadRows): void {
     if (failures.count === 0) return
     for (const failure of failures.byRow().values()) {
       // A delete lacks what the filter reads: it passes, and the sink knows whether there is a row.
       if (batch.ops[failure.row] === Op.delete && !this.plan.filtersByKey) continue
-      throw dirty(batch, failure)
+      if (this.options.onError !== 'dlq') throw dirty(batch, failure)
+      dead.add(failure, null)
     }
   }
 
+  /** @returns `null` where rows have died: the others are computed without them */
   private columnsOf(
     batch: ChangeBatch,
     inputs: readonly Column[],
     leaving: LeavingRows,
-  ): readonly Column[] {
+    dead: DeadRows,
+  ): readonly Column[] | null {
     const { projection, shorthand } = this.plan
     const { selection } = leaving
+    const living = dead.count
     const projected = projection.evaluate(inputs, batch.rows, selection)
-    this.requireComputed(batch, projected, 'projection', leaving)
+    this.requireComputed(batch, projected, 'projection', leaving, dead)
     const masked = shorthand?.evaluate(inputs, batch.rows, selection) ?? null
-    if (masked !== null) this.requireComputed(batch, masked, 'shorthand', leaving)
+    if (masked !== null) this.requireComputed(batch, masked, 'shorthand', leaving, dead)
+    if (dead.count > living) return null
     const columns = this.plan.leaving.map(({ program, index }) => {
       const column = (program === 'shorthand' ? masked : projected)?.columns[index]
       if (column === undefined) throw new RangeError('a program gives fewer columns than planned')
@@ -137,10 +158,12 @@ class Transform implements Operator {
     { failures }: Evaluation,
     program: 'projection' | 'shorthand',
     { selection, ops }: LeavingRows,
+    dead: DeadRows,
   ): void {
     if (failures.count === 0) return
-    for (let at = 0; at < failures.count; at++) {
-      const failure = failures.describe(at)
+    const all = Array.from({ length: failures.count }, (_, at) => failures.describe(at))
+    // What is told of a row is its first column's, however the program goes about it.
+    for (const failure of all.sort((a, b) => a.output - b.output)) {
       const index = this.plan.leaving.findIndex(
         (one) => one.program === program && one.index === failure.output,
       )
@@ -149,10 +172,11 @@ class Transform implements Operator {
       if (this.plan.isKey[index] !== true) {
         if (this.options.onError === 'null') continue
         // Of a delete nothing is wanted but its key.
-        const row = selection === null ? failure.row : selection.indexOf(failure.row)
+        const row = selection === null ? failure.row : placeIn(selection, failure.row)
         if (ops[row] === Op.delete) continue
       }
-      throw dirty(batch, failure)
+      if (this.options.onError !== 'dlq') throw dirty(batch, failure)
+      dead.add(failure, this.plan.leaving[index]?.column.name ?? null)
     }
   }
 
@@ -227,7 +251,7 @@ function taken(ops: Uint8Array, selection: Int32Array): LeavingRows {
  * A delete leaves whatever its columns say, since it carries the key alone. An update that does not
  * pass may be of a row that did before: it leaves as a delete, which changes nothing if it did not.
  */
-function withDeletes(ops: Uint8Array, passing: Int32Array): LeavingRows {
+function withDeletes(ops: Uint8Array, passing: Int32Array, dead: DeadRows): LeavingRows {
   const rows = ops.length
   const selection = new Int32Array(rows)
   const left = new Uint8Array(rows)
@@ -238,10 +262,29 @@ function withDeletes(ops: Uint8Array, passing: Int32Array): LeavingRows {
     if (passes) next++
     const op = ops[row] as number
     if (!passes && op !== Op.delete && op !== Op.update) continue
+    if (dead.has(row)) continue
     selection[count] = row
     left[count++] = passes ? op : Op.delete
   }
   return { selection: selection.slice(0, count), rows: count, ops: left.slice(0, count) }
+}
+
+/** @returns the rows that leave without those that have died */
+function living({ selection, rows, ops }: LeavingRows, dead: DeadRows): LeavingRows {
+  const left = dead.without(selection, rows)
+  const places = selection === null ? left : left.map((row) => placeIn(selection, row))
+  return { selection: left, rows: left.length, ops: Uint8Array.from(places, (at) => ops[at] ?? 0) }
+}
+
+/** @returns the place of a row in an ascending selection that has it */
+function placeIn(selection: Int32Array, row: number): number {
+  let [low, high] = [0, selection.length]
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if ((selection[middle] as number) <= row) low = middle
+    else high = middle
+  }
+  return low
 }
 
 function gathered(values: Uint32Array, selection: Int32Array | null): Uint32Array {

@@ -12,8 +12,8 @@ export interface TransformOptions {
   readonly mask: Readonly<Record<string, string>>
   /** A deleted row stays: `column` is true then, and `at` the time of its deletion. */
   readonly softDelete: { readonly column: string; readonly at: string | null } | null
-  /** A value that cannot be computed: the table stops, or it is null. */
-  readonly onError: 'stop' | 'null'
+  /** A value that cannot be computed: the table stops, it is null, or its row is a dead letter. */
+  readonly onError: 'stop' | 'null' | 'dlq'
 }
 
 /** @returns the key of hmac_sha256; `null`: the pipeline has none */

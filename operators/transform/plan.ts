@@ -42,6 +42,11 @@ export interface TransformPlan {
   readonly filtersByKey: boolean
   /** Input columns that an expression looks into. */
   readonly reads: ReadonlySet<number>
+  /**
+   * Columns of the batch whose values nobody is to see: those that are masked, by `mask` or a
+   * function, and those that the lake does not get in any form.
+   */
+  readonly secret: ReadonlySet<number>
 }
 
 /**
@@ -75,7 +80,9 @@ export function planTransform(
       : compileExpressions(inputs.carried, { ...texts, filter: options.filter }, compiling)
   const filtersByKey = filter !== null && inputs.areOfKey(filter.filterColumns)
   if (filter !== null && !filtersByKey) requireFilter(table, options, sink)
-  if (options.softDelete !== null) requireSoftDelete(sink, leaving, options.softDelete)
+  if (options.softDelete !== null) {
+    requireSoftDelete(sink, leaving, options.softDelete, options.onError)
+  }
   const columns = leaving.map(({ column }) => column)
   const output = { ...table, columns: [...columns, ...softColumns(options)], key }
   const reads = new Set([
@@ -93,7 +100,22 @@ export function planTransform(
     filter,
     filtersByKey,
     reads,
+    secret: secretColumns(table, options, leaving, reads, [projection, filter]),
   }
+}
+
+function secretColumns(
+  { columns }: SourceTable,
+  { mask }: TransformOptions,
+  leaving: readonly Leaving[],
+  reads: ReadonlySet<number>,
+  programs: readonly (CompiledExpressions | null)[],
+): ReadonlySet<number> {
+  const shown = new Set(leaving.map(({ input }) => input))
+  const hashed = new Set(programs.flatMap((program) => [...(program?.hashedColumns ?? [])]))
+  const isSecret = (name: string, index: number): boolean =>
+    name in mask || (!shown.has(index) && (hashed.has(index) || !reads.has(index)))
+  return new Set(columns.flatMap(({ name }, index) => (isSecret(name, index) ? [index] : [])))
 }
 
 /** What an expression can name: the table's columns, then the hidden ones. */
@@ -247,7 +269,15 @@ function requireSoftDelete(
   sink: SinkKind,
   leaving: readonly Leaving[],
   { column, at }: NonNullable<TransformOptions['softDelete']>,
+  onError: TransformOptions['onError'],
 ): void {
+  if (onError === 'dlq') {
+    throw new PipelineError(
+      'OPERATOR_REFUSED',
+      '`soft_delete` and `on_error: dlq` exclude each other',
+      { hint: 'A row that was set aside when it was inserted is not there to be marked.' },
+    )
+  }
   if (sink !== 'upsert') {
     throw new PipelineError('OPERATOR_REFUSED', `\`soft_delete\` has no use in mode ${sink}`, {
       hint: 'In `changelog` a delete is a row of its own; in `append` there are none.',

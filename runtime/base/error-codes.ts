@@ -292,8 +292,8 @@ export const errorCodes = {
     exit: 4,
     meaning: 'An expression has no value for a row: a number is too large, a text is no date.',
     hint:
-      'Write `TRY_CAST`, `try(...)` or `on_error: null` for null instead, or correct the row at its ' +
-      'source; a table that is parked comes back by `millrace resync FILE --table TABLE`.',
+      'Write `TRY_CAST`, `try(...)` or `on_error: null` for null instead, `on_error: dlq` to set such ' +
+      'rows aside, or correct the row at its source; a table that is parked comes back by `millrace resync FILE --table TABLE`.',
   },
   SCRIPT_FAILED: {
     code: 'MR-4202',
@@ -309,8 +309,8 @@ export const errorCodes = {
     action: 'operator',
     exit: 1,
     meaning:
-      'More records could not be decoded than `on_error` allows; nothing of it is committed.',
-    hint: 'Find out what changed at the producer; then raise `on_error.max_dlq_rows` or the ratio.',
+      'More rows or records became dead letters than `on_error` allows; nothing of it is committed.',
+    hint: 'Find out what changed at the source; then raise `on_error.max_dlq_rows` or the ratio.',
   },
   EVENT_TIME_MISSING: {
     code: 'MR-4401',

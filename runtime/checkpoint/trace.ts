@@ -13,6 +13,8 @@ export interface SourceCounts {
   readonly skipped: number
   /** Rows that a filter has taken out before they were sent. */
   readonly filtered: number
+  /** Rows that could not be computed: as many were sent to the table of dead letters. */
+  readonly dead: number
 }
 
 /** Holds what must be carried from epoch to epoch: rows held back for their backfill row. */

@@ -1,5 +1,6 @@
 // Two plans of one table, one behind the other: what leaves the first is what the second is for.
 
+import { PipelineError } from '../base/errors.ts'
 import type { ChangeBatch } from '../data/batch.ts'
 import type { SourceTable } from '../data/schema.ts'
 import type { Operator, OperatorOutput, OperatorPlan } from '../operator.ts'
@@ -30,10 +31,14 @@ class Chain implements Operator {
   onBatch(batch: ChangeBatch, out: OperatorOutput): void {
     const between: ChangeBatch[] = []
     let filtered = 0
+    let bury = (): void => undefined
     this.first.onBatch(batch, {
       emit: (made) => between.push(made),
       filtered: (rows) => {
         filtered += rows
+      },
+      dead: (rows, secret) => {
+        bury = () => out.dead(rows, secret)
       },
     })
     const left: ChangeBatch[] = []
@@ -43,9 +48,14 @@ class Chain implements Operator {
         filtered: (rows) => {
           filtered += rows
         },
+        // Its rows are those of the first, which the receiver does not know.
+        dead: () => {
+          throw new PipelineError('INTERNAL', 'the second of two operators sets no rows aside')
+        },
       })
     }
     // All or nothing: the second may have failed on what the first had given already.
+    bury()
     if (filtered > 0) out.filtered(filtered)
     for (const made of left) out.emit(made)
   }

@@ -4,6 +4,7 @@ import { ScriptHost } from '../../operators/script/host.ts'
 import { scriptPlan } from '../../operators/script/operator.ts'
 import { transformPlan } from '../../operators/transform/operator.ts'
 import { moduleUrl } from '../base/module-url.ts'
+import { deadLetterTable } from '../data/dead-letters.ts'
 import { tableKey } from '../data/schema.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import { routeTable } from '../job/config/route.ts'
@@ -18,6 +19,7 @@ export type PlannedConfig = Pick<
   'routes' | 'transforms' | 'scripts' | 'onError' | 'maskKey'
 > & {
   readonly sink: Pick<PipelineConfig['sink'], 'mode'>
+  readonly source: Pick<PipelineConfig['source'], 'type'>
 }
 
 export function operatorPlans(config: PlannedConfig): OperatorPlans {
@@ -34,7 +36,16 @@ export function operatorPlans(config: PlannedConfig): OperatorPlans {
     const options = { onError: policy, mode: sink.mode, semantics }
     return { selects: tableSelector([from]), plan: scriptPlan(() => hostOf(script), options) }
   })
+  const { deadLetters, dlqRowsMax: rowsMax, dlqRatioMax: ratioMax } = onError
+  const setsAside = transforms.some((entry) => entry.onError === 'dlq')
+  const letters = setsAside ? deadLetters : null
   return {
+    deadLetters: letters && {
+      table: deadLetterTable(letters.namespace, letters.name, config.source.type === 'kafka'),
+      rowsMax,
+      ratioMax,
+      idKey: maskKey,
+    },
     of: ({ namespace, name }) => {
       const dead = onError.deadLetters
       // A pattern for all topics does not mean what could be read from none of them.

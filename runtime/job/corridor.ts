@@ -15,8 +15,10 @@ import { Exchange, type ExchangeOutput } from '../flow/exchange.ts'
 import type { HandOverOutput } from '../flow/handover.ts'
 import type { EventTimes } from '../data/event-times.ts'
 import { inHandOver, lakeSchema, type TableRecord } from '../flow/tables.ts'
-import { NO_OPERATORS, type Operator, type OperatorPlans } from '../operator.ts'
+import { NO_OPERATORS, type DeadRow, type Operator, type OperatorPlans } from '../operator.ts'
 import type { SourceContext } from '../source.ts'
+import { LETTER_TYPE } from '../data/dead-letters.ts'
+import { DeadLetters } from './dead-letters.ts'
 import type { SourceBarrier } from './messages.ts'
 import { shapeOf, Structures, type Step } from './structures.ts'
 
@@ -41,6 +43,8 @@ interface Counts {
   skipped: number
   /** Taken out by a filter. */
   filtered: number
+  /** Set aside as dead letters. */
+  dead: number
 }
 
 export class Corridor implements SourceContext, HandOverOutput {
@@ -71,6 +75,7 @@ export class Corridor implements SourceContext, HandOverOutput {
   private position: Position = { split: '', order: 0n, token: '' }
   private schemas: TableSchema[] = []
   private readonly counts = new Map<string, Counts>()
+  private readonly letters: DeadLetters | null
 
   constructor(
     outputs: readonly ExchangeOutput[],
@@ -80,6 +85,27 @@ export class Corridor implements SourceContext, HandOverOutput {
     this.exchange = new Exchange(outputs)
     this.options = options
     this.structures = new Structures(plans, options)
+    const { deadLetters = null } = plans
+    this.letters = deadLetters === null ? null : new DeadLetters(deadLetters)
+  }
+
+  /** Begins the table of dead letters, which no source has. */
+  openDeadLetters(order: Order): void {
+    const { letters } = this
+    if (letters === null) return
+    const record = this.tables.get(letters.name)
+    if (record === undefined) {
+      const taken = this.targets.get(this.structures.targetOf(letters.name))
+      if (taken !== undefined) throw routeTaken(letters.name, taken)
+      const step = this.structures.first(letters.table)
+      if (step.kind === 'unmappable') throw refusal(letters.name, step)
+      this.take(this.register(letters.table, step.schema), step)
+    } else if (record.phase !== 'parked') this.tableChanged(letters.table, order)
+  }
+
+  /** True for the table of dead letters: it has no rows in the source. */
+  isDeadLetters(table: string): boolean {
+    return this.letters?.name === table
   }
 
   begin(position: Position, sourceTimeUs: bigint): void {
@@ -135,10 +161,11 @@ export class Corridor implements SourceContext, HandOverOutput {
       this.countParked(batch.table, batch.rows)
       return undefined
     }
+    if (this.isDeadLetters(batch.table)) this.letters?.passed(batch.rows)
     try {
       const operator = this.operators.get(batch.table)
       if (operator === undefined) return this.enter(batch, record.schema)
-      return this.operate(operator, batch, lakeSchema(record))
+      return this.operate(operator, batch, record)
     } catch (error) {
       // Such as rows without a whole key, which have no owner: none of the batch was sent.
       if (!(error instanceof PipelineError && OF_ROWS.has(error.error))) throw error
@@ -152,19 +179,44 @@ export class Corridor implements SourceContext, HandOverOutput {
   private operate(
     operator: Operator,
     batch: ChangeBatch,
-    schema: TableSchema,
+    record: TableRecord,
   ): Promise<unknown> | undefined {
     const counts = this.countsOf(batch.table)
-    let credit: Promise<unknown> | undefined
+    const schema = lakeSchema(record)
+    const credits: Promise<unknown>[] = []
+    const wait = (credit: Promise<unknown> | undefined): void => {
+      if (credit !== undefined) credits.push(credit)
+    }
     operator.onBatch(batch, {
-      emit: (made) => {
-        credit = this.enter({ ...made, schemaVersion: schema.version }, schema)
-      },
+      emit: (made) => wait(this.enter({ ...made, schemaVersion: schema.version }, schema)),
       filtered: (rows) => {
         counts.filtered += rows
       },
+      dead: (rows, secret) => {
+        wait(this.bury(batch, record.schema, rows, secret))
+        counts.dead += rows.length
+      },
     })
-    return credit
+    this.letters?.count(batch.rows)
+    return credits.length < 2 ? credits[0] : Promise.all(credits)
+  }
+
+  /** Rows that cannot be computed leave for their own table. */
+  private bury(
+    batch: ChangeBatch,
+    schema: TableSchema,
+    rows: readonly DeadRow[],
+    secret: ReadonlySet<number>,
+  ): Promise<unknown> | undefined {
+    const { letters } = this
+    const record = this.tables.get(letters?.name ?? '')
+    if (letters === null || record === undefined || !takesRows(record)) {
+      const name = letters?.name ?? ''
+      const message = `table "${name}" takes no dead letters: it is parked`
+      throw new PipelineError('TABLE_PARKED', message)
+    }
+    const target = lakeSchema(record)
+    return this.enter(letters.letters(batch, schema, target.version, rows, secret), target)
   }
 
   private enter(batch: ChangeBatch, schema: TableSchema): Promise<unknown> | undefined {
@@ -180,6 +232,7 @@ export class Corridor implements SourceContext, HandOverOutput {
 
   tableChanged(table: SourceTable, order: Order): TableSchema | null {
     const name = tableKey(table)
+    if (this.isDeadLetters(name)) requireLetters(table)
     const record = this.tables.get(name)
     if (record === undefined) return this.tableAppeared(table)
     if (record.phase === 'parked') {
@@ -288,7 +341,7 @@ export class Corridor implements SourceContext, HandOverOutput {
   private countsOf(table: string): Counts {
     const known = this.counts.get(table)
     if (known !== undefined) return known
-    const counts = { sent: 0, skipped: 0, filtered: 0 }
+    const counts = { sent: 0, skipped: 0, filtered: 0, dead: 0 }
     this.counts.set(table, counts)
     return counts
   }
@@ -305,6 +358,7 @@ export class Corridor implements SourceContext, HandOverOutput {
     const tables = structuredClone([...this.tables.values()])
     this.schemas = []
     this.counts.clear()
+    this.letters?.endEpoch()
     const checkpoint = { position, sourceTimeUs, state, tables, times }
     const refused = [...this.refused].map(([table, reason]) => ({ table, reason }))
     return { kind: 'barrier', epoch, checkpoint, schemas, counts, refused }
@@ -419,6 +473,15 @@ function takesRows({ phase }: TableRecord): boolean {
 function refusal(table: string, { error, reason, hint }: Unmappable): PipelineError {
   return new PipelineError(error, `table "${table}": ${reason}`, {
     ...(hint !== undefined && { hint }),
+  })
+}
+
+/** @throws PipelineError ROUTE_TAKEN when a table of the source has the name of dead letters */
+function requireLetters(table: SourceTable): void {
+  if (table.columns.every(({ sourceType }) => sourceType === LETTER_TYPE)) return
+  const name = tableKey(table)
+  throw new PipelineError('ROUTE_TAKEN', `table "${name}" has the name of that of dead letters`, {
+    hint: 'Leave it out of `source.tables`, or give the pipeline another name.',
   })
 }
 

@@ -78,7 +78,8 @@ export class SourceTask {
     this.corridor.onTimes = (times) => this.times.timesRead(times)
     this.corridor.onTruncated = (record) => this.handOver.truncated(record)
     this.corridor.onNewTable = (record) => {
-      if (start.options.backfills) this.handOver.begin(record, false)
+      const own = this.corridor.isDeadLetters(record.schema.table)
+      if (start.options.backfills && !own) this.handOver.begin(record, false)
       else this.corridor.takeRows(record)
     }
   }
@@ -148,6 +149,7 @@ export class SourceTask {
     this.corridor.newTables = checkpoint === null ? 'refuse' : 'park'
     for (const table of opening.tables) this.join(table, opening.position, fresh)
     if (fresh) this.dropMissing(opening)
+    this.corridor.openDeadLetters(opening.position.order)
     this.corridor.newTables = 'park'
     for (const { table, reason } of parked) this.corridor.parkRecord(table, reason)
     for (const repair of repairs.tables) this.repair(repair)
@@ -181,7 +183,8 @@ export class SourceTask {
   private dropMissing({ tables, position }: SourceOpening): void {
     const there = new Set(tables.map(tableKey))
     for (const name of this.corridor.tables.keys()) {
-      if (!there.has(name)) this.corridor.tableDropped(name, position.order)
+      if (there.has(name) || this.corridor.isDeadLetters(name)) continue
+      this.corridor.tableDropped(name, position.order)
     }
   }
 
@@ -190,7 +193,9 @@ export class SourceTask {
     // A table that has gone from the source meanwhile keeps the rows that it had in the lake.
     if (record === undefined || record.phase === 'dropped') return
     this.corridor.rebuild(record, adoption)
-    if (record.phase !== 'parked') this.handOver.begin(record, true)
+    if (record.phase === 'parked') return
+    if (this.corridor.isDeadLetters(table)) this.corridor.takeRows(record)
+    else this.handOver.begin(record, true)
   }
 
   private async readLog(position: Position, signal: AbortSignal): Promise<void> {

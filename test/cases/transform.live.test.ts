@@ -125,3 +125,59 @@ onEach('a row that an expression cannot compute parks its table alone', async (a
     ['3', '2'],
   ])
 })
+
+onEach('rows that cannot be computed are dead letters of the same commits, masked', async (at) => {
+  const { pipeline, name, run } = at
+  const letters = 'millrace.shop_dlq'
+  const seen = async (): Promise<Cell[][]> => {
+    const [lake] = await readLake(pipeline, [letters], 'duckdb')
+    const wanted = ['code', 'source_table', 'column_name', 'expression', 'op', 'row']
+    const rows = cells(lake === undefined ? [] : project(lake, wanted).rows)
+    return rows.sort((a, b) => String(a.at(-1)).localeCompare(String(b.at(-1))))
+  }
+  const letter = (op: string, row: object, column = 'share', expression = '10 / n'): Cell[] => {
+    return ['MR-4201', name('readings'), column, expression, op, JSON.stringify(row)]
+  }
+  await run(`CREATE TABLE readings (id int PRIMARY KEY, card varchar(20), n int);
+    INSERT INTO readings VALUES (1, '1234', 1), (2, '5678', 0)`)
+  const entry = {
+    from: name('readings'),
+    projection: 'id, mask_partial(card, 0, 2) AS card, 10 / n AS share',
+    on_error: 'dlq',
+  }
+  await transform(at, ['readings'], entry)
+  await pipeline.once()
+  expect(await seen()).toEqual([letter('r', { id: 2, card: '****', n: 0 })])
+  await run(`INSERT INTO readings VALUES (3, '9', 0), (4, '8', 5);
+    UPDATE readings SET n = 0 WHERE id = 1; UPDATE readings SET n = 2 WHERE id = 2`)
+  await pipeline.killAtRandom(pipeline.start(), new Random(at.server.port), 2000)
+  await pipeline.once()
+  const three = [
+    letter('u', { id: 1, card: '****', n: 0 }),
+    letter('r', { id: 2, card: '****', n: 0 }),
+    letter('c', { id: 3, card: '****', n: 0 }),
+  ]
+  expect(await seen()).toEqual(three)
+  // What was set aside leaves the lake's row of its key as it was.
+  const shown = async (): Promise<Cell[][]> => {
+    return cells((await readLake(pipeline, [name('readings')], 'duckdb'))[0]?.rows)
+  }
+  const lake = [
+    ['1', '**34', '10'],
+    ['2', '**78', '5'],
+    ['4', '*', '2'],
+  ]
+  expect(await shown()).toEqual(lake)
+  await edit(pipeline, (file) => Object.assign(file, { on_error: { max_dlq_rows: 1 } }))
+  await run("INSERT INTO readings VALUES (5, '7', 0), (6, '6', 0), (7, '5', 1)")
+  const flooded = await pipeline.command(['run', pipeline.file, '--once'])
+  expect([flooded.code, flooded.stderr]).toEqual([1, expect.stringContaining('MR-4203')])
+  expect([await seen(), await shown()]).toEqual([three, lake])
+  await edit(pipeline, (file) => Object.assign(file, { on_error: { max_dlq_rows: 2 } }))
+  await pipeline.once()
+  const more = [5, 6].map((id) => letter('c', { id, card: '****', n: 0 }))
+  expect([await seen(), await shown()]).toEqual([
+    [...three, ...more],
+    [...lake, ['7', '*', '10']],
+  ])
+})

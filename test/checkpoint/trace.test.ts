@@ -8,7 +8,7 @@ function counts(rows: Partial<TableCounts>): TableCounts {
   return { table: 'a', ...none, ops, ...rows }
 }
 
-const sent = (rows: number) => [{ table: 'a', sent: rows, skipped: 0, filtered: 0 }]
+const sent = (rows: number) => [{ table: 'a', sent: rows, skipped: 0, filtered: 0, dead: 0 }]
 
 test('rows that are written, stale, absorbed, parked or held add up over all writers', () => {
   const trace = new Trace({})

@@ -175,7 +175,7 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
     `${withKey('primary_keys: [key]', UPSERT)}on_error: { decode: dlq }\n`,
     [
       '16:21 MR-1005 on_error.decode: dlq needs sink.mode append or changelog:' +
-        ' dead letters have no key',
+        ' those of records go nowhere else yet',
     ],
   ],
   [
@@ -185,13 +185,16 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
       '4:3 MR-2008 sink.mode upsert needs source.primary_keys, the columns that tell rows apart;' +
         ' append and changelog do not',
       '6:15 MR-1005 source.null_value: dlq needs sink.mode append or changelog:' +
-        ' dead letters have no key',
+        ' those of records go nowhere else yet',
     ],
   ],
   [
     'dead letters of a database',
     `${changed()}on_error: { decode: dlq }\n`,
-    ['13:11 MR-1005 on_error is not supported for postgres: a table with such a row is parked'],
+    [
+      '13:11 MR-1005 on_error is not supported for postgres: a table with such a row is parked; ' +
+        '`on_error: dlq` in an entry of `transform` sets rows aside',
+    ],
   ],
   [
     'event time by a column, with its bounds, and partitions side by side',
@@ -258,13 +261,16 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
     withKey('event_time: { future: dlq }\n  primary_keys: [key]', UPSERT),
     [
       '6:25 MR-1005 source.event_time.future: dlq needs sink.mode append or changelog:' +
-        ' dead letters have no key',
+        ' those of records go nowhere else yet',
     ],
   ],
   [
     'other dead letters',
     `${KAFKA}on_error: { transform: dlq }\n`,
-    ['15:13 MR-1005 on_error.transform is not supported: this version copies rows as they are'],
+    [
+      '15:13 MR-1005 on_error.transform is not supported: this version ' +
+        'has `on_error` in each entry of `transform`',
+    ],
   ],
   [
     'a connection that anybody between could read',

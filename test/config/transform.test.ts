@@ -42,13 +42,13 @@ test('what is wrong with a transform is shown at its place', () => {
   const text = withTransform(
     '{ projection: "*" }',
     '{ from: users, filtre: "a > 1" }',
-    '{ from: public.users, on_error: dlq }',
+    '{ from: public.users, on_error: skip }',
     '{ source-table: "app_db.\\\\.*", primary-keys: [id] }',
   )
   expect(lint(text).map((line) => line.replace(/^(\d+):\d+/, '$1'))).toEqual([
     '8 MR-1003 transform[0].from is missing: a pattern such as "shop.orders"',
     '9 MR-1002 unknown key "filtre" in transform[1] (did you mean "filter"?)',
-    '10 MR-1003 transform[2].on_error must be one of stop, null, not "dlq"',
+    '10 MR-1003 transform[2].on_error must be one of stop, null, dlq, not "skip"',
     '11 MR-1002 info: transform[3].source-table: use from',
     '11 MR-1003 info: transform[3].from: use "app_db.*"',
     '11 MR-1002 info: transform[3].primary-keys: use primary_keys',

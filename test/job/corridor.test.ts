@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest'
 import { PipelineError, recordOf } from '../../runtime/base/errors.ts'
+import { transformPlan } from '../../operators/transform/operator.ts'
 import { Op } from '../../runtime/data/batch.ts'
+import type { Column } from '../../runtime/data/column/column.ts'
+import { deadLetterTable } from '../../runtime/data/dead-letters.ts'
 import type { Element } from '../../runtime/data/element.ts'
-import type { SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
+import { tableKey, type SourceColumn, type SourceTable } from '../../runtime/data/schema.ts'
 import { Corridor } from '../../runtime/job/corridor.ts'
 import { batchOf } from '../writer/batches.ts'
 
@@ -180,7 +183,7 @@ test('a row without a key parks its table, whoever would own it', () => {
   const batch = batchOf(schema, [{ op: Op.delete, values: {} }], 2n)
   expect(corridor.send(batch)).toBeUndefined()
   expect(corridor.tables.get('shop.orders')).toMatchObject({ phase: 'parked' })
-  const counts = [{ table: 'shop.orders', sent: 0, skipped: 1, filtered: 0 }]
+  const counts = [{ table: 'shop.orders', sent: 0, skipped: 1, filtered: 0, dead: 0 }]
   expect(corridor.barrier(1, '', NO_TIMES).counts).toEqual(counts)
 })
 
@@ -234,4 +237,101 @@ test('a second table that is routed to the name of a first is refused, and the f
   expect(refused.map(({ table, reason }) => [table, reason.error])).toEqual([
     ['shop_2.orders', 'ROUTE_TAKEN'],
   ])
+})
+
+const LETTERS = deadLetterTable('millrace', 'shop_dlq', false)
+
+/** Rows whose `v` is zero die; of the letters that enter, id and row. */
+function burying(mask: Record<string, string>, idKey: Uint8Array | null = null) {
+  const sent: Element[] = []
+  const output = { send: (element: Element) => sent.push(element), ready: () => undefined }
+  const plan = transformPlan(
+    {
+      projection: 'id, v, 6 / v AS share',
+      filter: null,
+      primaryKeys: null,
+      cast: {},
+      mask,
+      softDelete: null,
+      onError: 'dlq',
+    },
+    'upsert',
+  )
+  const corridor = new Corridor(
+    [output],
+    { keyed: true, firstFieldId: 1 },
+    {
+      of: ({ name }) => (name === 'orders' ? plan : null),
+      target: tableKey,
+      deadLetters: { table: LETTERS, rowsMax: null, ratioMax: 0.001, idKey: () => idKey },
+    },
+  )
+  const schema = corridor.tableChanged(table(column('2', 'v'), column('3', 'other')), 1n)
+  if (schema === null) throw new Error('it is carried')
+  corridor.openDeadLetters(1n)
+  const letters = (): { id: string; row: string }[] => {
+    return sent.flatMap((element) => {
+      if (element.kind !== 'changes' || element.table !== 'millrace.shop_dlq') return []
+      const [id, row] = [element.columns[0], element.columns.at(-1)]
+      return Array.from({ length: element.rows }, (_, at) => {
+        return { id: textOf(id, at), row: textOf(row, at) }
+      })
+    })
+  }
+  return { corridor, schema, letters }
+}
+
+function textOf(column: Column | undefined, row: number): string {
+  if (column?.layout !== 'bytes') throw new Error('a text')
+  const { bytes, offsets } = column
+  return Buffer.from(bytes.subarray(offsets[row], offsets[row + 1])).toString()
+}
+
+test('rows of two chunks from one place of the log are two letters, one read twice is one', () => {
+  const { corridor, schema, letters } = burying({})
+  const send = (op: Op, id: number): void => {
+    void corridor.send(batchOf(schema, [{ op, values: { id, v: 0 } }], 5n))
+  }
+  for (const id of [1, 2, 2]) send(Op.read, id)
+  send(Op.update, 1)
+  const ids = letters().map(({ id }) => id)
+  expect(ids[1]).toBe(ids[2])
+  expect(new Set(ids).size).toBe(3)
+})
+
+test('a letter shows neither what is masked nor what does not leave, and is no test of guesses', () => {
+  const values = { id: 7, v: 0, other: 3 }
+  const idOf = (mask: Record<string, string>, key: string | null) => {
+    const { corridor, schema, letters } = burying(mask, key === null ? null : Buffer.from(key))
+    void corridor.send(batchOf(schema, [{ op: Op.read, values }], 5n))
+    return letters()[0]
+  }
+  const open = idOf({}, 'a')
+  expect(open?.row).toBe('{"id":7,"v":0,"other":"****"}')
+  const sealed = idOf({ id: 'sha256' }, 'a')
+  expect(sealed?.row).toBe('{"id":"****","v":0,"other":"****"}')
+  expect(sealed?.id).not.toBe(open?.id)
+  expect(sealed?.id).not.toBe(idOf({ id: 'sha256' }, 'b')?.id)
+})
+
+test('the share of dead letters is of the last 10,000 rows, in batches of any size', () => {
+  const rows = (count: number, dead: number) => {
+    return Array.from({ length: count }, (_, id) => {
+      return { op: Op.insert, values: { id, v: id < dead ? 0 : 1 } }
+    })
+  }
+  const { corridor, schema, letters } = burying({})
+  // Never more than ten of 10,000, though 30 of what three batches bring.
+  for (const order of [1n, 2n, 3n]) void corridor.send(batchOf(schema, rows(12_000, 10), order))
+  expect(letters()).toHaveLength(30)
+  void corridor.send(batchOf(schema, rows(8000, 0), 4n))
+  void corridor.send(batchOf(schema, rows(20, 10), 5n))
+  const last = batchOf(schema, rows(1, 1), 6n)
+  expect(() => corridor.send(last)).toThrow('more than 10 of the last 10000 rows')
+})
+
+test('a table of the source with the name of that of dead letters is refused', () => {
+  const { corridor } = burying({})
+  const impostor = { ...table(), namespace: 'millrace', name: 'shop_dlq' }
+  expect(() => corridor.tableChanged(impostor, 2n)).toThrow('has the name of that of dead letters')
 })

@@ -7,7 +7,7 @@ import { expect } from 'vitest'
 import type { ChangeBatch } from '../../runtime/data/batch.ts'
 import { isNull, isUnchanged, type Column } from '../../runtime/data/column/column.ts'
 import type { SourceTable, TableSchema } from '../../runtime/data/schema.ts'
-import type { OperatorPlan } from '../../runtime/operator.ts'
+import type { DeadRow, OperatorPlan } from '../../runtime/operator.ts'
 import { batchOf, type TestRow } from '../writer/batches.ts'
 
 export interface LeftRow {
@@ -20,6 +20,8 @@ export interface LeftRow {
 export interface Ran {
   readonly rows: readonly LeftRow[]
   readonly filtered: number
+  /** Set aside: by row of the input, what was wrong. */
+  readonly dead: readonly DeadRow[]
 }
 
 /** Runs a fresh operator over rows cut into batches of these sizes, repeated as needed. */
@@ -32,11 +34,13 @@ export function runOperator(
 ): Ran {
   const operator = plan.plan(table)
   const left: LeftRow[] = []
+  const dead: DeadRow[] = []
   let filtered = 0
   let made = 0
   for (let at = 0, cut = 0; at < rows.length; cut++) {
     const size = cuts[cut % cuts.length] ?? 1
     const part = rows.slice(at, at + size).map((row, index) => ({ sequence: at + index, ...row }))
+    const start = at
     at += size
     operator.onBatch(batchOf(schema, part, 7n), {
       emit: (batch) => {
@@ -46,11 +50,12 @@ export function runOperator(
       filtered: (count) => {
         filtered += count
       },
+      dead: (found) => dead.push(...found.map((one) => ({ ...one, row: start + one.row }))),
     })
   }
   // Conservation: none of these operators makes rows.
-  expect(made + filtered).toBe(rows.length)
-  return { rows: left, filtered }
+  expect(made + filtered + dead.length).toBe(rows.length)
+  return { rows: left, filtered, dead }
 }
 
 /** Holds the laws for random rows; `check` may look at what left. */

@@ -120,6 +120,7 @@ test('a row becomes several in append only', () => {
       made += batch.rows
     },
     filtered: () => expect.fail('nothing is dropped'),
+    dead: () => expect.fail('nothing is set aside'),
   })
   expect(made).toBe(4)
   expect(refusalOf(() => left('twice', 'upsert', rows)).message).toContain('mode append')
@@ -146,6 +147,7 @@ test('nothing of a batch leaves when a row fails, or the row stays as it came', 
     operator.onBatch(batchOf(SCHEMA, rows, 1n), {
       emit: () => expect.fail('rows have left'),
       filtered: () => expect.fail('rows were counted'),
+      dead: () => expect.fail('rows were set aside'),
     }),
   )
   expect(refused.message).toContain('thirteen')

@@ -3,10 +3,11 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { transformPlan } from '../../operators/transform/operator.ts'
 import type { SinkKind, TransformOptions } from '../../operators/transform/options.ts'
+import { chained } from '../../runtime/cli/operator-chain.ts'
 import { Op } from '../../runtime/data/batch.ts'
 import type { SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
 import type { ColumnType } from '../../runtime/data/type.ts'
-import { field, schemaOf, UNCHANGED, type TestRow } from '../writer/batches.ts'
+import { batchOf, field, schemaOf, UNCHANGED, type TestRow } from '../writer/batches.ts'
 import { holdLaws, runOperator, type LeftRow } from './laws.ts'
 
 const types: Readonly<Record<string, ColumnType>> = {
@@ -206,6 +207,76 @@ test('a row that cannot be computed stops its batch before any of it left, or is
   )
 })
 
+test('rows that cannot be computed are set aside, and their neighbours leave as if alone', () => {
+  const options = {
+    projection: '*, 6 / amount AS share, CAST(city AS long) AS number',
+    filter: "amount >= -2 OR city = 'Ulm' OR 1 / amount = 1",
+    onError: 'dlq' as const,
+  }
+  const isDead = ({ op, values: { city, amount } }: TestRow): boolean => {
+    if (op === Op.delete) return false
+    const passes = (amount !== undefined && (amount as bigint) >= -2n) || city === 'Ulm'
+    // A delete takes the place of an update that does not pass, and needs no values.
+    return passes && (amount === 0n || city !== undefined)
+  }
+  holdLaws(plan(options), table, schema, row, (rows, ran) => {
+    const dead = [...rows.keys()].filter((at) => isDead(rows[at]!))
+    expect(ran.dead.map((one) => one.row)).toEqual(dead)
+    const alive = rows.map((one, sequence) => ({ sequence, ...one })).filter((one) => !isDead(one))
+    if (alive.length === 0) return
+    const alone = runOperator(plan(options), table, schema, alive, [100])
+    expect(ran.rows).toEqual(alone.rows)
+    for (const { column, expression } of ran.dead) {
+      expect([
+        ['share', '6 / amount'],
+        ['number', 'CAST(city AS long)'],
+      ]).toContainEqual([column, expression])
+    }
+  })
+})
+
+test('a row that the filter cannot judge is set aside, and does not leave as a delete', () => {
+  const rows: TestRow[] = [
+    { op: Op.update, values: { id: 1n, amount: 0n } },
+    { op: Op.update, values: { id: 2n, amount: -1n } },
+    { op: Op.update, values: { id: 3n, amount: 1n } },
+  ]
+  const ran = runOperator(
+    plan({ filter: '1 / amount > 0', onError: 'dlq' }),
+    table,
+    schema,
+    rows,
+    [9],
+  )
+  expect(ran.dead).toMatchObject([{ row: 0, column: null, expression: '1 / amount' }])
+  expect(ran.rows.map(({ op, values }) => [op, values['id']])).toEqual([
+    [Op.delete, 2n],
+    [Op.update, 3n],
+  ])
+})
+
+test('what one operator sets aside is told only when the one behind it has not failed', () => {
+  const rows: TestRow[] = [
+    { op: Op.insert, values: { id: 1n, amount: 0n } },
+    { op: Op.insert, values: { id: 2n, amount: 2n } },
+  ]
+  const first = plan({ projection: 'id, 4 / amount AS share', onError: 'dlq' })
+  const through = chained(first, plan({ projection: 'id, 1 / (share - 1) AS other' }))!
+  const ran = runOperator(through, table, schema, rows, [9])
+  expect(ran.dead).toMatchObject([{ row: 0, column: 'share' }])
+  expect(ran.rows.map(({ values }) => values)).toEqual([{ id: 2n, other: 1n }])
+  const failing = chained(first, plan({ projection: 'id, 1 / (share - 2) AS other' }))!
+  const operator = failing.plan(table)
+  const nothing = (): never => expect.fail('something has left')
+  expect(() =>
+    operator.onBatch(batchOf(schema, rows, 7n), {
+      emit: nothing,
+      filtered: nothing,
+      dead: nothing,
+    }),
+  ).toThrow('division by zero')
+})
+
 test('a value that the log does not carry passes on, and no expression takes it for another', () => {
   const rows: TestRow[] = [{ op: Op.update, values: { id: 1n, city: UNCHANGED, amount: 2n } }]
   const passed = runOperator(plan({ projection: '*, amount + 1 AS n' }), table, schema, rows, [1])
@@ -285,4 +356,23 @@ test('a mask by a key gives what the key gives, also to a column of the key, and
   const other = transformPlan(options, 'upsert', () => Buffer.from('another key of many bytes'))
   expect(other.semantics).not.toBe(keyed.semantics)
   expect(keyed.semantics).not.toContain('sixteen')
+})
+
+test('where rows are set aside, a value that the log does not carry is taken from no other row', () => {
+  const rows: TestRow[] = [{ op: Op.update, values: { id: 1n, city: UNCHANGED, amount: 2n } }]
+  const run = (sink: SinkKind) => {
+    const options = { projection: '*, 1 / amount AS n', onError: 'dlq' as const }
+    return runOperator(plan(options, sink), table, schema, rows, [1])
+  }
+  expect(() => run('upsert')).toThrow('`on_error: dlq` reads a value that the log does not carry')
+  expect(run('changelog').rows).toHaveLength(1)
+  const soft = { softDelete: { column: 'dead', at: null }, onError: 'dlq' as const }
+  expect(() => plan(soft).plan(table)).toThrow('exclude each other')
+})
+
+test('of a row with several faults the first column tells', () => {
+  const rows: TestRow[] = [{ op: Op.insert, values: { id: 1n, city: 'x', amount: 0n } }]
+  const projection = 'id, CAST(city AS long) AS a, 1 / amount AS b, CAST(city AS long) + 1 AS c'
+  const ran = runOperator(plan({ projection, onError: 'dlq' }), table, schema, rows, [1])
+  expect(ran.dead).toMatchObject([{ column: 'a' }])
 })

@@ -159,7 +159,7 @@ function pass(
     const take = (batch: ChangeBatch): void => void left.push(...leftRows(batch, output))
     const batch = rows.batch(start, end)
     if (operator === null) take(batch)
-    else operator.onBatch(batch, { emit: take, filtered: () => undefined })
+    else operator.onBatch(batch, { emit: take, filtered: () => undefined, dead: () => undefined })
     start = end
   }
   return { output, left }

@@ -21,7 +21,11 @@ async function* through(
 ): AsyncGenerator<ChangeBatch> {
   for await (const batch of batches) {
     const left: ChangeBatch[] = []
-    operator.onBatch(batch, { emit: (made) => left.push(made), filtered: () => undefined })
+    operator.onBatch(batch, {
+      emit: (made) => left.push(made),
+      filtered: () => undefined,
+      dead: () => undefined,
+    })
     yield* left
   }
 }

@@ -10,7 +10,8 @@ import type { Column } from '../column/column.ts'
 import type { ColumnType } from '../type.ts'
 import type { RowFailures } from './failures.ts'
 import { folded } from './fold.ts'
-import { columnsOf, IrFactory, type Ir } from './ir.ts'
+import { isHashing } from './functions/registry.ts'
+import { columnsOf, IrFactory, visit, type Ir } from './ir.ts'
 import { parseExpression, parseProjection } from './parse/parser.ts'
 import { invalid } from './place.ts'
 import { Program } from './program.ts'
@@ -102,6 +103,8 @@ export class CompiledExpressions {
   readonly usesColumns: ReadonlySet<number>
   /** The same for the filter alone. */
   readonly filterColumns: ReadonlySet<number>
+  /** Input columns that a function masks or hashes: their values are not to be seen as they are. */
+  readonly hashedColumns: ReadonlySet<number>
   private readonly program: Program
   private readonly hasFilter: boolean
   /** Of columns that are passed on, for batches of which only some rows pass. */
@@ -118,6 +121,11 @@ export class CompiledExpressions {
     const computed = outputs.flatMap(({ value }) => (value.kind === 'column' ? [] : [value]))
     this.filterColumns = columnsOf(filter === null ? [] : [filter])
     this.usesColumns = columnsOf(filter === null ? computed : [...computed, filter])
+    const hashed: Ir[] = []
+    visit(filter === null ? computed : [...computed, filter], (node) => {
+      if (node.kind === 'call' && isHashing(node.name)) hashed.push(node)
+    })
+    this.hashedColumns = columnsOf(hashed)
     this.hasFilter = filter !== null
     this.passed = outputs.map(({ value }) =>
       value.kind === 'column' ? columnBuilder(value.type) : null,

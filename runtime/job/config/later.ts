@@ -47,7 +47,7 @@ const LATER_KEYS: Readonly<Record<string, string>> = {
   'source.watermark_alignment.group': 'aligns all topics of a pipeline with each other',
   'source.park_after': 'waits for a partition as long as it takes',
   'on_error.default': 'knows what to do with records that cannot be decoded: `decode`',
-  'on_error.transform': 'copies rows as they are',
+  'on_error.transform': 'has `on_error` in each entry of `transform`',
   'on_error.script': 'copies rows as they are',
   'on_error.lookup': 'copies rows as they are',
   'on_error.sink_row': 'parks a table with a row that it cannot carry, and goes on with the others',

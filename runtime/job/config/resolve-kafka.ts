@@ -59,31 +59,38 @@ export function resolveKafka(
   }
 }
 
-/** Dead letters are rows of a table beside the others, which has no key and loses no row. */
+/** Dead letters are rows of a table beside the others, which loses no row. */
 export function resolveOnError(
-  { on_error: input, source, name: pipeline }: PipelineInput,
+  { on_error: input, source, transform, name: pipeline }: PipelineInput,
   mode: SinkMode,
   document: ConfigDocument,
 ): OnErrorConfig {
   const diverting = divertingKeys(source, input?.decode)
-  const written = source.type === 'kafka' && diverting.length > 0
+  const records = source.type === 'kafka' && diverting.length > 0
+  const rows = transform.some((entry) => entry.on_error === 'dlq')
+  const namespace = source.type === 'kafka' ? source.namespace : LETTERS_NAMESPACE
   const config: OnErrorConfig = {
     decode: input?.decode ?? 'stop',
     dlqRowsMax: input?.max_dlq_rows ?? null,
     dlqRatioMax: input?.max_dlq_ratio ?? null,
-    deadLetters: written ? { namespace: source.namespace, name: `${pipeline}_dlq` } : null,
+    deadLetters: records || rows ? { namespace, name: `${pipeline}_dlq` } : null,
   }
   const fault = (message: string, path: readonly string[]): void => {
     document.report([...path], { error: 'CONFIG_UNSUPPORTED', message })
   }
-  if (input !== undefined && source.type !== 'kafka') {
-    fault(`on_error is not supported for ${source.type}: a table with such a row is parked`, [
-      'on_error',
-    ])
-  } else if (written && mode === 'upsert') {
+  if (input !== undefined && source.type !== 'kafka' && (!rows || config.decode === 'dlq')) {
+    const entries = '`on_error: dlq` in an entry of `transform` sets rows aside'
+    fault(
+      `on_error is not supported for ${source.type}: a table with such a row is parked; ${entries}`,
+      ['on_error'],
+    )
+  } else if (records && mode === 'upsert') {
     const [path = []] = diverting
     const name = path.join('.')
-    fault(`${name}: dlq needs sink.mode append or changelog: dead letters have no key`, path)
+    fault(
+      `${name}: dlq needs sink.mode append or changelog: those of records go nowhere else yet`,
+      path,
+    )
   }
   return config
 }
@@ -99,6 +106,9 @@ function divertingKeys(
   if (source.event_time?.future === 'dlq') keys.push(['source', 'event_time', 'future'])
   return keys
 }
+
+/** Of the dead letters of a database, which has no place for them. */
+const LETTERS_NAMESPACE = 'millrace'
 
 function defaultNullValue(input: KafkaInput): KafkaSourceConfig['nullValue'] {
   if (input.primary_keys !== undefined) return 'delete'

@@ -112,8 +112,12 @@ export const onError = z
       .gt(0, RATIO)
       .max(1, RATIO)
       .optional()
-      .describe('Stop when more than this share of the last 10000 records are dead letters.'),
+      .describe(
+        'Stop when more than this share of the last 10000 records, or rows, are dead letters.',
+      ),
   })
-  .describe('What becomes of records that cannot be decoded.')
+  .describe(
+    'What becomes of records that cannot be decoded, and how many dead letters there may be.',
+  )
 
 export type KafkaInput = z.output<typeof kafka>

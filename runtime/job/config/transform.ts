@@ -9,7 +9,7 @@ import type { ConfigDocument } from './document.ts'
 import { checkPattern } from './pattern-check.ts'
 import { TABLE_SHAPE } from './selector.ts'
 
-export const TRANSFORM_ERRORS = ['stop', 'null'] as const
+export const TRANSFORM_ERRORS = ['stop', 'null', 'dlq'] as const
 
 const wanted = {
   pattern: 'a pattern such as "shop.orders"',
@@ -56,7 +56,9 @@ const entry = z.strictObject(
     on_error: z
       .enum(TRANSFORM_ERRORS)
       .prefault('stop')
-      .describe('An expression that fails: stop parks the table, null writes null.'),
+      .describe(
+        'An expression that fails: stop parks the table, null writes null, dlq sets the row aside.',
+      ),
     description: text('a text').optional(),
   },
   'a block with `from`',

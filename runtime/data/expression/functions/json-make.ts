@@ -14,7 +14,11 @@ import { valueAppender, type AppendValue } from './value-text.ts'
 const PLAIN: ReadonlySet<string> = new Set(['boolean', 'int', 'long', 'decimal', 'float', 'double'])
 
 /** @returns what appends one value that is not null; false: JSON has none like it */
-function jsonAppender(column: Column, zone: Zone): (out: BytesBuilder, row: number) => boolean {
+export function jsonAppender(
+  column: Column,
+  zone: Zone,
+): (out: BytesBuilder, row: number) => boolean {
+  if (column.layout === 'list') return listAppender(column, zone)
   const { type } = column
   if (column.layout === 'bytes' && !(type.kind === 'string' && type.json === true)) {
     return (out, row) => {
@@ -72,8 +76,7 @@ function toJson(binding: Binding): Kernel {
   return rowKernel((call) => {
     const column = call.args[0]!
     const out = call.out as BytesBuilder
-    const append =
-      column.layout === 'list' ? listAppender(column, zone) : jsonAppender(column, zone)
+    const append = jsonAppender(column, zone)
     return (row) => {
       const before = out.bytesLength
       if (append(out, row)) out.endRow(row)

@@ -55,6 +55,13 @@ export const functions: ReadonlyMap<string, FunctionSpec> = new Map(
   all.map((spec) => [spec.name, spec]),
 )
 
+const NOT_HASHING = /^(?:from_|to_|iceberg_)/
+
+/** @returns true for a function that hides what it is given */
+export function isHashing(name: string): boolean {
+  return functions.get(name)?.group === 'hash' && !NOT_HASHING.test(name)
+}
+
 /** Not deterministic, so that a replay would give other rows: what to write instead. */
 export const REFUSED: ReadonlyMap<string, string> = new Map([
   ['now', 'Use the column __source_commit_time__, the time at which the source committed the row.'],
