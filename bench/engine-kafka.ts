@@ -93,6 +93,10 @@ export class KafkaEngine implements Engine {
     this.totals.add(first, rows)
   }
 
+  withWriter(): Promise<never> {
+    return Promise.reject(new Error('a topic has no transactions here'))
+  }
+
   update(): Promise<void> {
     return Promise.reject(new Error('a topic has no updates'))
   }

@@ -12,7 +12,7 @@ import { queryMysql, withMysql } from '../test/servers/clients.ts'
 import { startMariadb } from '../test/servers/mariadb.ts'
 import { startMysql } from '../test/servers/mysql.ts'
 import type { MysqlServer } from '../test/servers/mysql-family.ts'
-import { countConnections, type Engine, type Reference } from './engine.ts'
+import { countConnections, type Engine, type Reference, type TransactionWriter } from './engine.ts'
 import { FINGERPRINT_COLUMNS } from './lake-check.ts'
 import type { Command } from './measure.ts'
 import { insertValues, MYSQL_TABLE, scatteredIds } from './orders.ts'
@@ -83,6 +83,14 @@ export class MysqlEngine implements Engine {
       rows,
       rowsPerTransaction,
       (at, count) => `INSERT INTO orders VALUES ${insertValues(first + at, count)}`,
+    )
+  }
+
+  async withWriter<T>(work: (write: TransactionWriter) => Promise<T>): Promise<T> {
+    return withMysql(this.server.uri(DATABASE), async (connection) =>
+      work(async (first, rows) => {
+        await connection.query(`INSERT INTO orders VALUES ${insertValues(first, rows)}`)
+      }),
     )
   }
 

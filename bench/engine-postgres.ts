@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { systemClock } from '../runtime/base/clock.ts'
 import { withPostgres } from '../test/servers/clients.ts'
 import { startPostgres, type PostgresServer } from '../test/servers/postgres.ts'
-import { countConnections, type Engine, type Reference } from './engine.ts'
+import { countConnections, type Engine, type Reference, type TransactionWriter } from './engine.ts'
 import { FINGERPRINT_COLUMNS } from './lake-check.ts'
 import type { Command } from './measure.ts'
 import { copyText, POSTGRES_TABLE, scatteredIds } from './orders.ts'
@@ -72,6 +72,14 @@ export class PostgresEngine implements Engine {
         const copy = new CopyIn('COPY orders FROM STDIN', copyText(first + at, count))
         await client.query(copy).done
       },
+    )
+  }
+
+  async withWriter<T>(work: (write: TransactionWriter) => Promise<T>): Promise<T> {
+    return withPostgres(this.server.uri(), async (client) =>
+      work(async (first, rows) => {
+        await client.query(new CopyIn('COPY orders FROM STDIN', copyText(first, rows))).done
+      }),
     )
   }
 

@@ -18,6 +18,9 @@ export interface Reference {
   readonly reportsItself?: boolean
 }
 
+/** Inserts rows `first`...`first + rows - 1` in one transaction; resolves when it is committed. */
+export type TransactionWriter = (first: number, rows: number) => Promise<void>
+
 export interface Engine {
   readonly kind: 'postgres' | 'mysql' | 'mariadb' | 'kafka'
   readonly source: SourceAddress
@@ -30,6 +33,8 @@ export interface Engine {
   createTable(): Promise<void>
   /** Inserts rows `first`...`first + rows - 1`. */
   load(first: number, rows: number, rowsPerTransaction: number): Promise<void>
+  /** Transactions on one connection that stays open. */
+  withWriter<T>(work: (write: TransactionWriter) => Promise<T>): Promise<T>
   /** Updates `rows` of the `total` rows, scattered, each once. */
   update(rows: number, total: number, rowsPerTransaction: number): Promise<void>
   /** Remembers the log's end: `rewind` and `logReferences` begin there. */

@@ -1,6 +1,8 @@
 // What a benchmark found: runs of ours and of what it is measured by, and the floors they must
 // reach. Medians of runs, ratios of runs that stood beside each other; pure, so that it is tested.
 
+import type { LatencyPoint } from './latency/lag.ts'
+import type { Outcome } from './latency/sustained.ts'
 import type { Machine } from './machine.ts'
 import type { MemoryPoint, ThreadCpu } from './tree-sampler.ts'
 
@@ -37,16 +39,31 @@ export interface Floor {
   readonly whole: number | null
 }
 
-export type Unit = 'rows/s' | 'CPU s/M rows' | 'times' | '%' | 'MiB'
+export type Unit = 'rows/s' | 'CPU s/M rows' | 'times' | '%' | 'MiB' | 'ms'
 
 /** `steady`: reached by the steady rate only, not with start and end counted in. */
 export type Verdict = 'PASS' | 'steady' | 'FAIL'
+
+/** What became of one offered rate. */
+export interface LatencyStep {
+  /** Rows a second, as `achieved`, which is what the source has taken. */
+  readonly offered: number
+  readonly achieved: number
+  readonly rows: number
+  readonly percentiles: readonly LatencyPoint[]
+  readonly outcome: Outcome
+  /** Of ours and of the server, until the last row was visible. */
+  readonly cpuSeconds: number
+  readonly serverCpuSeconds: number
+}
 
 export interface ScenarioResult {
   readonly scenario: string
   readonly title: string
   readonly figures: readonly Figure[]
   readonly floors: readonly Floor[]
+  /** From a commit in the source to the lake, by offered rate. */
+  readonly latencies?: readonly LatencyStep[]
   readonly notes: readonly string[]
 }
 

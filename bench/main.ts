@@ -15,6 +15,10 @@ const HELP = `npm run bench -- [options]
   --rows N         rows of the log and backfill scenarios (5000000); half of them are updated,
                    and the largest transaction has twice as many
   --runs N         rounds; medians are shown (3)
+  --rates N,...    rows a second that the latency scenarios offer (1000,10000,50000); they look for
+                   the largest rate that is kept then
+  --seconds N      for which they offer each (10)
+  --interval N     seconds between their checkpoints (1; the product's default is 10)
   --json FILE      all figures of all runs
   --html FILE      the same as one page with plots
   --from FILE      the page from an earlier --json FILE, without running anything
@@ -25,6 +29,8 @@ const HELP = `npm run bench -- [options]
 const ROWS = 5_000_000
 const ROWS_QUICK = 100_000
 const ROWS_MIN = 20_000
+const RATES = ['1000', '10000', '50000']
+const SEARCH_MAX = 6
 
 interface Options {
   readonly names: readonly string[]
@@ -43,6 +49,9 @@ function parseOptions(): Options | null {
       only: { type: 'string' },
       rows: { type: 'string' },
       runs: { type: 'string' },
+      rates: { type: 'string' },
+      seconds: { type: 'string' },
+      interval: { type: 'string' },
       json: { type: 'string' },
       html: { type: 'string' },
       from: { type: 'string' },
@@ -60,7 +69,17 @@ function parseOptions(): Options | null {
   const rows = atLeast(ROWS_MIN, 'rows', values.rows ?? String(quick ? ROWS_QUICK : ROWS))
   return {
     names,
-    sizes: { rows, updates: Math.ceil(rows / 2), memoryRows: rows * 2 },
+    sizes: {
+      rows,
+      updates: Math.ceil(rows / 2),
+      memoryRows: rows * 2,
+      latency: {
+        rates: (values.rates?.split(',') ?? RATES).map((rate) => atLeast(1, 'rates', rate)),
+        seconds: atLeast(1, 'seconds', values.seconds ?? (quick ? '3' : '10')),
+        intervalSeconds: atLeast(1, 'interval', values.interval ?? '1'),
+        searchMax: quick ? 0 : SEARCH_MAX,
+      },
+    },
     runs: atLeast(1, 'runs', values.runs ?? (quick ? '1' : '3')),
     json: values.json ?? null,
     html: values.html ?? null,

@@ -48,6 +48,44 @@ export async function measure(
   commands: readonly Command[],
   serverPid: number | null,
 ): Promise<Usage> {
+  return observed(commands, serverPid, async () => {})
+}
+
+/**
+ * Runs a program that does not end by itself while `work` goes on, then asks it to end.
+ *
+ * @param work  gets the program's process id
+ * @throws Error when the program fails, also before the work is done
+ */
+export async function measureDuring<T>(
+  command: Command,
+  serverPid: number | null,
+  work: (pid: number) => Promise<T>,
+): Promise<{ usage: Usage; value: T }> {
+  const values: T[] = []
+  const usage = await observed([command], serverPid, async ([run]) => {
+    const pid = run?.child.pid
+    if (run === undefined || pid === undefined) return
+    try {
+      const ended = run.output.then((output) => {
+        throw new Error(`${formatCommand(command)} has ended too early\n${output}`)
+      })
+      values.push(await Promise.race([work(pid), ended]))
+    } finally {
+      run.child.kill('SIGTERM')
+    }
+  })
+  const [value] = values
+  if (value === undefined) throw new Error(`${formatCommand(command)} did not start`)
+  return { usage, value }
+}
+
+/** @param work  what is done meanwhile */
+async function observed(
+  commands: readonly Command[],
+  serverPid: number | null,
+  work: (runs: readonly Run[]) => Promise<void>,
+): Promise<Usage> {
   const serverBefore = serverPid === null ? 0 : treeCpuSeconds(serverPid)
   const reapedBefore = reapedCpuSeconds()
   const startMs = systemClock.elapsedMs()
@@ -60,12 +98,16 @@ export async function measure(
     sampler.sample(roots, (systemClock.elapsedMs() - startMs) / 1000)
   }
   const stopSampling = systemClock.every(SAMPLE_MS, sample)
-  const results = await Promise.allSettled(runs.map(({ output }) => output))
+  const [worked, ...results] = await Promise.allSettled([
+    work(runs),
+    ...runs.map(({ output }) => output),
+  ])
   stopSampling()
   const seconds = (systemClock.elapsedMs() - startMs) / 1000
   const cpuSeconds = reapedCpuSeconds() - reapedBefore
   const failed = results.find((result) => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason
+  if (worked.status === 'rejected') throw worked.reason
   await systemClock.sleep(SERVER_SETTLE_MS)
   return {
     seconds,

@@ -39,10 +39,18 @@ export interface TopicAddress {
 
 export type SourceAddress = DatabaseAddress | TopicAddress
 
+export interface CatalogView {
+  /** Path of the table's current metadata file; `null` when the lake does not have it. */
+  location(): string | null
+  close(): void
+}
+
 export class BenchPipeline {
   readonly file: string
-  /** Takes effect with the next `reset`. */
+  /** Takes effect with the next `reset`, as the interval does. */
   backfillConnections = BACKFILL_CONNECTIONS
+  /** Seconds between two checkpoints; `null`: the product's default. */
+  checkpointSeconds: number | null = null
   private readonly folder: string
   private readonly source: SourceAddress
 
@@ -68,9 +76,13 @@ sink:
   catalog: { type: sql, uri: "sqlite:///${this.catalog()}", name: lake }
   warehouse: file://${join(this.folder, 'lake/warehouse')}
 pipeline:
-  checkpoint: { store: "file://${join(this.folder, 'state')}" }
+  checkpoint: { ${this.interval()}store: "file://${join(this.folder, 'state')}" }
 `,
     )
+  }
+
+  private interval(): string {
+    return this.checkpointSeconds === null ? '' : `interval: ${this.checkpointSeconds}s, `
   }
 
   private sourceBlocks(): string {
@@ -108,9 +120,15 @@ transform:
 
   /** @param nodeOptions  for node itself, such as --cpu-prof */
   once(nodeOptions: readonly string[] = []): Command {
+    const { args, ...command } = this.running(nodeOptions)
+    return { ...command, args: [...args, '--once'] }
+  }
+
+  /** Until it is told to stop. */
+  running(nodeOptions: readonly string[] = []): Command {
     return {
       program: process.execPath,
-      args: [...nodeOptions, MAIN, 'run', this.file, '--once'],
+      args: [...nodeOptions, MAIN, 'run', this.file],
       env: { BENCH_PASSWORD: this.source.password },
       stdout: 'keep',
     }
@@ -118,19 +136,29 @@ transform:
 
   /** Path of the table's current metadata file; @throws Error when the lake does not have it */
   metadataLocation(): string {
+    const catalog = this.openCatalog()
+    try {
+      const location = catalog.location()
+      if (location === null) throw new Error(`the lake has no table ${this.source.table}`)
+      return location
+    } finally {
+      catalog.close()
+    }
+  }
+
+  openCatalog(): CatalogView {
     const [namespace = '', name = ''] = this.source.table.split('.')
     const database = new DatabaseSync(this.catalog(), { readOnly: true })
-    try {
-      const row = database
-        .prepare(
-          `SELECT metadata_location AS location FROM iceberg_tables
-           WHERE table_namespace = ? AND table_name = ?`,
-        )
-        .get(namespace, name)
-      if (row === undefined) throw new Error(`the lake has no table ${this.source.table}`)
-      return fileURLToPath(String(row['location']))
-    } finally {
-      database.close()
+    const statement = database.prepare(
+      `SELECT metadata_location AS location FROM iceberg_tables
+       WHERE table_namespace = ? AND table_name = ?`,
+    )
+    return {
+      location: () => {
+        const row = statement.get(namespace, name)
+        return row === undefined ? null : fileURLToPath(String(row['location']))
+      },
+      close: () => database.close(),
     }
   }
 

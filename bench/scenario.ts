@@ -10,7 +10,8 @@ import { PostgresEngine } from './engine-postgres.ts'
 import type { Engine, Reference } from './engine.ts'
 import { median, type Figure, type Sample } from './figures.ts'
 import { assertEqual, lakeFingerprint } from './lake-check.ts'
-import { formatCommand, measure, type Usage } from './measure.ts'
+import { watchLake } from './latency/lake-watch.ts'
+import { formatCommand, measure, measureDuring, type Usage } from './measure.ts'
 import { BenchPipeline } from './pipeline.ts'
 import { formatProfiles, readProfiles } from './profile.ts'
 
@@ -70,6 +71,10 @@ export class Bench {
 
   get command(): string {
     return formatCommand(this.pipeline.once())
+  }
+
+  get runningCommand(): string {
+    return formatCommand(this.pipeline.running())
   }
 
   /** The first run ever, unmeasured: afterwards the pipeline stands at the log's end. */
@@ -145,6 +150,30 @@ export class Bench {
       samples: ours,
     }
     return [mine, ...references.map((reference, at) => figureOf(reference, rows, others[at] ?? []))]
+  }
+
+  /** @param seconds  between two checkpoints, after the next `forget` */
+  checkpointEvery(seconds: number): void {
+    this.pipeline.checkpointSeconds = seconds
+  }
+
+  /**
+   * Ours runs on while `work` is done; afterwards the lake has what the source has.
+   *
+   * @param work  gets the id of our process
+   * @param see  rows that the lake shows, at each change
+   */
+  async during<T>(
+    work: (pid: number) => Promise<T>,
+    see: (rows: number, atMs: number) => void,
+  ): Promise<{ usage: Usage; value: T }> {
+    const stop = watchLake(this.pipeline, see)
+    try {
+      return await measureDuring(this.pipeline.running(), this.engine.pid(), work)
+    } finally {
+      stop()
+      await this.checkLake()
+    }
   }
 
   /** @returns the hottest functions of one run, as text */

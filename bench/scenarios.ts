@@ -12,6 +12,7 @@ import {
   type ScenarioResult,
 } from './figures.ts'
 import { BACKFILL_CONNECTIONS } from './pipeline.ts'
+import { latencyScenario, type LatencyPlan } from './latency/scenario.ts'
 import { Bench, type Context } from './scenario.ts'
 
 export interface Sizes {
@@ -21,6 +22,7 @@ export interface Sizes {
   readonly updates: number
   /** Rows of the largest transaction. */
   readonly memoryRows: number
+  readonly latency: LatencyPlan
 }
 
 export type Scenario = (sizes: Sizes, context: Context) => Promise<ScenarioResult>
@@ -41,6 +43,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'mysql-backfill': (sizes, context) => backfillScenario('mysql', sizes, context),
   'mysql-update': (sizes, context) => updateScenario('mysql', sizes, context),
   'postgres-update': (sizes, context) => updateScenario('postgres', sizes, context),
+  'mysql-latency': ({ latency }, context) => latencyScenario('mysql', latency, context),
+  'postgres-latency': ({ latency }, context) => latencyScenario('postgres', latency, context),
   'mysql-memory': (sizes, context) => memoryScenario('mysql', sizes, context),
   'postgres-memory': (sizes, context) => memoryScenario('postgres', sizes, context),
 }

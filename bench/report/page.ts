@@ -3,8 +3,8 @@
 
 import { formatMachine } from '../machine.ts'
 import { type Report, type ScenarioResult } from '../figures.ts'
-import { formatFloor, tableOf } from './text.ts'
-import { cpuPlot, memoryPlot, ratePlot, type Plot } from './plots.ts'
+import { formatFloor, latencyTable, tableOf } from './text.ts'
+import { cpuPlot, latencyPlot, memoryPlot, ratePlot, type Plot } from './plots.ts'
 import { STYLE } from './style.ts'
 import { escaped } from './svg.ts'
 
@@ -34,7 +34,7 @@ ${results.map((result) => section(report, result)).join('\n')}
 }
 
 function section({ machine }: Report, result: ScenarioResult): string {
-  const { scenario, title, figures, floors, notes } = result
+  const { scenario, title, figures, floors, latencies = [], notes } = result
   const reached = floors.map((floor) => escaped(formatFloor(floor).trim()))
   const commands = figures.map((each) => `<code>${escaped(each.command)}</code>`)
   const changed = machine.uncommitted > 0 ? ` with ${machine.uncommitted} changed files` : ''
@@ -47,15 +47,18 @@ function section({ machine }: Report, result: ScenarioResult): string {
 <p class="origin">${escaped(origin)}</p>
 ${plotsOf(result).map(figure).join('\n')}
 ${figures.length === 0 ? '' : table(tableOf(figures))}
+${latencies.length === 0 ? '' : table(latencyTable(latencies))}
 ${list('ul', 'floors', reached)}
 ${notes.length === 0 ? '' : `<p class="notes">${notes.map(escaped).join('<br>')}</p>`}
 ${list('ol', 'commands', commands)}
 </section>`
 }
 
-function plotsOf({ figures }: ScenarioResult): Plot[] {
-  if (figures.length === 0) return []
-  return [ratePlot(figures), cpuPlot(figures), memoryPlot(figures)]
+function plotsOf({ figures, latencies = [] }: ScenarioResult): Plot[] {
+  return [
+    ...(latencies.length === 0 ? [] : [latencyPlot(latencies)]),
+    ...(figures.length === 0 ? [] : [ratePlot(figures), cpuPlot(figures), memoryPlot(figures)]),
+  ]
 }
 
 function figure({ title, picture, legend }: Plot): string {

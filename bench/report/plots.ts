@@ -8,8 +8,10 @@ import {
   peakRssMebibytes,
   rates,
   type Figure,
+  type LatencyStep,
   type Sample,
 } from '../figures.ts'
+import { percentileName } from './text.ts'
 import { barPlot, linePlot, niceTicks, partedPlot, type Axis, type Line } from './svg.ts'
 
 export interface Plot {
@@ -90,6 +92,36 @@ export function memoryPlot(figures: readonly Figure[]): Plot {
     picture,
     legend: peaks.map((name, at) => ({ name, look: lookAt(at) })),
   }
+}
+
+/** From the median to the largest; each nine of the percentiles is as wide as the one before. */
+export function latencyPlot(steps: readonly LatencyStep[]): Plot {
+  const shown = steps.toSorted((left, right) => left.offered - right.offered)
+  const named = shown.map((step) => ({ step, name: `${integer(step.offered)} rows/s` }))
+  const lines = named.map(({ step, name }, at): Line => {
+    const points = step.percentiles.map(({ percentile, ms }) => ({
+      x: nines(percentile),
+      y: ms,
+      title: `${name}, ${percentileName(percentile)}: ${integer(ms)} ms`,
+    }))
+    return { name, look: lookAt(at), points }
+  })
+  const ticks = (shown[0]?.percentiles ?? []).map(({ percentile }) => ({
+    at: nines(percentile),
+    text: percentileName(percentile),
+  }))
+  const largest = Math.max(...lines.flatMap(({ points }) => points.map(({ y }) => y)), 1)
+  const y = axis('milliseconds', largest)
+  return {
+    title: 'From the commit in the source to the lake: percentiles of rows by offered rate',
+    picture: linePlot('latency by percentile', { label: 'of the rows', ticks }, y, lines),
+    legend: lines.map(({ name, look }) => ({ name, look })),
+  }
+}
+
+/** 1 for 90 %, 2 for 99 %; the largest of all has a place of its own behind 99.9 %. */
+function nines(percentile: number): number {
+  return percentile === 100 ? 4 : -Math.log10(1 - percentile / 100)
 }
 
 export function axis(label: string, max: number): Axis {

@@ -9,6 +9,7 @@ import {
   verdictOf,
   type Figure,
   type Floor,
+  type LatencyStep,
   type ScenarioResult,
   type Unit,
 } from '../figures.ts'
@@ -25,12 +26,15 @@ const COLUMNS = [
   'runs',
 ]
 
+const OUTCOMES = { kept: 'kept', source: 'the server takes less', lag: 'falls behind' } as const
+
 export function formatResult(result: ScenarioResult): string {
-  const { scenario, title, figures, floors, notes } = result
+  const { scenario, title, figures, floors, latencies = [], notes } = result
   const table = figures.length === 0 ? [] : formatTable(tableOf(figures))
   return [
     `${scenario}: ${title}`,
     ...table,
+    ...(latencies.length === 0 ? [] : formatTable(latencyTable(latencies))),
     ...floors.map(formatFloor),
     ...notes.map((note) => `  ${note}`),
     ...figures.map(({ command }, at) => `  [${at + 1}] ${command}`),
@@ -41,6 +45,30 @@ export function formatResult(result: ScenarioResult): string {
 /** Head and rows of the table; the numbers in brackets are those of the commands. */
 export function tableOf(figures: readonly Figure[]): string[][] {
   return [COLUMNS, ...figures.map(figureRow)]
+}
+
+/** Head and rows: one for each offered rate, in the order in which they were tried. */
+export function latencyTable(steps: readonly LatencyStep[]): string[][] {
+  const named = steps[0]?.percentiles.map(({ percentile }) => percentileName(percentile)) ?? []
+  const units = named.map((name) => `${name} ms`)
+  const head = ['rows/s offered', 'taken', ...units, 'CPU s/M', 'server CPU s/M', 'outcome']
+  return [head, ...steps.map(latencyRow)]
+}
+
+export function percentileName(percentile: number): string {
+  return percentile === 100 ? 'largest' : `p${percentile}`
+}
+
+function latencyRow(step: LatencyStep): string[] {
+  const { offered, achieved, rows, percentiles, outcome, cpuSeconds, serverCpuSeconds } = step
+  return [
+    integer(offered),
+    integer(achieved),
+    ...percentiles.map(({ ms }) => integer(ms)),
+    ((cpuSeconds / rows) * 1e6).toFixed(2),
+    ((serverCpuSeconds / rows) * 1e6).toFixed(2),
+    OUTCOMES[outcome],
+  ]
 }
 
 function figureRow(figure: Figure, at: number): string[] {
@@ -88,6 +116,7 @@ function amount(value: number, unit: Unit): string {
   switch (unit) {
     case 'rows/s':
     case 'MiB':
+    case 'ms':
       return `${integer(value)} ${unit}`
     case 'CPU s/M rows':
       return `${value.toFixed(2)} ${unit}`
