@@ -543,6 +543,15 @@ export const errorCodes = {
     meaning: 'A topic of the sink does not exist, or cannot be made.',
     hint: 'Create it, or set `sink.create_topics: true` and grant CREATE.',
   },
+  SCHEMA_REFUSED: {
+    code: 'MR-6008',
+    action: 'operator',
+    exit: 4,
+    meaning: 'The schema registry refuses the schema of a table.',
+    hint:
+      'Nothing is lost: rows wait in the source. Allow the change, by the compatibility of the ' +
+      'subject in the registry, or send the table into another topic by `route`; start again.',
+  },
   INTERNAL: {
     code: 'MR-9001',
     action: 'bug',

@@ -1,10 +1,16 @@
 // What the commands make of a sink into topics. The connector is loaded here only: pipelines into a
 // lake do not pay for it.
 
+import type { WrittenFormat } from '../../connectors/kafka/sink/encoders.ts'
 import { PipelineError } from '../base/errors.ts'
+import { type Log, silentLog } from '../base/log.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
 import { tableKey } from '../data/schema.ts'
-import type { KafkaSinkConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
+import type {
+  KafkaSinkConfig,
+  PipelineConfig,
+  WrittenFormatConfig,
+} from '../job/config/pipeline-config.ts'
 import { sourceSelector } from '../job/config/selector.ts'
 import type { WriterPlan } from '../job/run.ts'
 import type { ObjectStore } from '../object-store.ts'
@@ -17,6 +23,7 @@ export async function openTopicWriter(
   config: PipelineConfig,
   sink: KafkaSinkConfig,
   plan: WriterPlan,
+  log: Log,
 ): Promise<SinkWriter<unknown>> {
   const { createKafkaWriter } = await import('../../connectors/kafka/sink/writer.ts')
   const { mode, topic, envelope, tombstones, transactionalId, timeoutMs, create } = sink
@@ -27,6 +34,10 @@ export async function openTopicWriter(
     topic,
     envelope,
     tombstones,
+    formats: {
+      key: await writtenFormat(sink.key, log),
+      value: await writtenFormat(sink.value, log),
+    },
     codec: sink.compression,
     transactionalId,
     timeoutMs,
@@ -35,6 +46,12 @@ export async function openTopicWriter(
     states: plan.states,
     firstFileId: plan.firstFileId,
   })
+}
+
+async function writtenFormat(config: WrittenFormatConfig, log: Log): Promise<WrittenFormat> {
+  if (config.format === 'json') return config
+  const { registryOptions } = await import('./schema-registry.ts')
+  return { format: config.format, registry: registryOptions(config.registry, null, log) }
 }
 
 export async function openTopicCommitter(
@@ -104,7 +121,7 @@ export async function checkTopics(
   const selects = sourceSelector(config.source)
   const targetOf = lakeTargets(config)
   const { sasl } = sink.endpoint
-  return checkKafkaSink({
+  const findings = await checkKafkaSink({
     cluster: clusterOptions(config.name, sink.endpoint),
     user: sasl !== null && 'username' in sasl ? sasl.username : null,
     topic: sink.topic,
@@ -115,4 +132,26 @@ export async function checkTopics(
       .filter(({ namespace, name }) => selects(namespace, name))
       .map((table) => targetOf(tableKey(table))),
   })
+  return [...findings, ...(await checkRegistries(config, sink))]
+}
+
+async function checkRegistries(config: PipelineConfig, sink: KafkaSinkConfig): Promise<Finding[]> {
+  const written = [sink.value, sink.key].flatMap((side) => (side.format === 'json' ? [] : [side]))
+  if (written.length === 0) return []
+  const { registriesOf } = await import('./schema-registry.ts')
+  const clientOf = registriesOf(config, silentLog)
+  const clients = new Set(written.map(({ registry }) => clientOf(registry)))
+  const findings: Finding[] = []
+  for (const client of clients) {
+    const finding = { name: 'sink.registry', warning: false, fix: null }
+    try {
+      const subjects = await client.subjects(new AbortController().signal)
+      const message = `${client.name} has ${subjects.length} subjects`
+      findings.push({ ...finding, ok: true, message })
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error
+      findings.push({ ...finding, ok: false, message: error.message })
+    }
+  }
+  return findings
 }

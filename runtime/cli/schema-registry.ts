@@ -4,13 +4,17 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RegistryClient } from '../../connectors/kafka/registry/client.ts'
-import type { RegistryCredentials } from '../../connectors/kafka/registry/options.ts'
+import type {
+  RegistryCredentials,
+  RegistryOptions,
+} from '../../connectors/kafka/registry/options.ts'
 import { localStore } from '../../connectors/storage/local.ts'
 import { systemClock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { RegistryConfig } from '../job/config/resolve-registry.ts'
+import type { ObjectStore } from '../object-store.ts'
 import { stateFolder } from './state-folder.ts'
 
 /** Beside the checkpoints. */
@@ -21,32 +25,41 @@ export function registriesOf(
   pipeline: PipelineConfig,
   log: Log,
 ): (config: RegistryConfig) => RegistryClient {
-  const store = localStore(join(stateFolder(pipeline), FOLDER))
+  const kept = localStore(join(stateFolder(pipeline), FOLDER))
   const made = new Map<string, RegistryClient>()
   return (config) => {
-    const { urls, tls, timeoutMs } = config
     // Secrets show as stars: where they come from tells them apart.
     const key = JSON.stringify([config, originsOf(config)])
     const known = made.get(key)
     if (known !== undefined) return known
-    const client = new RegistryClient({
-      urls,
-      credentials: credentialsOf(config),
-      tls: {
-        ca: tls.ca === null ? null : read(tls.ca),
-        verify: tls.mode === 'verify-full',
-        identity:
-          tls.certificate === null || tls.key === null
-            ? null
-            : { certificate: read(tls.certificate), key: keyOf(tls.key) },
-      },
-      timeoutMs,
-      store,
-      clock: systemClock,
-      log,
-    })
+    const client = new RegistryClient(registryOptions(config, kept, log))
     made.set(key, client)
     return client
+  }
+}
+
+/** @param store  keeps schemas that were fetched; `null`: none are kept */
+export function registryOptions(
+  config: RegistryConfig,
+  store: ObjectStore | null,
+  log: RegistryOptions['log'],
+): RegistryOptions {
+  const { urls, tls, timeoutMs } = config
+  return {
+    urls,
+    credentials: credentialsOf(config),
+    tls: {
+      ca: tls.ca === null ? null : read(tls.ca),
+      verify: tls.mode === 'verify-full',
+      identity:
+        tls.certificate === null || tls.key === null
+          ? null
+          : { certificate: read(tls.certificate), key: keyOf(tls.key) },
+    },
+    timeoutMs,
+    store,
+    clock: systemClock,
+    log,
   }
 }
 

@@ -20,7 +20,7 @@ export async function openWriter(
   log: Log,
 ): Promise<SinkWriter<unknown>> {
   const { sink } = config
-  if (sink.type === 'kafka') return openTopicWriter(config, sink, plan)
+  if (sink.type === 'kafka') return openTopicWriter(config, sink, plan, log)
   const shared = {
     index: plan.index,
     count: plan.count,

@@ -9,20 +9,26 @@ const SINK = `sink:
   brokers: [127.0.0.1:9093]
 `
 
+const VALUES = 'value: { format: avro, registry: { url: "https://sr" } }'
+
 const READY = '{ partition: "hour(ts)", actions: [{ type: exec, command: [x] }] }'
 
 /** The file with a sink into topics, and more keys of the sink on line 10. */
-function topics(more = '', file = COMPLETE): string {
-  const text = file.replace(/sink:\n(?: .*\n)*/, `${SINK}${more === '' ? '' : `  ${more}\n`}`)
-  return text
+function topics(...keys: readonly string[]): string {
+  return topicsOf(COMPLETE, keys)
+}
+
+function topicsOf(file: string, keys: readonly string[]): string {
+  const lines = keys.map((key) => `  ${key}\n`).join('')
+  return file.replace(/sink:\n(?: .*\n)*/, `${SINK}${lines}`)
 }
 
 const golden: readonly (readonly [string, string, readonly string[]])[] = [
   ['a smallest sink has nothing wrong with it', topics(), []],
-  ['topics into topics neither', topics('', KAFKA), []],
+  ['topics into topics neither', topicsOf(KAFKA, []), []],
   [
     'upsert of topics needs a key',
-    topics('mode: upsert', KAFKA),
+    topicsOf(KAFKA, ['mode: upsert']),
     [
       '4:3 MR-2008 sink.mode upsert needs source.primary_keys, the columns that tell rows apart;' +
         ' append and changelog do not',
@@ -30,11 +36,22 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
   ],
   [
     'formats of later versions are told from what there is',
-    topics('value: { format: avro }'),
+    topics('value: { format: protobuf }'),
     [
-      '10:20 MR-1005 sink.value.format: avro is not supported: this version takes json, with ' +
-        '`sink.envelope` none or debezium',
+      '10:20 MR-1005 sink.value.format: protobuf is not supported: this version takes avro, and ' +
+        'json with `sink.envelope` none or debezium',
     ],
+  ],
+  ['keys have the registry of the values', topics(VALUES, 'key: { format: avro }'), []],
+  [
+    'values do not have that of the keys',
+    topics('key: { format: avro, registry: { url: "https://sr" } }', 'value: { format: avro }'),
+    ['11:10 MR-1003 sink.value.registry is needed: schemas of avro are registered'],
+  ],
+  [
+    'an envelope of JSON only',
+    topics('envelope: debezium', VALUES),
+    ['10:13 MR-1005 sink.envelope: debezium is written as json only, not as avro'],
   ],
   [
     'a pattern that Kafka would not take',
@@ -92,12 +109,14 @@ test('defaults are those of a log of every change', () => {
     topic: '{namespace}.{table}',
     envelope: 'none',
     tombstones: true,
+    key: { format: 'json' },
+    value: { format: 'json' },
     compression: 'lz4',
     transactionalId: 'millrace-shop',
     timeoutMs: 900_000,
     create: { partitions: null, replicationFactor: null, config: {} },
   })
-  expect(loadPipeline(writeFile(topics('', KAFKA)), {}).sink).toMatchObject({ mode: 'append' })
+  expect(loadPipeline(writeFile(topicsOf(KAFKA, [])), {}).sink).toMatchObject({ mode: 'append' })
   const own = 'create_topics: { partitions: 6, config: { min.insync.replicas: 2 } }'
   expect(loadPipeline(writeFile(topics(own)), {}).sink).toMatchObject({
     create: { partitions: 6, replicationFactor: null, config: { 'min.insync.replicas': '2' } },

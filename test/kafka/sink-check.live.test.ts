@@ -8,10 +8,11 @@ import { Op } from '../../runtime/data/batch.ts'
 import { available } from '../servers/available.ts'
 import { startKafka } from '../servers/kafka.ts'
 import { createTopic } from '../servers/kafka-client.ts'
-import { batchOf, field, schemaOf } from '../writer/batches.ts'
+import { batchOf, field, schemaOf, UNCHANGED } from '../writer/batches.ts'
 import { writerOptions } from './played-sink.ts'
 import { clusterOptions } from './reading.ts'
 
+const NEW = { partitions: 1, replicationFactor: 1, config: {} }
 const TIMEOUT = 'transaction.max.timeout.ms'
 
 test.skipIf(!(await available('kafka4')))(
@@ -56,6 +57,33 @@ test.skipIf(!(await available('kafka4')))(
       ])
       await writer.write(batchOf(schema, [{ op: Op.insert, values: { id: 1 } }], 1n))
       await expect(writer.prepare(1)).rejects.toMatchObject({ error: 'TOPIC_MISSING' })
+    } finally {
+      await writer.close()
+      await server.stop()
+    }
+  },
+)
+
+test.skipIf(!(await available('kafka4')))(
+  'a table that is parked stays so, whatever its structure becomes',
+  { timeout: 60_000 },
+  async () => {
+    const server = await startKafka()
+    const writer = await createKafkaWriter(writerOptions(server.brokers, { create: NEW }))
+    try {
+      const id = field(1, 'id', { kind: 'long' })
+      const note = field(2, 'note', { kind: 'string' })
+      const first = schemaOf('shop.orders', 0, [id, note])
+      const later = schemaOf('shop.orders', 1, [id])
+      const row = (values: Record<string, number | typeof UNCHANGED>) => [{ op: Op.update, values }]
+      await writer.write({ kind: 'schema', schema: first })
+      await writer.write(batchOf(first, row({ id: 1, note: UNCHANGED }), 1n))
+      await writer.write({ kind: 'schema', schema: later })
+      await writer.write(batchOf(later, row({ id: 1 }), 2n))
+      const { counts, parked, committables } = await writer.prepare(1)
+      expect(counts).toMatchObject([{ read: 2, written: 0, parked: 2 }])
+      expect(parked).toMatchObject([{ reason: { error: 'UNCHANGED_VALUE_MISSING' } }])
+      expect(committables).toEqual([])
     } finally {
       await writer.close()
       await server.stop()

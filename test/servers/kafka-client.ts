@@ -1,5 +1,6 @@
 // What tests do to a Kafka cluster: topics, records of every form, transactions. By kafkajs, which
 // is quick to write with; what must come from Kafka's own client goes through `KafkaServer.tool`.
+import { randomUUID } from 'node:crypto'
 import { compressionsAlgorithms } from '@platformatic/kafka'
 import kafkajs, { type Admin, type Kafka, type Message, type Producer } from 'kafkajs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -116,4 +117,41 @@ export async function withProducer<T>(
   } finally {
     await producer.disconnect()
   }
+}
+
+export interface ReadRecord {
+  readonly partition: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+}
+
+/**
+ * All committed records of a topic, in the order of each partition: as soon as there are `count`,
+ * and what comes within `idleMs` behind them, which should be nothing.
+ */
+export async function committedRecords(
+  server: KafkaServer,
+  topic: string,
+  count: number,
+  idleMs = 2000,
+): Promise<ReadRecord[]> {
+  const consumer = kafkaClient(server).consumer({ groupId: `reader-${randomUUID()}` })
+  const records: ReadRecord[] = []
+  await consumer.connect()
+  try {
+    await consumer.subscribe({ topic, fromBeginning: true })
+    await consumer.run({
+      eachMessage: async ({ partition, message: { key, value } }) => {
+        records.push({ partition, key, value })
+      },
+    })
+    for (let waits = 0; records.length < count; waits++) {
+      if (waits > 600) throw new Error(`${topic} has ${records.length} records of ${count}`)
+      await sleep(100)
+    }
+    await sleep(idleMs)
+  } finally {
+    await consumer.disconnect()
+  }
+  return records
 }

@@ -8,6 +8,7 @@ import type { TableSchema } from '../../../runtime/data/schema.ts'
 import { JsonOutput } from '../protobuf/decode/json-output.ts'
 import { writeJson, writeLong } from './json-value.ts'
 import type { Bytes } from './record-batch.ts'
+import { columnAt, type RecordEncoder } from './rows.ts'
 
 /** none: a value is the row. debezium: it says what happened to the row, and where. */
 export type Envelope = 'none' | 'debezium'
@@ -24,6 +25,15 @@ export interface JsonRowsOptions {
   /** Names of the table as they are told. */
   readonly namespace: string
   readonly table: string
+}
+
+/** @returns keys and values in JSON */
+export function jsonEncoder(options: JsonRowsOptions): RecordEncoder {
+  const rows = new JsonRows(options)
+  return {
+    key: { encode: (batch, row) => rows.key(batch, row) },
+    value: { encode: (batch, row, nowMs) => rows.value(batch, row, nowMs) },
+  }
 }
 
 export class JsonRows {
@@ -132,12 +142,6 @@ export class JsonRows {
     const number = (sequence[row] ?? 0).toString(16).padStart(SEQUENCE_DIGITS, '0')
     out.ascii(`,"pos":"${order}-${number}"}`)
   }
-}
-
-function columnAt(columns: readonly Column[], index: number): Column {
-  const column = columns[index]
-  if (column === undefined) throw new RangeError(`a batch has no column ${index}`)
-  return column
 }
 
 /** JSON of a text, without bytes beyond ASCII. */

@@ -1,6 +1,6 @@
-// One GET to a registry, and what became of it. Failures that pass by themselves are values: their
-// caller waits. What only an operator can repair is thrown. Secrets go into the header and nowhere
-// else: no message holds one.
+// One request to a registry, and what became of it. Failures that pass by themselves are values:
+// their caller waits. What only an operator can repair is thrown. Secrets go into the header and
+// nowhere else: no message holds one.
 
 import { request as plainRequest, type IncomingMessage } from 'node:http'
 import { request as secureRequest, type RequestOptions } from 'node:https'
@@ -14,8 +14,13 @@ export type RegistryAnswer =
   /** Nobody answered, or not with what was asked for. */
   | { readonly kind: 'failed'; readonly reason: string }
 
+/** What is asked with a body is something that the registry may refuse. */
+export type RegistryVerdict = RegistryAnswer | { readonly kind: 'refused'; readonly reason: string }
+
 /** A schema has kilobytes; what does not end is not one. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024
+
+const MESSAGE_MAX = 1000
 
 /** Of Confluent's API: subject, version, schema not found. A plain 404 is another server's. */
 const NOT_FOUND_CODES = [40401, 40402, 40403]
@@ -32,9 +37,48 @@ export async function ask(
   signal: AbortSignal,
 ): Promise<RegistryAnswer> {
   signal.throwIfAborted()
+  return answerTo(base, path, null, options, signal)
+}
+
+/**
+ * @param body  JSON
+ * @throws PipelineError as `ask`
+ */
+export async function tell(
+  base: string,
+  path: string,
+  body: string,
+  options: RegistryOptions,
+  signal: AbortSignal,
+): Promise<RegistryVerdict> {
+  return answerTo(base, path, body, options, signal)
+}
+
+function answerTo(
+  base: string,
+  path: string,
+  body: null,
+  options: RegistryOptions,
+  signal: AbortSignal,
+): Promise<RegistryAnswer>
+function answerTo(
+  base: string,
+  path: string,
+  body: string | null,
+  options: RegistryOptions,
+  signal: AbortSignal,
+): Promise<RegistryVerdict>
+async function answerTo(
+  base: string,
+  path: string,
+  body: string | null,
+  options: RegistryOptions,
+  signal: AbortSignal,
+): Promise<RegistryVerdict> {
+  signal.throwIfAborted()
   let answer: { readonly status: number; readonly text: string }
   try {
-    answer = await get(new URL(base.replace(/\/+$/, '') + path), options, signal)
+    answer = await send(new URL(base.replace(/\/+$/, '') + path), body, options, signal)
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof PipelineError) throw error
@@ -47,7 +91,17 @@ export async function ask(
     }
     return { kind: 'failed', reason }
   }
-  return judged(base, answer.status, answer.text)
+  const { status, text } = answer
+  // Incompatible, or no schema: of what was sent, and so whoever answers.
+  if (body !== null && (status === 409 || status === 422)) {
+    return { kind: 'refused', reason: `it answered ${status}: ${saidIn(text)}` }
+  }
+  return judged(base, status, text)
+}
+
+function saidIn(text: string): string {
+  const { message } = (parsed(text) ?? {}) as { message?: unknown }
+  return (typeof message === 'string' ? message : text).slice(0, MESSAGE_MAX)
 }
 
 /** The beginnings of Node's and OpenSSL's codes for certificates and handshakes. */
@@ -68,8 +122,8 @@ function judged(base: string, status: number, text: string): RegistryAnswer {
         },
       )
     case 403:
-      throw new PipelineError('PRIVILEGE_MISSING', `the schema registry ${base} forbids reading`, {
-        hint: 'Allow the user of `registry.auth` to read schemas and subjects.',
+      throw new PipelineError('PRIVILEGE_MISSING', `the schema registry ${base} forbids it`, {
+        hint: 'Allow the user of `registry.auth` to read schemas and subjects; a sink also writes.',
       })
     case 404:
       if (NOT_FOUND_CODES.includes(errorCodeOf(body))) return { kind: 'missing' }
@@ -91,15 +145,23 @@ function errorCodeOf(body: unknown): number {
   return Number((body as { error_code?: unknown } | null | undefined)?.error_code)
 }
 
-async function get(
+async function send(
   url: URL,
+  body: string | null,
   options: RegistryOptions,
   signal: AbortSignal,
 ): Promise<{ readonly status: number; readonly text: string }> {
   const { clock, timeoutMs, credentials } = options
   const secure = url.protocol === 'https:'
-  const send = secure ? secureRequest : plainRequest
-  const request = send(url, { ...headersOf(credentials), ...(secure ? tlsOf(options) : {}) })
+  const open = secure ? secureRequest : plainRequest
+  const { headers, ...rest } = headersOf(credentials)
+  const request = open(url, {
+    ...rest,
+    ...(secure ? tlsOf(options) : {}),
+    ...(body === null
+      ? { headers }
+      : { method: 'POST', headers: { ...headers, 'content-type': CONTENT } }),
+  })
   const end = (reason: string): void => void request.destroy(new Error(reason))
   const abort = (): void => end('aborted')
   const cancel = clock.after(timeoutMs, () => end(`no answer in ${timeoutMs} ms`))
@@ -109,7 +171,7 @@ async function get(
       request.on('response', resolve)
       // Also behind the response: an error that nobody hears would end the process.
       request.on('error', reject)
-      request.end()
+      request.end(body ?? undefined)
     })
     return { status: response.statusCode ?? 0, text: await collect(response) }
   } finally {
@@ -131,7 +193,14 @@ async function collect(response: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString()
 }
 
-function headersOf(credentials: RegistryCredentials): RequestOptions {
+const CONTENT = 'application/vnd.schemaregistry.v1+json'
+
+interface Headers {
+  readonly agent: false
+  readonly headers: Record<string, string>
+}
+
+function headersOf(credentials: RegistryCredentials): Headers {
   // A connection of its own: requests are rare, and an idle one would be dead by the next.
   const accept = { accept: 'application/vnd.schemaregistry.v1+json, application/json' }
   switch (credentials.kind) {

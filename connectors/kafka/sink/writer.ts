@@ -13,13 +13,15 @@ import type { Control } from '../../../runtime/data/element.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
 import type { PreparedEpoch, SinkWriter, TableCounts, WriterState } from '../../../runtime/sink.ts'
 import type { Codec } from '../decode/decompress.ts'
-import { JsonRows, type Envelope } from '../encode/json-rows.ts'
+import type { Envelope } from '../encode/json-rows.ts'
 import { partitionOf } from '../encode/murmur2.ts'
 import { encodeHeaders, NULL_BYTES } from '../encode/record-batch.ts'
+import type { RecordEncoder } from '../encode/rows.ts'
 import { Cluster } from '../wire/cluster.ts'
 import type { ClusterOptions } from '../wire/options.ts'
 import { Transactions } from '../wire/transactions.ts'
 import { TRANSACTION, type KafkaCommittable } from './committable.ts'
+import { encoderOf, type RecordFormats } from './encoders.ts'
 import { EpochProducer } from './epoch-producer.ts'
 import { requireTopic, topicName, type NewTopics } from './topics.ts'
 
@@ -31,6 +33,8 @@ export interface KafkaWriterOptions {
   /** With `{namespace}` and `{table}`. */
   readonly topic: string
   readonly envelope: Envelope
+  /** Of keys and values; default: JSON. */
+  readonly formats?: RecordFormats
   /** A delete of `debezium` is followed by a record without a value. */
   readonly tombstones: boolean
   readonly codec: Codec
@@ -47,6 +51,8 @@ export interface KafkaWriterOptions {
 
 /** Ids of transactions that take turns. */
 const SLOTS = 2
+
+const JSON_FORMATS: RecordFormats = { key: { format: 'json' }, value: { format: 'json' } }
 
 const NO_FILES = { deletes: null, files: [] }
 
@@ -89,7 +95,8 @@ export async function createKafkaWriter(
 interface TableState {
   readonly topic: string
   readonly partitions: number
-  readonly rows: JsonRows
+  /** `null`: of a table that is parked. */
+  readonly encoder: RecordEncoder | null
   readonly isKeyed: boolean
   parked: ErrorRecord | null
 }
@@ -192,6 +199,8 @@ class KafkaWriter implements SinkWriter<KafkaCommittable> {
   }
 
   async #open(schema: TableSchema): Promise<void> {
+    // Rows are missing behind what has parked it: no new structure brings it back.
+    if ((this.#tables.get(schema.table)?.parked ?? null) !== null) return
     const { pipeline, topic: pattern, envelope, targetOf, create, mode } = this.#options
     const target = targetOf(schema.table)
     const topic = topicName(pattern, target)
@@ -204,12 +213,24 @@ class KafkaWriter implements SinkWriter<KafkaCommittable> {
     this.#topics.set(topic, schema.table)
     const partitions = await requireTopic(this.#cluster, topic, create)
     const { namespace, name: table } = target
-    const rows = new JsonRows({ schema, envelope, pipeline, namespace, table })
     const isKeyed = schema.key !== null
     if (!isKeyed && mode === 'upsert') {
       throw new PipelineError('TABLE_WITHOUT_KEY', `table "${schema.table}" has no key`)
     }
-    this.#tables.set(schema.table, { topic, partitions, rows, isKeyed, parked: null })
+    const written = { schema, topic, envelope, pipeline, namespace, table }
+    const state: TableState = { topic, partitions, isKeyed, encoder: null, parked: null }
+    try {
+      const encoder = await encoderOf(
+        written,
+        this.#options.formats ?? JSON_FORMATS,
+        this.#closing.signal,
+      )
+      this.#tables.set(schema.table, { ...state, encoder })
+    } catch (error) {
+      if (!(error instanceof PipelineError) || error.error !== 'DDL_UNMAPPABLE') throw error
+      this.#tables.set(schema.table, state)
+      this.#park(schema.table, state, error)
+    }
   }
 
   /**
@@ -243,7 +264,8 @@ class KafkaWriter implements SinkWriter<KafkaCommittable> {
     const table = this.#tables.get(batch.table)
     if (table === undefined) throw new RangeError('a schema comes before the rows that have it')
     const counts = this.#countsOf(batch)
-    if (table.parked !== null) {
+    const { encoder } = table
+    if (table.parked !== null || encoder === null) {
       counts.parked += batch.rows
       return
     }
@@ -255,7 +277,7 @@ class KafkaWriter implements SinkWriter<KafkaCommittable> {
         counts.absorbed++
         continue
       }
-      if (!this.#writeRow(producer, table, batch, row, op, nowMs)) {
+      if (!this.#writeRow(producer, table, encoder, batch, row, op, nowMs)) {
         this.#park(batch.table, table, missingValue(batch.table))
         counts.parked += batch.rows - row
         break
@@ -268,20 +290,22 @@ class KafkaWriter implements SinkWriter<KafkaCommittable> {
   /** @returns false where a value of the row is not known */
   #writeRow(
     producer: EpochProducer,
-    { rows, topic, partitions, isKeyed }: TableState,
+    { topic, partitions, isKeyed }: TableState,
+    encoder: RecordEncoder,
     batch: ChangeBatch,
     row: number,
     op: Op,
     nowMs: number,
   ): boolean {
-    const key = isKeyed ? rows.key(batch, row) : NULL_BYTES
+    const key = isKeyed ? encoder.key.encode(batch, row, nowMs) : NULL_BYTES
+    if (key === null) return false
     const partition = isKeyed
       ? partitionOf(key.bytes, key.start, key.end, partitions)
       : this.#turn++ % partitions
     const { envelope, tombstones } = this.#options
     const deletes = op === Op.delete
     if (!deletes || envelope !== 'none') {
-      const value = rows.value(batch, row, nowMs)
+      const value = encoder.value.encode(batch, row, nowMs)
       if (value === null) return false
       producer.append(topic, partition, key, value)
     }

@@ -9,6 +9,7 @@ import type { PartitionReadyConfig } from './partition-ready.ts'
 import type { TestConfig } from './pipeline-tests.ts'
 import type { LintMessage } from './problems.ts'
 import type { RecordFormatConfig } from './resolve-formats.ts'
+import type { RegistryConfig } from './resolve-registry.ts'
 import type { RouteConfig } from './route.ts'
 import type { ScriptConfig } from './script.ts'
 import type { TransformConfig } from './transform.ts'
@@ -179,6 +180,11 @@ export interface ParquetSinkConfig {
   readonly fileBytesMax: number
 }
 
+/** What keys or values of a sink are written in. */
+export type WrittenFormatConfig =
+  | { readonly format: 'json' }
+  | { readonly format: 'avro'; readonly registry: RegistryConfig }
+
 /** Topics of a cluster. */
 export interface KafkaSinkConfig {
   readonly type: 'kafka'
@@ -188,6 +194,8 @@ export interface KafkaSinkConfig {
   readonly topic: string
   readonly envelope: (typeof ENVELOPES)[number]
   readonly tombstones: boolean
+  readonly key: WrittenFormatConfig
+  readonly value: WrittenFormatConfig
   readonly compression: (typeof COMPRESSIONS)[number]
   /** Prefix of the ids. */
   readonly transactionalId: string

@@ -1,10 +1,11 @@
 // From `sink: { type: kafka }` to what the pipeline is told.
 
 import type { ConnectionContext } from './connection.ts'
-import type { KafkaSinkConfig } from './pipeline-config.ts'
+import type { KafkaSinkConfig, WrittenFormatConfig } from './pipeline-config.ts'
 import { resolveEndpoint } from './resolve-kafka-endpoint.ts'
+import { type RegistryConfig, resolveRegistry } from './resolve-registry.ts'
 import type { PipelineInput } from './schema.ts'
-import type { KafkaSinkInput } from './schema-kafka-sink.ts'
+import type { KafkaSinkInput, WrittenFormatInput } from './schema-kafka-sink.ts'
 
 /** An epoch is under way, the one before it is being committed, and a restart takes its time. */
 const INTERVALS = 3
@@ -43,6 +44,10 @@ export function resolveKafkaSink(
     const problem = { error: 'CONFIG_VALUE', message, severity: 'warning' } as const
     document.report(['sink', 'transaction_timeout'], problem)
   }
+  if (sink.envelope === 'debezium' && sink.value.format !== 'json') {
+    const message = `sink.envelope: debezium is written as json only, not as ${sink.value.format}`
+    document.report(['sink', 'envelope'], { error: 'CONFIG_UNSUPPORTED', message })
+  }
   const unknown = sink.topic.replaceAll(/\{(?:namespace|table)\}/g, '')
   if (/[^A-Za-z0-9._-]/.test(unknown)) {
     const message = `sink.topic: "${sink.topic}" is no pattern of a topic`
@@ -61,6 +66,7 @@ export function resolveKafkaSink(
     topic: sink.topic,
     envelope: sink.envelope,
     tombstones: sink.tombstones,
+    ...resolveWritten(sink, context),
     compression: sink.compression,
     transactionalId: sink.transactional_id ?? `millrace-${name}`,
     timeoutMs,
@@ -69,4 +75,39 @@ export function resolveKafkaSink(
         ? null
         : { partitions, replicationFactor, config: Object.fromEntries(settings) },
   }
+}
+
+/** Keys that name no registry have that of the values. */
+function resolveWritten(
+  { key, value }: KafkaSinkInput,
+  context: ConnectionContext,
+): Pick<KafkaSinkConfig, 'key' | 'value'> {
+  const ofValues = registryOf(value, 'value', context)
+  const ofKeys = registryOf(key, 'key', context) ?? ofValues
+  return {
+    key: writtenAs(key, 'key', ofKeys, context),
+    value: writtenAs(value, 'value', ofValues, context),
+  }
+}
+
+function registryOf(
+  format: WrittenFormatInput,
+  side: 'key' | 'value',
+  context: ConnectionContext,
+): RegistryConfig | null {
+  if (format.format === 'json' || format.registry === undefined) return null
+  return resolveRegistry(format.registry, ['sink', side, 'registry'], context)
+}
+
+function writtenAs(
+  { format }: WrittenFormatInput,
+  side: 'key' | 'value',
+  registry: RegistryConfig | null,
+  { document }: ConnectionContext,
+): WrittenFormatConfig {
+  if (format === 'json') return { format }
+  if (registry !== null) return { format, registry }
+  const message = `sink.${side}.registry is needed: schemas of ${format} are registered`
+  document.report(['sink', side], { error: 'CONFIG_VALUE', message })
+  return { format: 'json' }
 }

@@ -2,13 +2,28 @@
 
 import { z } from 'zod'
 import { endpointKeys } from './schema-kafka-endpoint.ts'
+import { registry } from './schema-registry.ts'
 import { duration, integer, text } from './schema-values.ts'
 
 export const TOPIC_MODES = ['upsert', 'append'] as const
 export const ENVELOPES = ['none', 'debezium'] as const
 export const COMPRESSIONS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 
-const json = z.strictObject({ format: z.literal('json', 'json') })
+const json = z.strictObject({ format: z.literal('json') })
+
+const avro = z
+  .strictObject({
+    format: z.literal('avro'),
+    registry: registry
+      .optional()
+      .describe('Where schemas are registered. Of keys, default: the registry of values.'),
+  })
+  .describe('Avro behind the id of its schema, which is registered under TOPIC-key or TOPIC-value.')
+
+/** What keys and values are written in. */
+const writtenFormat = z.discriminatedUnion('format', [json, avro])
+
+export type WrittenFormatInput = z.output<typeof writtenFormat>
 
 export const kafkaSink = z.strictObject({
   type: z.literal('kafka').describe('Topics of a Kafka cluster, exactly once.'),
@@ -31,8 +46,8 @@ export const kafkaSink = z.strictObject({
     .boolean()
     .prefault(true)
     .describe('With `envelope: debezium`: a record without a value behind each delete.'),
-  value: json.prefault({ format: 'json' }).describe('What the values are made of.'),
-  key: json.prefault({ format: 'json' }).describe('What the keys are made of.'),
+  value: writtenFormat.prefault({ format: 'json' }).describe('What the values are made of.'),
+  key: writtenFormat.prefault({ format: 'json' }).describe('What the keys are made of.'),
   compression: z.enum(COMPRESSIONS).prefault('lz4').describe('Of record batches.'),
   transactional_id: text('a name')
     .max(200, 'a name of up to 200 characters')
