@@ -6,6 +6,7 @@ import { PipelineError } from '../base/errors.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { addCheck } from './commands/check.ts'
 import { addDiscover } from './commands/discover.ts'
+import { addDlq } from './commands/dlq.ts'
 import { addDrop } from './commands/drop.ts'
 import { addExplain } from './commands/explain.ts'
 import { addExplainExpr } from './commands/explain-expr.ts'
@@ -40,6 +41,7 @@ const COMMANDS: readonly AddCommand[] = [
   addStatus,
   addVerify,
   addResync,
+  addDlq,
   addDrop,
   addSchema,
   addExplain,

@@ -85,6 +85,11 @@ export const connectedWiring: Wiring = {
     }
   },
 
+  letters: async (config) => {
+    const { readLetters } = await import('./letter-reading.ts')
+    return readLetters(config)
+  },
+
   plan: async (config) => {
     const { planPipeline } = await import('./planning.ts')
     const { openState } = await import('./state-folder.ts')

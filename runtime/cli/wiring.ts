@@ -7,6 +7,7 @@ import type { PipelineSnapshot } from '../console/status.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Removal, SourceInspector } from '../source.ts'
+import type { LetterTable } from './letter-reading.ts'
 import type { PipelinePlan } from './planning.ts'
 import type { SampleWish, Sampling } from './sampling.ts'
 
@@ -95,6 +96,8 @@ export interface Wiring {
   drop(config: PipelineConfig, options: DropOptions): Promise<readonly Removal[]>
   /** Puts rows of the source through what a run puts them through; writes nothing. */
   sample(config: PipelineConfig, wish: SampleWish): Promise<Sampling>
+  /** The dead letters in the lake; writes nothing. */
+  letters(config: PipelineConfig): Promise<LetterTable>
   /** What the next run would do otherwise than the last one; writes nothing. */
   plan(config: PipelineConfig): Promise<PipelinePlan>
   inspect(config: PipelineConfig, scope: InspectorScope): Promise<SourceInspector>

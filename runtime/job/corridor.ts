@@ -322,15 +322,15 @@ export class Corridor implements SourceContext, HandOverOutput {
 
   /**
    * A table without a first copy begins with what the log brings. One that was parked under its
-   * name is no more: to the writers it is a backfill that ends at once.
+   * name is no more, and one that is repaired: to the writers it is a backfill that ends at once.
    */
-  takeRows(record: TableRecord): void {
+  takeRows(record: TableRecord, repair = false): void {
     record.phase = 'streaming'
-    if (record.reason === null) return
+    if (record.reason === null && !repair) return
     record.reason = null
     const { table } = record.schema
     const { order } = this.position
-    this.control({ kind: 'backfill', table, repair: false, floor: null })
+    this.control({ kind: 'backfill', table, repair, floor: null })
     this.control({ kind: 'settled', table, order, done: true })
   }
 

@@ -194,7 +194,8 @@ export class SourceTask {
     if (record === undefined || record.phase === 'dropped') return
     this.corridor.rebuild(record, adoption)
     if (record.phase === 'parked') return
-    if (this.corridor.isDeadLetters(table)) this.corridor.takeRows(record)
+    // Their rows are nowhere to be read again: those that are told from now on are all there are.
+    if (this.corridor.isDeadLetters(table)) this.corridor.takeRows(record, true)
     else this.handOver.begin(record, true)
   }
 

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { ErrorRecord } from '../../runtime/base/errors.ts'
+import type { Letter } from '../../runtime/cli/letter-reading.ts'
 import { planPipeline } from '../../runtime/cli/planning.ts'
 import { sampleTables } from '../../runtime/cli/sampling.ts'
 import type { Repair, RunOptions, Wiring } from '../../runtime/cli/wiring.ts'
@@ -32,6 +33,9 @@ export class FakeWiring {
   differing: readonly string[] = []
   parked: readonly string[] = []
   repair: Repair = 'resync'
+  letters: () => AsyncIterable<Letter> = async function* () {
+    // Nothing was set aside.
+  }
   sampled: SourceInspector['sample'] = async function* () {
     // A server without rows.
   }
@@ -65,6 +69,7 @@ export class FakeWiring {
     },
     sample: async (config, wish) =>
       sampleTables(config, await this.wiring.inspect(config, 'selected'), wish),
+    letters: async () => ({ table: 'millrace.shop_dlq', letters: this.letters() }),
     plan: async (config) =>
       planPipeline(config, this.state, await this.wiring.inspect(config, 'selected')),
     inspect: async () => ({

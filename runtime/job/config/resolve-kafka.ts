@@ -68,12 +68,11 @@ export function resolveOnError(
   const diverting = divertingKeys(source, input?.decode)
   const records = source.type === 'kafka' && diverting.length > 0
   const rows = transform.some((entry) => entry.on_error === 'dlq')
-  const namespace = source.type === 'kafka' ? source.namespace : LETTERS_NAMESPACE
   const config: OnErrorConfig = {
     decode: input?.decode ?? 'stop',
     dlqRowsMax: input?.max_dlq_rows ?? null,
     dlqRatioMax: input?.max_dlq_ratio ?? null,
-    deadLetters: records || rows ? { namespace, name: `${pipeline}_dlq` } : null,
+    deadLetters: records || rows ? lettersTable(source, pipeline) : null,
   }
   const fault = (message: string, path: readonly string[]): void => {
     document.report([...path], { error: 'CONFIG_UNSUPPORTED', message })
@@ -109,6 +108,17 @@ function divertingKeys(
 
 /** Of the dead letters of a database, which has no place for them. */
 const LETTERS_NAMESPACE = 'millrace'
+
+/**
+ * @param source  a database has no namespace
+ * @returns where a pipeline's dead letters go, if there are any
+ */
+export function lettersTable(
+  { namespace = LETTERS_NAMESPACE }: { readonly type: string; readonly namespace?: string },
+  pipeline: string,
+): { readonly namespace: string; readonly name: string } {
+  return { namespace, name: `${pipeline}_dlq` }
+}
 
 function defaultNullValue(input: KafkaInput): KafkaSourceConfig['nullValue'] {
   if (input.primary_keys !== undefined) return 'delete'
