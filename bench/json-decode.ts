@@ -5,7 +5,7 @@
 
 import { jsonFormat } from '../connectors/kafka/json/json-decoder.ts'
 import type { JsonColumn } from '../connectors/kafka/json/columns.ts'
-import { AS_TEXT } from '../connectors/kafka/json/decode/fill.ts'
+import { AS_TEXT } from '../runtime/data/json/fill.ts'
 import type { RecordDecoder } from '../connectors/kafka/format.ts'
 import type { RecordSet } from '../connectors/kafka/records.ts'
 import type { BytesBuilder, FixedBuilder } from '../runtime/data/column/builder.ts'

@@ -3,6 +3,9 @@
 import type { RowFailure } from '../../runtime/data/expression/failures.ts'
 import type { DeadRow } from '../../runtime/operator.ts'
 
+/** What can be told of a row: a failure of a program, or of what comes in front of it. */
+export type RowFault = Pick<RowFailure, 'row' | 'error' | 'message' | 'expression'>
+
 /** By row of the batch: the first thing that was wrong with it. */
 export class DeadRows {
   private readonly found = new Map<number, DeadRow>()
@@ -12,7 +15,7 @@ export class DeadRows {
   }
 
   /** @param column  that was to be computed; `null`: the filter */
-  add({ row, error, message, expression }: RowFailure, column: string | null): void {
+  add({ row, error, message, expression }: RowFault, column: string | null): void {
     if (!this.found.has(row)) this.found.set(row, { row, error, message, expression, column })
   }
 

@@ -13,10 +13,11 @@ import type { RowFailure, RowFailures } from '../../runtime/data/expression/fail
 import { packBatch } from '../../runtime/data/pack.ts'
 import type { SourceTable } from '../../runtime/data/schema.ts'
 import { requireSent } from '../../runtime/data/sent-values.ts'
-import type { Operator, OperatorOutput, OperatorPlan } from '../../runtime/operator.ts'
+import type { OperatorOutput, OperatorPlan } from '../../runtime/operator.ts'
 import { DeadRows } from './dead-rows.ts'
 import { NO_MASK_KEY, type MaskKey, type SinkKind, type TransformOptions } from './options.ts'
 import { planTransform, type TransformPlan } from './plan.ts'
+import { Staged, stagesOf, type LastOperator } from './stages.ts'
 
 /** @returns the plan of one entry of `transform` */
 export function transformPlan(
@@ -24,14 +25,22 @@ export function transformPlan(
   sink: SinkKind,
   maskKey: MaskKey = NO_MASK_KEY,
 ): OperatorPlan {
-  const written = JSON.stringify(options)
+  const { json, explode, ...others } = options
+  // As it was written before there were these two, where there is none of them.
+  const parts = { ...(json.length > 0 && { json }), ...(explode !== null && { explode }) }
+  const written = JSON.stringify({ ...others, ...parts })
   // The key is fetched where something asks for it, and only there.
   const key = written.includes('hmac_sha256') ? maskKey : NO_MASK_KEY
   return {
     get semantics() {
       return written + fingerprint(key())
     },
-    plan: (table) => new Transform(planTransform(table, options, sink, key()), options, sink),
+    plan: (table) => {
+      const stages = stagesOf(table, options, sink)
+      const last = stages.at(-1)?.output ?? table
+      const own = new Transform(planTransform(last, options, sink, key()), options, sink)
+      return stages.length === 0 ? own : new Staged(table, stages, own)
+    },
   }
 }
 
@@ -50,8 +59,9 @@ interface LeavingRows {
   readonly ops: Uint8Array
 }
 
-class Transform implements Operator {
+class Transform implements LastOperator {
   readonly output: SourceTable
+  readonly secret: ReadonlySet<number>
   private readonly plan: TransformPlan
   private readonly options: TransformOptions
   private readonly sink: SinkKind
@@ -61,6 +71,7 @@ class Transform implements Operator {
     this.options = options
     this.sink = sink
     this.output = plan.output
+    this.secret = plan.secret
   }
 
   onBatch(batch: ChangeBatch, out: OperatorOutput): void {
@@ -77,7 +88,7 @@ class Transform implements Operator {
     }
     const made = leaving.rows === 0 ? null : this.batchOf(batch, columns, leaving)
     // Whatever can go wrong has, before anything is counted or leaves.
-    if (dead.count > 0) out.dead(dead.list(), this.plan.secret)
+    if (dead.count > 0) out.dead(dead.list(), this.secret)
     if (filtered > 0) out.filtered(filtered)
     if (made !== null) out.emit(made)
   }

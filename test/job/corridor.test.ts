@@ -253,6 +253,8 @@ function burying(mask: Record<string, string>, idKey: Uint8Array | null = null) 
       cast: {},
       mask,
       softDelete: null,
+      json: [],
+      explode: null,
       onError: 'dlq',
     },
     'upsert',

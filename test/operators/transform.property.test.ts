@@ -41,6 +41,8 @@ const NONE: TransformOptions = {
   cast: {},
   mask: {},
   softDelete: null,
+  json: [],
+  explode: null,
   onError: 'stop',
 }
 

@@ -2,14 +2,19 @@
 // null, UNCHANGED for what the log left out.
 
 import type { ChangeBatch, Op } from '../../runtime/data/batch.ts'
-import { columnBuilder, type FixedBuilder } from '../../runtime/data/column/builder.ts'
+import {
+  columnBuilder,
+  type BytesBuilder,
+  type FixedBuilder,
+} from '../../runtime/data/column/builder.ts'
 import type { Column } from '../../runtime/data/column/column.ts'
 import type { Order } from '../../runtime/data/position.ts'
 import type { Field, TableSchema } from '../../runtime/data/schema.ts'
 import type { ColumnType } from '../../runtime/data/type.ts'
 
 export const UNCHANGED = Symbol('unchanged')
-export type CellValue = number | bigint | string | boolean | undefined | typeof UNCHANGED
+type Scalar = number | bigint | string | boolean | undefined
+export type CellValue = Scalar | readonly Scalar[] | typeof UNCHANGED
 export type RowValues = Readonly<Record<string, CellValue>>
 
 export interface TestRow {
@@ -87,12 +92,23 @@ function columnOf({ name, type }: Field, rows: readonly TestRow[]): Column {
     const value = values[name]
     if (value === undefined) builder.setNull(row)
     else if (value === UNCHANGED) builder.setUnchanged(row)
-    else if (builder.layout === 'bytes') {
-      const bytes = encoder.encode(String(value))
-      builder.setBytes(row, bytes, 0, bytes.length)
-    } else setFixed(builder as FixedBuilder, row, value as number | bigint | boolean)
+    else if (builder.layout === 'list') {
+      for (const element of value as readonly Scalar[]) {
+        builder.child.reserveRows(builder.childLength + 1)
+        setScalar(builder.child, builder.childLength++, element)
+      }
+      builder.endRow(row)
+    } else setScalar(builder, row, value as Scalar)
   })
   return builder.view(rows.length)
+}
+
+function setScalar(builder: FixedBuilder | BytesBuilder, row: number, value: Scalar): void {
+  if (value === undefined) builder.setNull(row)
+  else if (builder.layout === 'bytes') {
+    const bytes = encoder.encode(String(value))
+    builder.setBytes(row, bytes, 0, bytes.length)
+  } else setFixed(builder, row, value as number | bigint | boolean)
 }
 
 function setFixed(builder: FixedBuilder, row: number, value: number | bigint | boolean): void {

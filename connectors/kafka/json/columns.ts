@@ -3,7 +3,7 @@
 import type { FormatTable } from '../format.ts'
 import { formatType, type ColumnType } from '../../../runtime/data/type.ts'
 import type { SourceColumn } from '../../../runtime/data/schema.ts'
-import { AS_TEXT, type Encoding } from './decode/fill.ts'
+import { AS_TEXT, type Encoding } from '../../../runtime/data/json/fill.ts'
 
 export interface JsonColumn {
   readonly name: string

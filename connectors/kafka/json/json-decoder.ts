@@ -8,14 +8,18 @@ import type { Decoded, FormatTable, RecordDecoder, RecordFormat, RowSink } from 
 import type { RecordPart } from '../format.ts'
 import type { RecordSet } from '../records.ts'
 import { formatTable, plainColumn, type JsonColumn } from './columns.ts'
-import { Cells } from './decode/cells.ts'
-import { FAULT } from './decode/fault.ts'
-import { columnFill, ownFill, type ColumnFill } from './decode/fill.ts'
+import { Cells } from '../../../runtime/data/json/cells.ts'
+import { FAULT } from '../../../runtime/data/json/fault.ts'
+import { columnFill, ownFill, type ColumnFill } from '../../../runtime/data/json/fill.ts'
 import { NewColumns } from './new-columns.ts'
-import { compileScanner, stranger, type ScanObject } from './decode/object-scanner.ts'
-import { restPut } from './decode/rest.ts'
-import { scanDocument } from './decode/document.ts'
-import { shapeOf, type Shape } from './decode/shape.ts'
+import {
+  compileScanner,
+  stranger,
+  type ScanObject,
+} from '../../../runtime/data/json/object-scanner.ts'
+import { restPut } from '../../../runtime/data/json/rest.ts'
+import { scanDocument } from '../../../runtime/data/json/document.ts'
+import { shapeOf, type Shape } from '../../../runtime/data/json/shape.ts'
 import { writeRows } from './row-writer.ts'
 
 /**

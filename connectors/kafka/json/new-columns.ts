@@ -3,9 +3,9 @@
 
 import type { ColumnType } from '../../../runtime/data/type.ts'
 import { plainColumn, type JsonColumn } from './columns.ts'
-import { failAt, FAULT } from './decode/fault.ts'
-import { CLOSE_OBJECT, COMMA, skipSpace, valueEnd } from './decode/grammar.ts'
-import { nameEnd, textOf, KeyTable } from './decode/key-table.ts'
+import { failAt, FAULT } from '../../../runtime/data/json/fault.ts'
+import { CLOSE_OBJECT, COMMA, skipSpace, valueEnd } from '../../../runtime/data/json/grammar.ts'
+import { nameEnd, textOf, KeyTable } from '../../../runtime/data/json/key-table.ts'
 
 /** No producer means more; what makes names of ids does. */
 const COLUMNS_MAX = 1000

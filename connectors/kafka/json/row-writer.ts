@@ -2,8 +2,8 @@
 // told with its record, and the rows of that record are left out: the others are written as if it
 // had never been there.
 
-import type { ColumnFill } from './decode/fill.ts'
-import type { CellFault, Cells } from './decode/cells.ts'
+import type { ColumnFill } from '../../../runtime/data/json/fill.ts'
+import type { CellFault, Cells } from '../../../runtime/data/json/cells.ts'
 import type { RowSink } from '../format.ts'
 
 /** Columns in the order of the sink's builders. */

@@ -86,8 +86,11 @@ function reportUnion(
 function reportChoice(document: ConfigDocument, path: Path): boolean {
   const value = valueAt(document.value, path)
   const names = typeof value === 'object' && value !== null ? Object.keys(value) : []
-  const known = keysAt(document.value, path)
+  const blocks = blocksAt(document.value, path)
+  const known = blocks.flat()
   if (names.length < 2 || !names.every((name) => known.includes(name))) return false
+  // What is wrong lies deeper: one of them takes all of the keys.
+  if (blocks.some((keys) => names.every((name) => keys.includes(name)))) return false
   const message = `${formatPath(path)} takes one of ${names.join(' and ')}, not both`
   document.report(path, { error: 'CONFIG_VALUE', message })
   return true
@@ -181,6 +184,11 @@ function fileSchema(): JsonSchema {
 
 /** Keys that the block at `path` may have, given the `type` that it says. */
 export function keysAt(value: unknown, path: Path): string[] {
+  return blocksAt(value, path).flat()
+}
+
+/** The same, by each of the blocks that may stand there. */
+function blocksAt(value: unknown, path: Path): string[][] {
   let schemas: JsonSchema[] = [fileSchema()]
   let at = value
   for (const step of [...path, null]) {
@@ -191,7 +199,7 @@ export function keysAt(value: unknown, path: Path): string[] {
     )
     at = valueAt(at, [step])
   }
-  return schemas.flatMap((schema) => Object.keys(schema.properties ?? {}))
+  return schemas.map((schema) => Object.keys(schema.properties ?? {}))
 }
 
 function alternatives(schema: JsonSchema): JsonSchema[] {

@@ -66,3 +66,14 @@ export const secret = z
   .describe('Fetched anew for each connection.')
 
 export type SecretInput = z.output<typeof secret>
+
+/**
+ * What becomes of a row that fails, by name. `null` is one, which YAML takes for no value unless it
+ * stands in quotes.
+ */
+export function rowPolicy<const Name extends string>(
+  names: readonly [Name, ...Name[]],
+): z.ZodType<Name | 'null', Name | 'null' | null> {
+  const nothing = z.null().transform(() => 'null' as const)
+  return z.union([z.enum(names), nothing], `one of ${names.join(', ')}`)
+}

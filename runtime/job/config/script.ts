@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import type { ConnectionContext } from './connection.ts'
 import { checkPattern } from './pattern-check.ts'
-import { duration, size, text } from './schema-values.ts'
+import { duration, rowPolicy, size, text } from './schema-values.ts'
 import { resolveFile } from './resolve-registry.ts'
 import { TABLE_SHAPE } from './selector.ts'
 
@@ -32,8 +32,7 @@ export const scriptSchema = z
         memory: size(16 * MEBIBYTE)
           .prefault('256MiB')
           .describe('Heap of the script.'),
-        on_error: z
-          .enum(['stop', 'null'])
+        on_error: rowPolicy(['stop', 'null'])
           .prefault('stop')
           .describe('A row that fails: stop parks the table, null keeps it as it came.'),
       },

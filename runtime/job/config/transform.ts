@@ -7,9 +7,14 @@ import { parseExpression, parseProjection } from '../../data/expression/parse/pa
 import { placeOf, type SourceText } from '../../data/expression/place.ts'
 import type { ConfigDocument } from './document.ts'
 import { checkPattern } from './pattern-check.ts'
+import { jsonColumns, type DeclaredColumn } from './schema-json-columns.ts'
+import { rowPolicy } from './schema-values.ts'
 import { TABLE_SHAPE } from './selector.ts'
 
 export const TRANSFORM_ERRORS = ['stop', 'null', 'dlq'] as const
+
+const ELEMENTS_MAX = 1000
+const ELEMENTS = `a whole number from 1 to ${ELEMENTS_MAX}`
 
 const wanted = {
   pattern: 'a pattern such as "shop.orders"',
@@ -23,6 +28,46 @@ const wanted = {
 function text(what: string): z.ZodString {
   return z.string(what).min(1, what)
 }
+
+const DOCUMENTS = 'a block with `column` and `schema`, or a list of such blocks'
+
+const documents = z.strictObject(
+  {
+    column: text(wanted.column).describe('Column of JSON objects.'),
+    schema: jsonColumns.describe('Columns by name, with their types, as those of JSON topics.'),
+    rest: text(wanted.column)
+      .optional()
+      .describe('A json column for the members that are not in `schema`.'),
+    on_error: rowPolicy(['stop', 'null'])
+      .optional()
+      .describe('A document that does not fit. Default: `on_error` of the entry.'),
+  },
+  DOCUMENTS,
+)
+
+const exploded = z
+  .strictObject(
+    {
+      column: text(wanted.column).describe('Column of lists or JSON arrays.'),
+      as: text(wanted.column)
+        .optional()
+        .describe('Column of an element, in place of `column`. Default: its name.'),
+      ordinal: text(wanted.column).optional().describe("Column of the element's number, from 1."),
+      outer: z
+        .boolean('true or false')
+        .prefault(false)
+        .describe('A row without elements leaves once, with number 0.'),
+      max: z
+        .int(ELEMENTS)
+        .min(1, ELEMENTS)
+        .max(ELEMENTS_MAX, ELEMENTS)
+        .optional()
+        .describe('Elements that a row may have; needed in mode upsert.'),
+    },
+    'a block with `column`',
+  )
+  .optional()
+  .describe('A row becomes as many as the list or JSON array in `column` has elements.')
 
 const entry = z.strictObject(
   {
@@ -53,8 +98,12 @@ const entry = z.strictObject(
       )
       .optional()
       .describe('A deleted row stays: `column` becomes true, `at` the time of its deletion.'),
-    on_error: z
-      .enum(TRANSFORM_ERRORS)
+    json: z
+      .union([documents, z.array(documents, DOCUMENTS)], DOCUMENTS)
+      .optional()
+      .describe('Columns of JSON objects that become columns of their own, by path and type.'),
+    explode: exploded,
+    on_error: rowPolicy(TRANSFORM_ERRORS)
       .prefault('stop')
       .describe(
         'An expression that fails: stop parks the table, null writes null, dlq sets the row aside.',
@@ -80,7 +129,25 @@ export interface TransformConfig {
   /** Column to mask, as written. */
   readonly mask: Readonly<Record<string, string>>
   readonly softDelete: { readonly column: string; readonly at: string | null } | null
+  readonly json: readonly JsonDocumentsConfig[]
+  readonly explode: ExplodeConfig | null
   readonly onError: (typeof TRANSFORM_ERRORS)[number]
+}
+
+export interface JsonDocumentsConfig {
+  readonly column: string
+  readonly columns: readonly DeclaredColumn[]
+  readonly rest: string | null
+  /** `null`: that of the entry. */
+  readonly onError: 'stop' | 'null' | null
+}
+
+export interface ExplodeConfig {
+  readonly column: string
+  readonly as: string
+  readonly ordinal: string | null
+  readonly outer: boolean
+  readonly max: number | null
 }
 
 type TransformInput = z.output<typeof transformSchema>
@@ -105,8 +172,18 @@ export function resolveTransforms(
       rest.soft_delete === undefined
         ? null
         : { column: rest.soft_delete.column, at: rest.soft_delete.at ?? null },
+    json: [rest.json ?? []].flat().map(({ column, schema, rest: others, on_error: onError }) => {
+      return { column, columns: schema, rest: others ?? null, onError: onError ?? null }
+    }),
+    explode: explodeOf(rest.explode),
     onError: rest.on_error,
   }))
+}
+
+function explodeOf(input: TransformInput[number]['explode']): ExplodeConfig | null {
+  if (input === undefined) return null
+  const { column, as = column, ordinal = null, outer, max = null } = input
+  return { column, as, ordinal, outer, max }
 }
 
 /** What can be seen without the columns: only the source knows those. */

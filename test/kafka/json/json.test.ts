@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { JsonColumn } from '../../../connectors/kafka/json/columns.ts'
-import { AS_TEXT } from '../../../connectors/kafka/json/decode/fill.ts'
+import { AS_TEXT } from '../../../runtime/data/json/fill.ts'
 import { jsonFormat, type UnknownMembers } from '../../../connectors/kafka/json/json-decoder.ts'
 import type { RecordDecoder } from '../../../connectors/kafka/format.ts'
 import { parseType } from '../../../runtime/data/type-text.ts'

@@ -3,7 +3,7 @@
 // Source: https://github.com/alibaba/canal (1.1.8), FlatMessage.
 
 import { Op } from '../../../../runtime/data/batch.ts'
-import { failAt, FAULT } from '../decode/fault.ts'
+import { failAt, FAULT } from '../../../../runtime/data/json/fault.ts'
 import {
   CLOSE_ARRAY,
   COMMA,
@@ -11,8 +11,8 @@ import {
   OPEN_OBJECT,
   skipSpace,
   valueEnd,
-} from '../decode/grammar.ts'
-import { shapeOf, type Shape } from '../decode/shape.ts'
+} from '../../../../runtime/data/json/grammar.ts'
+import { shapeOf, type Shape } from '../../../../runtime/data/json/shape.ts'
 import { addDelete, completeFrom, keepAbsent, keyDiffers, readImage } from './images.ts'
 import { mysqlFields } from './mysql-types.ts'
 import type { ChangeKind, ChangeProtocol, ChangeRows, EnvelopePlaces } from './protocol.ts'

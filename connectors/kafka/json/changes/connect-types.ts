@@ -4,7 +4,7 @@
 // mappings"; org.apache.kafka.connect.data (Kafka 4.3): Date, Decimal, Time, Timestamp.
 
 import type { ColumnType, PrimitiveType } from '../../../../runtime/data/type.ts'
-import { AS_TEXT, type Encoding, type TimeUnit } from '../decode/fill.ts'
+import { AS_TEXT, type Encoding, type TimeUnit } from '../../../../runtime/data/json/fill.ts'
 import type { TypedField } from './protocol.ts'
 
 /** A schema of Connect as JSON; what is not there is undefined. */

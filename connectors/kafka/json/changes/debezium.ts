@@ -4,17 +4,17 @@
 // events".
 
 import { Op } from '../../../../runtime/data/batch.ts'
-import { failAt, FAULT } from '../decode/fault.ts'
-import { OPEN_OBJECT, QUOTE, skipSpace } from '../decode/grammar.ts'
+import { failAt, FAULT } from '../../../../runtime/data/json/fault.ts'
+import { OPEN_OBJECT, QUOTE, skipSpace } from '../../../../runtime/data/json/grammar.ts'
 import {
   ABSENT,
   compileScanner,
   NULL,
   UNCHANGED,
   type ScanObject,
-} from '../decode/object-scanner.ts'
-import { shapeOf, type Shape } from '../decode/shape.ts'
-import { documentEnd } from '../decode/document.ts'
+} from '../../../../runtime/data/json/object-scanner.ts'
+import { shapeOf, type Shape } from '../../../../runtime/data/json/shape.ts'
+import { documentEnd } from '../../../../runtime/data/json/document.ts'
 import { connectFields } from './connect-types.ts'
 import { addDelete, completeFrom, keyDiffers, readImage } from './images.ts'
 import type { ChangeKind, ChangeProtocol, ChangeRows, EnvelopePlaces } from './protocol.ts'

@@ -2,9 +2,9 @@
 // columns: all by the places of their values.
 
 import { Op } from '../../../../runtime/data/batch.ts'
-import { failAt, FAULT, refuse } from '../decode/fault.ts'
-import { OPEN_OBJECT } from '../decode/grammar.ts'
-import { ABSENT, NULL, UNCHANGED } from '../decode/object-scanner.ts'
+import { failAt, FAULT, refuse } from '../../../../runtime/data/json/fault.ts'
+import { OPEN_OBJECT } from '../../../../runtime/data/json/grammar.ts'
+import { ABSENT, NULL, UNCHANGED } from '../../../../runtime/data/json/object-scanner.ts'
 import type { ChangeRows } from './protocol.ts'
 
 /**

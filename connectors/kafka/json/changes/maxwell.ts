@@ -3,9 +3,9 @@
 // Source: https://maxwells-daemon.io/dataformat/ (1.42).
 
 import { Op } from '../../../../runtime/data/batch.ts'
-import { failAt, FAULT } from '../decode/fault.ts'
-import { OPEN_OBJECT } from '../decode/grammar.ts'
-import { shapeOf, type Shape } from '../decode/shape.ts'
+import { failAt, FAULT } from '../../../../runtime/data/json/fault.ts'
+import { OPEN_OBJECT } from '../../../../runtime/data/json/grammar.ts'
+import { shapeOf, type Shape } from '../../../../runtime/data/json/shape.ts'
 import { addChange } from './canal.ts'
 import { addDelete, keepAbsent, readImage } from './images.ts'
 import type { ChangeKind, ChangeProtocol, ChangeRows, EnvelopePlaces } from './protocol.ts'

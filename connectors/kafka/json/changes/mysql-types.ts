@@ -4,7 +4,7 @@
 // LogEventConvert.parseOneRow.
 
 import type { ColumnType } from '../../../../runtime/data/type.ts'
-import { AS_TEXT, type Encoding } from '../decode/fill.ts'
+import { AS_TEXT, type Encoding } from '../../../../runtime/data/json/fill.ts'
 import type { TypedField } from './protocol.ts'
 
 const PRECISION_MAX = 38

@@ -2,10 +2,10 @@
 // record, and which rows they make.
 
 import type { ColumnType } from '../../../../runtime/data/type.ts'
-import type { Cells } from '../decode/cells.ts'
-import type { Encoding } from '../decode/fill.ts'
-import type { ScanObject } from '../decode/object-scanner.ts'
-import type { Shape } from '../decode/shape.ts'
+import type { Cells } from '../../../../runtime/data/json/cells.ts'
+import type { Encoding } from '../../../../runtime/data/json/fill.ts'
+import type { ScanObject } from '../../../../runtime/data/json/object-scanner.ts'
+import type { Shape } from '../../../../runtime/data/json/shape.ts'
 
 /** A column as a record's own types say. */
 export interface TypedField {

@@ -8,7 +8,7 @@ import { formatType, sameType, type ColumnType } from '../../../../runtime/data/
 import type { FormatTable } from '../../format.ts'
 import { typeChanged } from '../../retyped.ts'
 import { formatTable, type JsonColumn } from '../columns.ts'
-import { AS_TEXT, type Encoding } from '../decode/fill.ts'
+import { AS_TEXT, type Encoding } from '../../../../runtime/data/json/fill.ts'
 import type { TypedField } from './protocol.ts'
 
 export interface StructureOptions {

@@ -1,7 +1,7 @@
 // Words of an envelope: operations, and names of tables.
 
-import { QUOTE } from '../decode/grammar.ts'
-import { textOf } from '../decode/key-table.ts'
+import { QUOTE } from '../../../../runtime/data/json/grammar.ts'
+import { textOf } from '../../../../runtime/data/json/key-table.ts'
 
 /** Words that have come lately: no text is made for the same one again. */
 const WORDS_MAX = 64

@@ -4,7 +4,7 @@
 // All kernels take (builder, row, bytes, start, end, form): so rows and elements of lists share
 // them. They return false when the value does not fit, and leave the reason in `fault`.
 
-import type { FixedBuilder } from '../../../../runtime/data/column/builder.ts'
+import type { FixedBuilder } from '../column/builder.ts'
 import { storeDecimal, storeInt32, storeScaled64 } from './exact.ts'
 import { fault, refuse } from './fault.ts'
 import { MINUS, numberEnd, QUOTE, ZERO } from './grammar.ts'

@@ -1,14 +1,9 @@
 // Fills a column of a batch from the places of its values: one loop a kernel, compiled apart, so
 // that the kernel's call in it has one target and is inlined.
 
-import { Op } from '../../../../runtime/data/batch.ts'
-import type {
-  BytesBuilder,
-  ColumnBuilder,
-  FixedBuilder,
-  ListBuilder,
-} from '../../../../runtime/data/column/builder.ts'
-import { layoutOf, type ColumnType, type PrimitiveType } from '../../../../runtime/data/type.ts'
+import { Op } from '../batch.ts'
+import type { BytesBuilder, ColumnBuilder, FixedBuilder, ListBuilder } from '../column/builder.ts'
+import { layoutOf, type ColumnType, type PrimitiveType } from '../type.ts'
 import * as binary from './bytes.ts'
 import type { Cells } from './cells.ts'
 import { putJson, putQuotedJson } from './compact.ts'

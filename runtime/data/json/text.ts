@@ -1,7 +1,7 @@
 // Strings as their UTF-8 bytes: escapes resolved, into a column or into bytes that the next call
 // overwrites. Half a surrogate pair has no UTF-8, so that a string that holds one is refused.
 
-import type { BytesBuilder } from '../../../../runtime/data/column/builder.ts'
+import type { BytesBuilder } from '../column/builder.ts'
 import { failAt, FAULT, refuse } from './fault.ts'
 import { BACKSLASH, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './grammar.ts'
 

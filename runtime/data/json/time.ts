@@ -2,7 +2,7 @@
 // zone that would be dropped or guessed, digits below the microsecond, a day that its month does
 // not have. Numbers are another form: putInt64 and putInt32 read them.
 
-import type { FixedBuilder } from '../../../../runtime/data/column/builder.ts'
+import type { FixedBuilder } from '../column/builder.ts'
 import { refuse } from './fault.ts'
 import { QUOTE, ZERO } from './grammar.ts'
 import { storeInt64 } from './number.ts'

@@ -2,7 +2,7 @@
 // values that JSON has no number for: "NaN", "Infinity", "-Infinity".
 
 import { Buffer } from 'node:buffer'
-import type { FixedBuilder } from '../../../../runtime/data/column/builder.ts'
+import type { FixedBuilder } from '../column/builder.ts'
 import { refuse } from './fault.ts'
 import { MINUS, numberEnd, POINT, QUOTE, ZERO } from './grammar.ts'
 import { POWERS } from './number.ts'

@@ -2,7 +2,7 @@
 // Columns are filled from here one after the other, so each loop does one thing; a row that does
 // not fit is told here, and the others are written without it.
 
-import type { Op } from '../../../../runtime/data/batch.ts'
+import type { Op } from '../batch.ts'
 import { fault } from './fault.ts'
 import { ABSENT } from './object-scanner.ts'
 

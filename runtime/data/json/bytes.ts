@@ -1,6 +1,6 @@
 // Kernels for what text stands for as bytes: base64, the bytes of Latin-1, uuid; and for booleans.
 
-import type { BytesBuilder, FixedBuilder } from '../../../../runtime/data/column/builder.ts'
+import type { BytesBuilder, FixedBuilder } from '../column/builder.ts'
 import { refuse } from './fault.ts'
 import { QUOTE } from './grammar.ts'
 import { openText, text } from './text.ts'

@@ -2,7 +2,7 @@
 // two's complement in base64 (or as a JSON number, with `decimal.format=NUMERIC`).
 // Source: https://kafka.apache.org/43/javadoc/org/apache/kafka/connect/data/Decimal.html
 
-import type { FixedBuilder } from '../../../../runtime/data/column/builder.ts'
+import type { FixedBuilder } from '../column/builder.ts'
 import { decodeBase64, decoded } from './bytes.ts'
 import { refuse } from './fault.ts'
 import { QUOTE } from './grammar.ts'

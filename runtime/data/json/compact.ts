@@ -1,7 +1,7 @@
 // The kernel for columns of json: the value's own text, numbers and escapes as they are written,
 // without the white space between tokens.
 
-import type { BytesBuilder } from '../../../../runtime/data/column/builder.ts'
+import type { BytesBuilder } from '../column/builder.ts'
 import { BACKSLASH, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './grammar.ts'
 import { putString } from './text.ts'
 

@@ -1,7 +1,7 @@
 // The kernel for the column of the rest: an object of all members that no column has, with names
 // and values as they are written, but for white space. Of a name that comes twice the last stays.
 
-import type { BytesBuilder } from '../../../../runtime/data/column/builder.ts'
+import type { BytesBuilder } from '../column/builder.ts'
 import { writeCompact } from './compact.ts'
 import type { PutBytes } from './fill.ts'
 import { CLOSE_OBJECT, COLON, COMMA, OPEN_OBJECT, skipSpace, valueEnd } from './grammar.ts'
