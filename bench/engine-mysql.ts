@@ -1,7 +1,6 @@
 // MySQL or MariaDB under test. A new binary log file begins at the mark, so that "the log from the
 // mark on" is a list of whole files.
 
-import type mysql from 'mysql2/promise'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { existsSync } from 'node:fs'
@@ -12,14 +11,21 @@ import { queryMysql, withMysql } from '../test/servers/clients.ts'
 import { startMariadb } from '../test/servers/mariadb.ts'
 import { startMysql } from '../test/servers/mysql.ts'
 import type { MysqlServer } from '../test/servers/mysql-family.ts'
-import { countConnections, type Engine, type Reference, type TransactionWriter } from './engine.ts'
-import { FINGERPRINT_COLUMNS } from './lake-check.ts'
+import {
+  countConnections,
+  type Engine,
+  type LogShape,
+  type Reference,
+  type TransactionWriter,
+} from './engine.ts'
 import type { Command } from './measure.ts'
-import { insertValues, MYSQL_TABLE, scatteredIds } from './orders.ts'
+import { scatteredIds } from './orders.ts'
 import type { DatabaseAddress } from './pipeline.ts'
+import { tableShapes, type TableShape } from './table-shapes.ts'
 
 const DATABASE = 'shop'
 const STATEMENT_ROWS_MAX = 1000
+const REQUEST_BYTES = 1_000_000
 /** The npm readers are slow; a part of the log shows their rates. */
 const COUNTING_ROWS_MAX = 1_000_000
 const PARQUET_ROWS_MAX = 200_000
@@ -40,14 +46,17 @@ const LOG_SIZE = { mysql: 'innodb-redo-log-capacity', mariadb: 'innodb-log-file-
 export class MysqlEngine implements Engine {
   readonly kind: 'mysql' | 'mariadb'
   readonly source: DatabaseAddress
-  readonly fingerprintColumns = FINGERPRINT_COLUMNS
+  readonly fingerprintColumns: readonly string[]
+  private readonly shape: TableShape
   private readonly server: MysqlServer
   private readonly folder: string
   /** Log file that begins at the mark. */
   private firstFile = ''
 
-  private constructor(server: MysqlServer) {
+  private constructor(server: MysqlServer, shape: TableShape) {
     this.server = server
+    this.shape = shape
+    this.fingerprintColumns = shape.fingerprint
     this.kind = server.kind
     const { user, host, port, password } = server
     const uri = `mysql://${user}@${host}:${port}`
@@ -56,10 +65,10 @@ export class MysqlEngine implements Engine {
     this.folder = mkdtempSync(join(base, 'millrace-bench-'))
   }
 
-  static async start(kind: 'mysql' | 'mariadb'): Promise<MysqlEngine> {
+  static async start(kind: 'mysql' | 'mariadb', shape: TableShape): Promise<MysqlEngine> {
     const settings = { ...SETTINGS, [LOG_SIZE[kind]]: '2G' }
     const start = kind === 'mysql' ? startMysql : startMariadb
-    return new MysqlEngine(await start({ settings }))
+    return new MysqlEngine(await start({ settings }), shape)
   }
 
   pid(): number {
@@ -75,29 +84,31 @@ export class MysqlEngine implements Engine {
 
   async createTable(): Promise<void> {
     await queryMysql(this.server.uri(), `CREATE DATABASE ${DATABASE}`)
-    await queryMysql(this.server.uri(DATABASE), MYSQL_TABLE)
+    await queryMysql(this.server.uri(DATABASE), this.shape.createMysql)
   }
 
-  async load(first: number, rows: number, rowsPerTransaction: number): Promise<void> {
+  async load(first: number, rows: number, log: LogShape): Promise<void> {
+    const statementRows = Math.min(log.statementRows, this.shape.statementRowsMax)
     await this.inTransactions(
       rows,
-      rowsPerTransaction,
-      (at, count) => `INSERT INTO orders VALUES ${insertValues(first + at, count)}`,
+      { ...log, statementRows },
+      (at, count) => `INSERT INTO orders VALUES ${this.shape.insertValues(first + at, count)}`,
     )
   }
 
   async withWriter<T>(work: (write: TransactionWriter) => Promise<T>): Promise<T> {
     return withMysql(this.server.uri(DATABASE), async (connection) =>
       work(async (first, rows) => {
-        await connection.query(`INSERT INTO orders VALUES ${insertValues(first, rows)}`)
+        await connection.query(`INSERT INTO orders VALUES ${this.shape.insertValues(first, rows)}`)
       }),
     )
   }
 
   async update(rows: number, total: number, rowsPerTransaction: number): Promise<void> {
+    const statementRows = Math.min(STATEMENT_ROWS_MAX, total)
     await this.inTransactions(
       rows,
-      rowsPerTransaction,
+      { transactionRows: rowsPerTransaction, statementRows },
       (at, count) =>
         `UPDATE orders SET status = 'shipped', amount = amount + 1, updated = now(6)
          WHERE id IN (${scatteredIds(at, count, total).join()})`,
@@ -128,10 +139,12 @@ export class MysqlEngine implements Engine {
   async forget(): Promise<void> {}
 
   async logReferences(rows: number): Promise<readonly Reference[]> {
-    const peers: Reference[] = [
-      this.peer('zongji, counting', 'count', Math.min(rows, COUNTING_ROWS_MAX)),
-      this.peer('zongji + parquetjs-lite', 'parquet', Math.min(rows, PARQUET_ROWS_MAX)),
-    ]
+    const peers = [this.peer('zongji, counting', 'count', Math.min(rows, COUNTING_ROWS_MAX))]
+    // It has the columns of the usual table written into it.
+    if (this.shape === tableShapes.usual) {
+      const some = Math.min(rows, PARQUET_ROWS_MAX)
+      peers.push(this.peer('zongji + parquetjs-lite', 'parquet', some))
+    }
     const name = this.kind === 'mysql' ? 'mysqlbinlog' : 'mariadb-binlog'
     const target = [`--result-file=${this.folder}/`, '--raw', '--to-last-log', this.firstFile]
     const dump = this.client(name, ['--read-from-remote-server', ...target])
@@ -150,7 +163,8 @@ export class MysqlEngine implements Engine {
   }
 
   async fingerprint(): Promise<string> {
-    return this.one(`SELECT CONCAT_WS(' ', ${FINGERPRINT_COLUMNS.join()}) FROM ${DATABASE}.orders`)
+    const columns = this.fingerprintColumns.join()
+    return this.one(`SELECT CONCAT_WS(' ', ${columns}) FROM ${DATABASE}.orders`)
   }
 
   async stop(): Promise<void> {
@@ -184,17 +198,17 @@ export class MysqlEngine implements Engine {
 
   private async inTransactions(
     rows: number,
-    rowsPerTransaction: number,
+    log: LogShape,
     statement: (at: number, count: number) => string,
   ): Promise<void> {
     await withMysql(this.server.uri(DATABASE), async (connection) => {
-      for (let at = 0; at < rows;) {
-        const end = Math.min(rows, at + rowsPerTransaction)
-        await connection.query('START TRANSACTION')
-        await writeAll(connection, at, end, statement)
-        await connection.query('COMMIT')
-        at = end
+      // Composes the next statements while the server works on the ones before.
+      let pending: Promise<unknown> = Promise.resolve()
+      for (const sql of requests(rows, log, statement)) {
+        await pending
+        pending = connection.query(sql)
       }
+      await pending
     })
   }
 
@@ -209,18 +223,32 @@ export class MysqlEngine implements Engine {
   }
 }
 
-/** Composes the next statement while the server works on the one before. */
-async function writeAll(
-  connection: mysql.Connection,
-  start: number,
-  end: number,
+/**
+ * What is sent at a time: as many statements as have a thousand rows or a megabyte, so that small
+ * transactions do not wait for the way there and back.
+ */
+export function* requests(
+  rows: number,
+  { transactionRows, statementRows }: LogShape,
   statement: (at: number, count: number) => string,
-): Promise<void> {
-  let pending: Promise<unknown> = Promise.resolve()
-  for (let at = start; at < end; at += STATEMENT_ROWS_MAX) {
-    const sql = statement(at, Math.min(STATEMENT_ROWS_MAX, end - at))
-    await pending
-    pending = connection.query(sql)
+): Generator<string> {
+  let pending: string[] = []
+  let pendingRows = 0
+  for (let at = 0; at < rows;) {
+    const end = Math.min(rows, at + transactionRows)
+    pending.push('START TRANSACTION')
+    while (at < end) {
+      const count = Math.min(statementRows, end - at)
+      pending.push(statement(at, count))
+      at += count
+      pendingRows += count
+      if (at === end) pending.push('COMMIT')
+      const bytes = pending.reduce((sum, sql) => sum + sql.length, 0)
+      if (pendingRows < STATEMENT_ROWS_MAX && bytes < REQUEST_BYTES) continue
+      yield pending.join(';')
+      pending = []
+      pendingRows = 0
+    }
   }
-  await pending
+  if (pending.length > 0) yield pending.join(';')
 }

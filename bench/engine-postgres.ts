@@ -6,17 +6,23 @@ import { fileURLToPath } from 'node:url'
 import { systemClock } from '../runtime/base/clock.ts'
 import { withPostgres } from '../test/servers/clients.ts'
 import { startPostgres, type PostgresServer } from '../test/servers/postgres.ts'
-import { countConnections, type Engine, type Reference, type TransactionWriter } from './engine.ts'
-import { FINGERPRINT_COLUMNS } from './lake-check.ts'
+import {
+  countConnections,
+  type Engine,
+  type LogShape,
+  type Reference,
+  type TransactionWriter,
+} from './engine.ts'
 import type { Command } from './measure.ts'
-import { copyText, POSTGRES_TABLE, scatteredIds } from './orders.ts'
+import { scatteredIds } from './orders.ts'
 import { SLOT, type DatabaseAddress } from './pipeline.ts'
 import { CopyIn } from './postgres-copy.ts'
 import { findPostgresTools, type PostgresTools } from './postgres-tools.ts'
+import type { TableShape } from './table-shapes.ts'
 
 const MARK = 'bench_mark'
+const UPDATE_ROWS_MAX = 1000
 const REFERENCE_SLOT = 'bench_reference'
-const COPY_ROWS_MAX = 10_000
 /** The npm reader is slow; a part of the log shows its rate. */
 const ALTERNATIVE_ROWS_MAX = 500_000
 const SLOT_FREE_MS = 10_000
@@ -34,21 +40,24 @@ const SETTINGS = {
 export class PostgresEngine implements Engine {
   readonly kind = 'postgres'
   readonly source: DatabaseAddress
-  readonly fingerprintColumns = FINGERPRINT_COLUMNS
+  readonly fingerprintColumns: readonly string[]
+  private readonly shape: TableShape
   private readonly server: PostgresServer
   private readonly tools: PostgresTools
 
-  private constructor(server: PostgresServer, tools: PostgresTools) {
+  private constructor(server: PostgresServer, tools: PostgresTools, shape: TableShape) {
     this.server = server
+    this.shape = shape
+    this.fingerprintColumns = shape.fingerprint
     this.tools = tools
     const { user, host, port, password } = server
     const uri = `postgresql://${user}@${host}:${port}/postgres`
     this.source = { type: 'postgres', uri, password, table: 'public.orders' }
   }
 
-  static async start(): Promise<PostgresEngine> {
+  static async start(shape: TableShape): Promise<PostgresEngine> {
     const server = await startPostgres({ major: 18, settings: SETTINGS })
-    return new PostgresEngine(server, await findPostgresTools())
+    return new PostgresEngine(server, await findPostgresTools(), shape)
   }
 
   pid(): number {
@@ -60,25 +69,22 @@ export class PostgresEngine implements Engine {
   }
 
   async createTable(): Promise<void> {
-    await this.one(`${POSTGRES_TABLE}; SELECT 1`)
+    await this.one(`${this.shape.createPostgres}; SELECT 1`)
   }
 
-  async load(first: number, rows: number, rowsPerTransaction: number): Promise<void> {
-    await this.inTransactions(
-      rows,
-      rowsPerTransaction,
-      COPY_ROWS_MAX,
-      async (client, at, count) => {
-        const copy = new CopyIn('COPY orders FROM STDIN', copyText(first + at, count))
-        await client.query(copy).done
-      },
-    )
+  async load(first: number, rows: number, log: LogShape): Promise<void> {
+    const statementRows = Math.min(log.statementRows, this.shape.statementRowsMax)
+    await this.inTransactions(rows, { ...log, statementRows }, async (client, at, count) => {
+      const text = this.shape.copyText(first + at, count)
+      await client.query(new CopyIn('COPY orders FROM STDIN', text)).done
+    })
   }
 
   async withWriter<T>(work: (write: TransactionWriter) => Promise<T>): Promise<T> {
     return withPostgres(this.server.uri(), async (client) =>
       work(async (first, rows) => {
-        await client.query(new CopyIn('COPY orders FROM STDIN', copyText(first, rows))).done
+        await client.query(new CopyIn('COPY orders FROM STDIN', this.shape.copyText(first, rows)))
+          .done
       }),
     )
   }
@@ -86,7 +92,9 @@ export class PostgresEngine implements Engine {
   async update(rows: number, total: number, rowsPerTransaction: number): Promise<void> {
     const sql = `UPDATE orders SET status = 'shipped', amount = amount + 1, updated = now()
                  WHERE id = ANY($1::bigint[])`
-    await this.inTransactions(rows, rowsPerTransaction, 1000, async (client, at, count) => {
+    const statementRows = Math.min(UPDATE_ROWS_MAX, total)
+    const log = { transactionRows: rowsPerTransaction, statementRows }
+    await this.inTransactions(rows, log, async (client, at, count) => {
       await client.query(sql, [scatteredIds(at, count, total)])
     })
   }
@@ -148,7 +156,7 @@ export class PostgresEngine implements Engine {
   }
 
   async fingerprint(): Promise<string> {
-    const columns = FINGERPRINT_COLUMNS.map((column) => `(${column})::text`)
+    const columns = this.fingerprintColumns.map((column) => `(${column})::text`)
     return this.one(`SELECT ${columns.join(` || ' ' || `)} FROM orders`)
   }
 
@@ -187,20 +195,21 @@ export class PostgresEngine implements Engine {
 
   private async inTransactions(
     rows: number,
-    rowsPerTransaction: number,
-    rowsAtATimeMax: number,
+    { transactionRows, statementRows }: LogShape,
     write: (client: Client, at: number, count: number) => Promise<void>,
   ): Promise<void> {
     await withPostgres(this.server.uri(), async (client) => {
       // Only the load gets faster by this; the log is the same.
       await client.query('SET synchronous_commit = off')
       for (let at = 0; at < rows;) {
-        const end = Math.min(rows, at + rowsPerTransaction)
-        await client.query('BEGIN')
-        for (; at < end; at += rowsAtATimeMax) {
-          await write(client, at, Math.min(rowsAtATimeMax, end - at))
+        const end = Math.min(rows, at + transactionRows)
+        // A statement alone is a transaction, without two more ways to the server.
+        const isAlone = end - at <= statementRows
+        if (!isAlone) await client.query('BEGIN')
+        for (; at < end; at += statementRows) {
+          await write(client, at, Math.min(statementRows, end - at))
         }
-        await client.query('COMMIT')
+        if (!isAlone) await client.query('COMMIT')
         at = end
       }
     })

@@ -18,6 +18,13 @@ export interface Reference {
   readonly reportsItself?: boolean
 }
 
+/** How rows stand in the log. */
+export interface LogShape {
+  readonly transactionRows: number
+  /** Of one statement; MySQL's log has one event for all of them. */
+  readonly statementRows: number
+}
+
 /** Inserts rows `first`...`first + rows - 1` in one transaction; resolves when it is committed. */
 export type TransactionWriter = (first: number, rows: number) => Promise<void>
 
@@ -32,10 +39,10 @@ export interface Engine {
   version(): Promise<string>
   createTable(): Promise<void>
   /** Inserts rows `first`...`first + rows - 1`. */
-  load(first: number, rows: number, rowsPerTransaction: number): Promise<void>
+  load(first: number, rows: number, log: LogShape): Promise<void>
   /** Transactions on one connection that stays open. */
   withWriter<T>(work: (write: TransactionWriter) => Promise<T>): Promise<T>
-  /** Updates `rows` of the `total` rows, scattered, each once. */
+  /** Updates `rows` times one of the `total` rows, scattered, each as often as the others. */
   update(rows: number, total: number, rowsPerTransaction: number): Promise<void>
   /** Remembers the log's end: `rewind` and `logReferences` begin there. */
   mark(): Promise<void>

@@ -9,12 +9,19 @@ import { describeMachine, formatMachine } from './machine.ts'
 import { formatPage } from './report/page.ts'
 import { formatResult } from './report/text.ts'
 import { defaultScenarios, scenarios, type Sizes } from './scenarios.ts'
+import { isTableName, tableShapes, type TableName } from './table-shapes.ts'
 
 const HELP = `npm run bench -- [options]
   --only NAME,...  of ${Object.keys(scenarios).join(', ')}
   --rows N         rows of the log and backfill scenarios (5000000); half of them are updated,
                    and the largest transaction has twice as many
   --runs N         rounds; medians are shown (3)
+  --table NAME     usual; narrow, 4 columns; wide, 100 columns and a tenth of the rows; large,
+                   values of 100 KB and a 500th of the rows
+  --transaction N  rows a transaction in the log scenarios (1000)
+  --statement N    rows a statement there (as many as a transaction, at most 1000); 1 gives MySQL's
+                   log an event for each row
+  --keys N         rows that are updated in turn (all once); 100 is a table of hot keys
   --rates N,...    rows a second that the latency scenarios offer (1000,10000,50000); they look for
                    the largest rate that is kept then
   --seconds N      for which they offer each (10)
@@ -29,11 +36,13 @@ const HELP = `npm run bench -- [options]
 const ROWS = 5_000_000
 const ROWS_QUICK = 100_000
 const ROWS_MIN = 20_000
+const STATEMENT_ROWS = 1000
 const RATES = ['1000', '10000', '50000']
 const SEARCH_MAX = 6
 
 interface Options {
   readonly names: readonly string[]
+  readonly table: TableName
   readonly sizes: Sizes
   readonly runs: number
   readonly json: string | null
@@ -49,6 +58,10 @@ function parseOptions(): Options | null {
       only: { type: 'string' },
       rows: { type: 'string' },
       runs: { type: 'string' },
+      table: { type: 'string', default: 'usual' },
+      transaction: { type: 'string', default: '1000' },
+      statement: { type: 'string' },
+      keys: { type: 'string' },
       rates: { type: 'string' },
       seconds: { type: 'string' },
       interval: { type: 'string' },
@@ -66,13 +79,28 @@ function parseOptions(): Options | null {
   const names = values.only?.split(',') ?? defaultScenarios
   const unknown = names.filter((name) => scenarios[name] === undefined)
   if (unknown.length > 0) throw new Error(`no benchmark ${unknown.join(', ')}; see --help`)
-  const rows = atLeast(ROWS_MIN, 'rows', values.rows ?? String(quick ? ROWS_QUICK : ROWS))
+  const { table } = values
+  if (!isTableName(table)) throw new Error(`no table ${table}; see --help`)
+  if (table !== 'usual' && values.only === undefined) throw new Error('--table asks for --only')
+  if (table !== 'usual' && names.some((name) => name.includes('update'))) {
+    throw new Error('updates are of the usual table')
+  }
+  const { fewer } = tableShapes[table]
+  const rowsDefault = Math.ceil((quick ? ROWS_QUICK : ROWS) / fewer)
+  const rowsMin = Math.ceil(ROWS_MIN / fewer)
+  const rows = atLeast(rowsMin, 'rows', values.rows ?? String(rowsDefault))
+  const updates = Math.ceil(rows / 2)
+  const transactionRows = atLeast(1, 'transaction', values.transaction)
+  const statement = values.statement ?? String(Math.min(transactionRows, STATEMENT_ROWS))
   return {
     names,
+    table,
     sizes: {
       rows,
-      updates: Math.ceil(rows / 2),
+      updates,
       memoryRows: rows * 2,
+      log: { transactionRows, statementRows: atLeast(1, 'statement', statement) },
+      keys: atLeast(1, 'keys', values.keys ?? String(updates)),
       latency: {
         rates: (values.rates?.split(',') ?? RATES).map((rate) => atLeast(1, 'rates', rate)),
         seconds: atLeast(1, 'seconds', values.seconds ?? (quick ? '3' : '10')),
@@ -124,6 +152,7 @@ async function main(): Promise<number> {
 
 async function runAll({
   names,
+  table,
   sizes,
   runs,
   profile,
@@ -133,7 +162,7 @@ async function runAll({
   for (const name of names) {
     say(name)
     try {
-      const result = await scenarios[name]?.(sizes, { runs, profile, say })
+      const result = await scenarios[name]?.(sizes, { runs, table, profile, say })
       if (result === undefined) continue
       results.push(result)
       console.log(formatResult(result))

@@ -168,7 +168,7 @@ function formatRow(id: number, { form, statuses, notes, pieces }: Parts): string
 }
 
 /** A fixed sequence for each seed: mulberry32. */
-function generator(seed: number): (limit: number) => number {
+export function generator(seed: number): (limit: number) => number {
   let state = Math.imul(seed, 0x9e37_79b1)
   return (limit) => {
     state = (state + 0x6d2b_79f5) | 0

@@ -14,21 +14,25 @@ import { watchLake } from './latency/lake-watch.ts'
 import { formatCommand, measure, measureDuring, type Usage } from './measure.ts'
 import { BenchPipeline } from './pipeline.ts'
 import { formatProfiles, readProfiles } from './profile.ts'
+import { tableShapes, type TableName } from './table-shapes.ts'
 
 const HOT_FUNCTIONS = 5
 
 export interface Context {
   /** Rounds of each scenario. */
   readonly runs: number
+  /** Of databases. */
+  readonly table: TableName
   /** Profile ours instead of measuring. */
   readonly profile: boolean
   /** Tells whoever waits what is being done. */
   say(text: string): void
 }
 
-export async function startEngine(kind: Engine['kind']): Promise<Engine> {
-  if (kind === 'postgres') return PostgresEngine.start()
-  return kind === 'kafka' ? KafkaEngine.start() : MysqlEngine.start(kind)
+export async function startEngine(kind: Engine['kind'], table: TableName): Promise<Engine> {
+  const shape = tableShapes[table]
+  if (kind === 'postgres') return PostgresEngine.start(shape)
+  return kind === 'kafka' ? KafkaEngine.start() : MysqlEngine.start(kind, shape)
 }
 
 /** What it takes to start and to end without anything to read. */
@@ -57,7 +61,7 @@ export class Bench {
     context: Context,
     work: (bench: Bench) => Promise<T>,
   ): Promise<T> {
-    const engine = await startEngine(kind)
+    const engine = await startEngine(kind, context.table)
     const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
     const bench = new Bench(engine, context, folder)
     try {

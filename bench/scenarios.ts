@@ -1,6 +1,6 @@
 // The benchmarks by name, each with the floors that it has to reach.
 
-import { countConnections, type Engine } from './engine.ts'
+import { countConnections, type Engine, type LogShape } from './engine.ts'
 import {
   cpuPerMillion,
   median,
@@ -13,6 +13,7 @@ import {
 } from './figures.ts'
 import { BACKFILL_CONNECTIONS } from './pipeline.ts'
 import { latencyScenario, type LatencyPlan } from './latency/scenario.ts'
+import { tableShapes } from './table-shapes.ts'
 import { Bench, type Context } from './scenario.ts'
 
 export interface Sizes {
@@ -22,12 +23,21 @@ export interface Sizes {
   readonly updates: number
   /** Rows of the largest transaction. */
   readonly memoryRows: number
+  /** What the log scenarios read. */
+  readonly log: LogShape
+  /** Rows that the updates go to, in turn. */
+  readonly keys: number
   readonly latency: LatencyPlan
 }
 
 export type Scenario = (sizes: Sizes, context: Context) => Promise<ScenarioResult>
 
 const ROWS_PER_TRANSACTION = 1000
+/** What the floors are for, and how tables are filled. */
+export const USUAL_LOG: LogShape = {
+  transactionRows: ROWS_PER_TRANSACTION,
+  statementRows: ROWS_PER_TRANSACTION,
+}
 const SMALL_TRANSACTION = 10_000
 const PEAK_RSS_MIB_MAX = 768
 
@@ -56,7 +66,7 @@ export const defaultScenarios: readonly string[] = Object.keys(scenarios).filter
 
 async function insertScenario(
   kind: Engine['kind'],
-  { rows }: Sizes,
+  { rows, log }: Sizes,
   context: Context,
 ): Promise<ScenarioResult> {
   return Bench.with(kind, context, async (bench) => {
@@ -65,16 +75,18 @@ async function insertScenario(
     await bench.begin()
     await engine.mark()
     const startup = await bench.startup(() => bench.rewind())
-    await engine.load(1, rows, ROWS_PER_TRANSACTION)
+    await engine.load(1, rows, log)
     await engine.settle()
     if (context.profile) return profiled(bench, `${kind}-log`, () => bench.rewind())
     const references = await engine.logReferences(rows)
     const figures = await bench.rounds(rows, startup, references, () => bench.rewind())
     return {
       scenario: `${kind}-log`,
-      title: `${await engine.version()}, ${count(rows)} rows inserted, ${ROWS_PER_TRANSACTION} a transaction`,
+      title:
+        `${await engine.version()}, ${count(rows)} rows inserted, ` +
+        `${log.transactionRows} a transaction, ${log.statementRows} a statement${tableNote(context)}`,
       figures,
-      floors: logFloors(kind, figures),
+      floors: isUsual(log, context) ? logFloors(kind, figures) : [],
       notes: [startupNote(startup.seconds, startup.cpuSeconds)],
     }
   })
@@ -88,7 +100,7 @@ async function topicScenario({ rows }: Sizes, context: Context): Promise<Scenari
     await bench.begin()
     await engine.mark()
     const startup = await bench.startup(() => bench.rewind())
-    await engine.load(2, rows, rows)
+    await engine.load(2, rows, USUAL_LOG)
     if (context.profile) return profiled(bench, 'kafka-protobuf', () => bench.rewind())
     const references = await engine.logReferences(rows)
     const figures = await bench.rounds(rows, startup, references, () => bench.rewind())
@@ -106,17 +118,17 @@ async function topicScenario({ rows }: Sizes, context: Context): Promise<Scenari
 
 async function updateScenario(
   kind: Engine['kind'],
-  { updates }: Sizes,
+  { updates, keys }: Sizes,
   context: Context,
 ): Promise<ScenarioResult> {
   return Bench.with(kind, context, async (bench) => {
     const { engine } = bench
-    context.say(`${await engine.version()}: loading ${updates} rows and updating each`)
-    await engine.load(1, updates, ROWS_PER_TRANSACTION)
+    context.say(`${await engine.version()}: loading ${keys} rows, ${updates} updates`)
+    await engine.load(1, keys, USUAL_LOG)
     await bench.begin()
     await engine.mark()
     const startup = await bench.startup(() => bench.rewind())
-    await engine.update(updates, updates, ROWS_PER_TRANSACTION)
+    await engine.update(updates, keys, ROWS_PER_TRANSACTION)
     await engine.settle()
     if (context.profile) return profiled(bench, `${kind}-update`, () => bench.rewind())
     const references = await engine.logReferences(updates)
@@ -125,7 +137,7 @@ async function updateScenario(
     return {
       scenario: `${kind}-update`,
       title:
-        `${await engine.version()}, ${count(updates)} rows updated in scattered order, ` +
+        `${await engine.version()}, ${count(updates)} updates of ${count(keys)} rows in scattered order, ` +
         `${ROWS_PER_TRANSACTION} a transaction`,
       figures,
       floors: [memoryFloor(figures)],
@@ -143,7 +155,7 @@ async function backfillScenario(
     const { engine } = bench
     context.say(`${await engine.version()}: loading ${rows} rows into the table`)
     const startup = await bench.startup(() => bench.forget())
-    await engine.load(1, rows, ROWS_PER_TRANSACTION)
+    await engine.load(1, rows, USUAL_LOG)
     await engine.settle()
     if (context.profile) return profiled(bench, `${kind}-backfill`, () => bench.forget())
     const figures: Figure[] = []
@@ -159,9 +171,9 @@ async function backfillScenario(
     }
     return {
       scenario: `${kind}-backfill`,
-      title: `${await engine.version()}, first copy of ${count(rows)} rows`,
+      title: `${await engine.version()}, first copy of ${count(rows)} rows${tableNote(context)}`,
       figures,
-      floors: [...floors, memoryFloor(figures)],
+      floors: isUsual(USUAL_LOG, context) ? [...floors, memoryFloor(figures)] : [],
       notes: [startupNote(startup.seconds, startup.cpuSeconds)],
     }
   })
@@ -182,7 +194,8 @@ async function memoryScenario(
       await bench.begin()
       await engine.mark()
       const startup = await bench.startup(() => bench.rewind())
-      await engine.load(1, memoryRows, rowsPerTransaction)
+      const log = { ...USUAL_LOG, transactionRows: rowsPerTransaction }
+      await engine.load(1, memoryRows, log)
       await engine.settle()
       const [ours] = await bench.rounds(memoryRows, startup, [], () => bench.rewind())
       return ours
@@ -197,6 +210,20 @@ async function memoryScenario(
     floors: [memoryFloor(figures), evenMemoryFloor(figures)],
     notes: ['One run each, every one on a server of its own.'],
   }
+}
+
+/** Floors are for this one. */
+function isUsual(log: LogShape, { table }: Context): boolean {
+  const { transactionRows, statementRows } = USUAL_LOG
+  return (
+    table === 'usual' &&
+    log.transactionRows === transactionRows &&
+    log.statementRows === statementRows
+  )
+}
+
+function tableNote({ table }: Context): string {
+  return table === 'usual' ? '' : `, ${table} table of ${tableShapes[table].columns} columns`
 }
 
 async function profiled(

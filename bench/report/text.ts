@@ -56,7 +56,7 @@ export function latencyTable(steps: readonly LatencyStep[]): string[][] {
 }
 
 export function percentileName(percentile: number): string {
-  return percentile === 100 ? 'largest' : `p${percentile}`
+  return percentile === 100 ? 'max' : `p${percentile}`
 }
 
 function latencyRow(step: LatencyStep): string[] {

@@ -117,7 +117,7 @@ test('a step is a row of the text and a line of the plot', () => {
       .trim()
       .split(/\s{2,}/)
       .slice(2, 5),
-  ).toEqual(['p50 ms', 'p99 ms', 'largest ms'])
+  ).toEqual(['p50 ms', 'p99 ms', 'max ms'])
   const cells = ['10,000', '9,990', '600', '1,250', '1,400', '5.00', '2.50', 'kept']
   expect(row.trim().split(/\s{2,}/)).toEqual(cells)
   const { picture, legend } = latencyPlot([step])
