@@ -3,7 +3,7 @@
 
 import type { ErrorRecord } from './base/errors.ts'
 import type { ChangeBatch } from './data/batch.ts'
-import type { Control } from './data/element.ts'
+import type { Control, Shown, TablePartition } from './data/element.ts'
 import type { PartitionTuple } from './data/partition/value.ts'
 import type { Position } from './data/position.ts'
 import type { TableSchema } from './data/schema.ts'
@@ -55,12 +55,7 @@ export interface PreparedEpoch<Committable> {
   /** Tables that this writer can no longer write; the runtime parks them in this epoch. */
   readonly parked: readonly { readonly table: string; readonly reason: ErrorRecord }[]
   /** Partitions with rows that are durable and in no committable yet. None: there are none. */
-  readonly openPartitions?: readonly OpenPartition[]
-}
-
-export interface OpenPartition {
-  readonly table: string
-  readonly partition: PartitionTuple
+  readonly openPartitions?: readonly TablePartition[]
 }
 
 /** JSON data of the sink's own making, and the state files that it names. */
@@ -91,10 +86,10 @@ export interface SinkWriter<Committable> {
   /**
    * Ends the epoch: all rows and the state are durable (fsynced) when it resolves.
    *
-   * @param holds  rows may be left out of the committables, to be in those of a later epoch: they
-   *               count as `held`. Not so: all rows up to here are in them
+   * @param shows  the others may be left out of the committables, to be in those of a later epoch:
+   *               they count as `held`. Missing: all
    */
-  prepare(epoch: number, holds?: boolean): Promise<PreparedEpoch<Committable>>
+  prepare(epoch: number, shows?: Shown): Promise<PreparedEpoch<Committable>>
   close(): Promise<void>
 }
 

@@ -6,10 +6,10 @@ import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import { randomId63 } from '../base/clock.ts'
 import { PipelineError, type ErrorRecord } from '../base/errors.ts'
+import type { Shown, TablePartition } from '../data/element.ts'
 import type { TableSchema } from '../data/schema.ts'
 import { lakeSchema } from '../flow/tables.ts'
-import type { CommitReceipt, Intent, OpenPartition, PreparedEpoch } from '../sink.ts'
-import type { TableCounts, TableIntent } from '../sink.ts'
+import type { CommitReceipt, Intent, PreparedEpoch, TableCounts, TableIntent } from '../sink.ts'
 import { receiptOf, type CommitQueue } from './commit.ts'
 import { CHECKPOINT_FORMAT, type Checkpoint, type SourceCheckpoint } from './manifest.ts'
 import type { SavedReadiness } from './readiness.ts'
@@ -22,9 +22,9 @@ export interface SourceHandle {
   /**
    * Resolves when the source has passed the barrier; all its rows are on their way then.
    *
-   * @param holds  for the writers, as of `SinkWriter.prepare`
+   * @param shows  for the writers, as of `SinkWriter.prepare`
    */
-  barrier(epoch: number, holds: boolean): Promise<SourceCut>
+  barrier(epoch: number, shows: Shown): Promise<SourceCut>
   acknowledge(receipt: CommitReceipt): void
   park(table: string, reason: ErrorRecord): void
 }
@@ -69,10 +69,10 @@ export interface EpochDecisions {
     epoch: number,
     source: SourceCheckpoint,
     intents: readonly TableIntent<unknown>[],
-    open: readonly OpenPartition[],
+    open: readonly TablePartition[],
   ): SavedReadiness
-  /** Something would have been decided, but for rows that the sink holds back. */
-  readonly waitsForRows: boolean
+  /** Of these partitions something would be decided, but for rows that the sink holds back. */
+  readonly waiting: readonly TablePartition[]
   /** The checkpoint is durable, and its intent waits for its commit. */
   saved(epoch: number): void
 }
@@ -81,7 +81,7 @@ export interface EpochDecisions {
 export const NO_DECISIONS: EpochDecisions = {
   decide: () => [],
   saved: () => undefined,
-  waitsForRows: false,
+  waiting: [],
 }
 
 /** What an epoch did, for the status and the metrics. */
@@ -157,21 +157,21 @@ export class Coordinator {
    * Runs one epoch to its durable checkpoint and hands its intent to the commit queue. Not
    * reentrant.
    *
-   * @param holds  the sink may hold rows back; else all rows so far become visible
+   * @param shows  rows that become visible at least
    * @throws PipelineError FENCED, STORAGE_FULL, TRACE_BROKEN, ...; nothing is acknowledged then
    */
-  async checkpoint(holds = false): Promise<EpochReport> {
+  async checkpoint(shows: Shown = 'all'): Promise<EpochReport> {
     const started = this.options.clock.elapsedMs()
     if (this.options.commitsFirst === true) await this.awaitCommits()
     this.epoch++
     const { epoch } = this
-    const cut = await this.source.barrier(epoch, holds)
+    const cut = await this.source.barrier(epoch, shows)
     // Not before: the source of a new attempt may be on its way to be opened.
     if (this.options.commitsFirst === true) this.acknowledge()
     const prepared = await Promise.all(this.writers.map((writer) => writer.prepared(epoch)))
     const counts = prepared.map((writer) => writer.counts)
     this.trace.check(epoch, cut.counts, counts)
-    const { checkpoint, intent } = this.build(epoch, cut, prepared, holds)
+    const { checkpoint, intent } = this.build(epoch, cut, prepared, shows)
     let bytes = 0
     if (this.isNews(checkpoint)) {
       const saving = this.store.save(checkpoint)
@@ -187,7 +187,7 @@ export class Coordinator {
     // With what the committer has parked since the cut: of the last epoch nobody hears it later.
     const source = withParked(checkpoint.source, this.parkings())
     const { refused } = cut
-    const commits = intent?.tables.some(({ committables }) => committables.length > 0) ?? false
+    const commits = hasRows(intent)
     return { epoch, durationMs, bytes, commits, source, counts: counts.flat(), refused }
   }
 
@@ -221,7 +221,7 @@ export class Coordinator {
     epoch: number,
     cut: SourceCut,
     prepared: readonly PreparedEpoch<unknown>[],
-    holds: boolean,
+    shows: Shown,
   ): { checkpoint: Checkpoint; intent: Intent<unknown> | null } {
     for (const writer of prepared) {
       assert(writer.epoch === epoch, 'writers prepare the epoch whose barrier they have met')
@@ -232,7 +232,7 @@ export class Coordinator {
     this.parkedByCommit.clear()
     const source = withParked(cut.checkpoint, parked)
     const held = this.trace.held()
-    const tables = this.tableIntents(cut.schemas, prepared, source, holds ? held : {})
+    const tables = this.tableIntents(cut.schemas, prepared, source, shows === 'all' ? {} : held)
     const open = prepared.flatMap(({ openPartitions = [] }) => openPartitions)
     const { position, sourceTimeUs } = source
     const head = { pipeline, timeline, epoch, fence }
@@ -252,9 +252,16 @@ export class Coordinator {
       parked,
       mode,
       readiness: decisions.decide(epoch, source, tables, open),
+      ...this.shownAt(shows === 'all' && hasRows(intent)),
       savedAtMs: clock.nowMs(),
     }
     return { checkpoint, intent }
+  }
+
+  /** @param now  this epoch shows all rows, and there are some */
+  private shownAt(now: boolean): Pick<Checkpoint, 'shownAtMs'> {
+    const shownAtMs = now ? this.options.clock.nowMs() : this.saved?.shownAtMs
+    return shownAtMs === undefined ? {} : { shownAtMs }
   }
 
   private tableIntents(
@@ -326,6 +333,10 @@ export class Coordinator {
     }
     return parts(next) !== parts(before)
   }
+}
+
+function hasRows(intent: Intent<unknown> | null): boolean {
+  return intent?.tables.some(({ committables }) => committables.length > 0) ?? false
 }
 
 function withParked(

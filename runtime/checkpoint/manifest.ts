@@ -71,6 +71,8 @@ interface CheckpointParts {
   readonly mode?: string
   /** Which partitions are whole, and who has to be told; missing: nobody is. */
   readonly readiness?: SavedReadiness
+  /** When the last epoch that showed all rows was cut, and it had some; missing: none has. */
+  readonly shownAtMs?: number
   readonly savedAtMs: number
 }
 

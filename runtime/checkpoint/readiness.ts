@@ -248,7 +248,7 @@ export class TableReadiness {
   }
 
   private announceNext(epoch: number, closedBefore: number, nowMs: number): void {
-    this.next ??= this.firstPartition()
+    this.next ??= this.firstPartition(closedBefore)
     const { unit, zone } = this.rule
     const last = Math.min(closedBefore, this.next + AT_ONCE_MAX)
     for (let number = this.next; number < last && this.hasPassed(number); number++) {
@@ -260,8 +260,12 @@ export class TableReadiness {
     }
   }
 
-  /** Begins with the first partition that has rows, so far as it is not too long ago. */
-  private firstPartition(): number {
+  /**
+   * Begins with the first partition that has rows, so far as it is not too long ago.
+   *
+   * @param openFrom  one whose rows wait to be shown
+   */
+  private firstPartition(openFrom: number): number {
     const { unit, zone } = this.rule
     const now = partitionAt(unit, this.watermarkUs ?? 0n, zone)
     const oldest = now - PARTITIONS_MAX
@@ -269,10 +273,11 @@ export class TableReadiness {
     for (const number of this.partitions.keys()) {
       if (number < oldest) this.partitions.delete(number)
     }
-    return Math.min(now, ...this.partitions.keys())
+    return Math.min(now, openFrom < oldest ? now : openFrom, ...this.partitions.keys())
   }
 
-  private hasPassed(number: number): boolean {
+  /** The watermark has, and the delay behind its end is over. */
+  hasPassed(number: number): boolean {
     const { unit, zone, delayUs } = this.rule
     const end = partitionStart(unit, number + 1, zone)
     return this.watermarkUs !== null && this.watermarkUs >= end + delayUs

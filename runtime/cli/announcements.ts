@@ -27,7 +27,7 @@ import type { PartitionReadyConfig, ReadyAction } from '../job/config/partition-
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import { sourceSelector } from '../job/config/selector.ts'
 import type { Notifier } from '../notifier.ts'
-import type { OpenPartition, TableIntent } from '../sink.ts'
+import type { TableIntent } from '../sink.ts'
 import type { DiscoveredTable } from '../source.ts'
 import { partitionPlace } from './directory.ts'
 import { clusterOptions } from './kafka-cluster.ts'
@@ -54,7 +54,7 @@ export function announcements(config: PipelineConfig): AnnouncerParts | null {
       return table
     },
     changesOf: (intent) => changesOf(intent, places.get(intent.table) ?? 0),
-    openFrom: (open) => firstOpen(open, places),
+    numberOf: ({ table, partition }) => numberOf(partition, places.get(table) ?? 0),
     touchedBy: ({ table, partitions = [] }) => {
       const place = places.get(table) ?? 0
       return partitions.flatMap((tuple) => numberOf(tuple, place) ?? [])
@@ -217,21 +217,6 @@ function changesOf({ committables }: TableIntent<unknown>, place: number): Inten
   }
   const all = mine.some(({ truncated }) => truncated)
   return { changes: [...byNumber.values()], all }
-}
-
-/** Numbers that are no times of a clock are never announced, so nobody waits for them. */
-function firstOpen(
-  open: readonly OpenPartition[],
-  places: ReadonlyMap<string, number>,
-): Map<string, number> {
-  const first = new Map<string, number>()
-  for (const { table, partition } of open) {
-    const place = places.get(table)
-    const number = place === undefined ? null : numberOf(partition, place)
-    if (number === null) continue
-    first.set(table, Math.min(number, first.get(table) ?? number))
-  }
-  return first
 }
 
 /** Hours, days, months and years are all integers of 32 bits. */

@@ -3,6 +3,7 @@
 
 import type { ErrorRecord } from '../base/errors.ts'
 import type { ChangeBatch } from './batch.ts'
+import type { PartitionTuple } from './partition/value.ts'
 import type { Order, Position } from './position.ts'
 import type { TableSchema } from './schema.ts'
 
@@ -64,9 +65,21 @@ export interface BackfillStart {
 export interface Barrier {
   readonly kind: 'barrier'
   readonly epoch: number
-  /** The sink may hold rows back (`SinkWriter.prepare`); missing: it may not. */
-  readonly holds?: boolean
+  /** Missing: all. */
+  readonly shows?: Shown
 }
+
+/** A partition of a table in the lake. */
+export interface TablePartition {
+  readonly table: string
+  readonly partition: PartitionTuple
+}
+
+/**
+ * Rows that an epoch makes visible at least: all so far, or those of the partitions. A sink may
+ * hold the others back.
+ */
+export type Shown = 'all' | readonly TablePartition[]
 
 export type Control = SchemaChange | Truncate | Park | Settled | BackfillStart
 export type Element = ChangeBatch | Control | Barrier

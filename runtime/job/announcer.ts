@@ -8,11 +8,12 @@ import type { EpochDecisions } from '../checkpoint/coordinator.ts'
 import type { Checkpoint, SourceCheckpoint } from '../checkpoint/manifest.ts'
 import { Readiness, type PartitionChange, type ReadinessRule } from '../checkpoint/readiness.ts'
 import type { SavedReadiness } from '../checkpoint/readiness.ts'
+import type { TablePartition } from '../data/element.ts'
 import type { TableSchema } from '../data/schema.ts'
 import { inHandOver, lakeSchema } from '../flow/tables.ts'
 import type { Notifier, PartitionReady } from '../notifier.ts'
 import type { ObjectStore } from '../object-store.ts'
-import type { OpenPartition, TableCommit, TableIntent } from '../sink.ts'
+import type { TableCommit, TableIntent } from '../sink.ts'
 import type { RunState } from './run-state.ts'
 import { Outbox, type LaneStatus, type OutboxTable } from './outbox.ts'
 
@@ -39,8 +40,8 @@ export interface AnnouncerParts {
   changesOf(intent: TableIntent<unknown>): IntentChanges
   /** Partitions whose rows a commit has changed. */
   touchedBy(commit: TableCommit): readonly number[]
-  /** By table: the first partition with rows that no intent has yet. */
-  openFrom(open: readonly OpenPartition[]): ReadonlyMap<string, number>
+  /** Which of the table's partitions of time it is; `null`: that of rows without a time. */
+  numberOf(partition: TablePartition): number | null
 }
 
 export interface AnnouncerContext {
@@ -73,7 +74,7 @@ export class Announcer implements EpochDecisions {
   private readonly tables = new Map<string, AnnouncedTable | null>()
   /** Epoch of the newest durable checkpoint. */
   private durable: number
-  waitsForRows = false
+  waiting: readonly TablePartition[] = []
 
   private constructor(parts: AnnouncerParts, context: AnnouncerContext, last: Checkpoint | null) {
     const { pipeline, state, clock } = context
@@ -108,11 +109,11 @@ export class Announcer implements EpochDecisions {
     epoch: number,
     source: SourceCheckpoint,
     intents: readonly TableIntent<unknown>[],
-    open: readonly OpenPartition[] = [],
+    open: readonly TablePartition[] = [],
   ): SavedReadiness {
     const watermarks = new Map(source.times?.tables)
-    const openFrom = this.parts.openFrom(open)
-    this.waitsForRows = false
+    const openOf = Map.groupBy(open, ({ table }) => table)
+    const waiting: TablePartition[] = []
     for (const record of source.tables) {
       const known = record.phase === 'dropped' ? null : this.join(lakeSchema(record))
       if (known === null) continue
@@ -122,12 +123,23 @@ export class Announcer implements EpochDecisions {
       const none: IntentChanges = { changes: [], all: false }
       const changes = intent === undefined ? none : this.parts.changesOf(intent)
       const watermarkUs = isWhole ? (watermarks.get(table) ?? null) : null
-      const cut = { ...changes, watermarkUs, openFrom: openFrom.get(table) ?? null }
+      const held = this.numbered(openOf.get(table) ?? [])
+      const openFrom = held.length === 0 ? null : Math.min(...held.map(([number]) => number))
       const readiness = this.readiness.of(table)
-      readiness?.decide(epoch, cut, this.context.clock.nowMs())
-      this.waitsForRows ||= readiness?.waitsForRows === true
+      readiness?.decide(epoch, { ...changes, watermarkUs, openFrom }, this.context.clock.nowMs())
+      if (readiness?.waitsForRows !== true) continue
+      for (const [number, one] of held) if (readiness.hasPassed(number)) waiting.push(one)
     }
+    this.waiting = waiting
     return this.readiness.save()
+  }
+
+  /** Numbers that are no times of a clock are never announced, so nobody waits for them. */
+  private numbered(open: readonly TablePartition[]): [number: number, one: TablePartition][] {
+    return open.flatMap((one): [number, TablePartition][] => {
+      const number = this.parts.numberOf(one)
+      return number === null ? [] : [[number, one]]
+    })
   }
 
   saved(epoch: number): void {

@@ -7,7 +7,7 @@ import type { Adoption } from '../checkpoint/commit.ts'
 import type { SavedTimes } from '../checkpoint/manifest.ts'
 import type { SourceCounts } from '../checkpoint/trace.ts'
 import type { ChangeBatch } from '../data/batch.ts'
-import type { Control, Progress } from '../data/element.ts'
+import type { Control, Progress, Shown } from '../data/element.ts'
 import type { EvolutionOptions, Unmappable } from '../data/evolution.ts'
 import type { Order, Position } from '../data/position.ts'
 import { tableKey, type Field, type SourceTable, type TableSchema } from '../data/schema.ts'
@@ -351,8 +351,8 @@ export class Corridor implements SourceContext, HandOverOutput {
   }
 
   /** Cuts the corridor here. @returns what the checkpoint of `epoch` needs of the source thread */
-  barrier(epoch: number, state: string, times: SavedTimes, holds = false): SourceBarrier {
-    this.exchange.broadcast({ kind: 'barrier', epoch, holds })
+  barrier(epoch: number, state: string, times: SavedTimes, shows: Shown = 'all'): SourceBarrier {
+    this.exchange.broadcast({ kind: 'barrier', epoch, shows })
     const counts = [...this.counts].map(([table, each]): SourceCounts => ({ table, ...each }))
     const { position, sourceTimeUs, schemas } = this
     const tables = structuredClone([...this.tables.values()])

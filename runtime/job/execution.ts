@@ -10,6 +10,7 @@ import type { EpochDecisions, EpochReport, SourceCut } from '../checkpoint/coord
 import type { CommitQueue } from '../checkpoint/commit.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
 import type { CheckpointStore } from '../checkpoint/store.ts'
+import type { Shown } from '../data/element.ts'
 import type { PreparedEpoch } from '../sink.ts'
 import type {
   Repair,
@@ -82,7 +83,7 @@ export class Execution {
   private wake = Promise.withResolvers<void>()
   private ending: ExecutionEnd | null = null
   /** Of the last epoch that has shown all rows up to it, and there were some. */
-  private shownAtMs = Number.NEGATIVE_INFINITY
+  private shownAtMs: number
 
   constructor(parts: ExecutionParts, options: ExecutionOptions, events: ExecutionEvents) {
     this.parts = parts
@@ -91,9 +92,12 @@ export class Execution {
     this.ready = this.listen()
     const { pipeline, timeline, fence, mode, commitsFirst = false, last } = options
     const { store, commits, clock, decisions } = parts
+    // A clock that was set back says nothing: all is shown then.
+    const sinceMs = clock.nowMs() - (last?.shownAtMs ?? Number.NEGATIVE_INFINITY)
+    this.shownAtMs = clock.elapsedMs() - (sinceMs < 0 ? Number.POSITIVE_INFINITY : sinceMs)
     this.coordinator = new Coordinator(
       {
-        barrier: (epoch, holds) => this.sendBarrier(epoch, holds),
+        barrier: (epoch, shows) => this.sendBarrier(epoch, shows),
         acknowledge: (receipt) => parts.source.send({ kind: 'acknowledge', receipt }),
         park: (table, reason) => parts.source.send({ kind: 'park', table, reason }),
       },
@@ -113,7 +117,7 @@ export class Execution {
       this.connect()
       while (this.ending === null) {
         await this.orFailure(this.pause(this.options.intervalMs))
-        await this.epoch(this.mayHold())
+        await this.epoch(this.shown())
       }
       await this.lastEpoch()
       await this.hangUp()
@@ -150,22 +154,23 @@ export class Execution {
     for (const reject of this.onFailure) reject(error)
   }
 
-  private async epoch(holds: boolean): Promise<void> {
-    const report = await this.orFailure(this.coordinator.checkpoint(holds))
-    if (!holds && report.commits) this.shownAtMs = this.parts.clock.elapsedMs()
+  private async epoch(shows: Shown): Promise<void> {
+    const report = await this.orFailure(this.coordinator.checkpoint(shows))
+    if (shows === 'all' && report.commits) this.shownAtMs = this.parts.clock.elapsedMs()
     await this.events.onEpoch(report)
   }
 
   /**
-   * Rows are held back between two epochs that show all of them. After a start, or a time without
-   * rows, the first ones are shown at once. An attempt that ends shows all, and so does one whose
-   * partitions wait to be announced.
+   * Rows are held back between two epochs that show all of them, which may have been another start's:
+   * one that crashes again and again makes no small file each time. After a time without rows the
+   * first ones are shown at once. An attempt that ends shows all; a partition that waits to be
+   * announced is shown, and the others wait on.
    */
-  private mayHold(): boolean {
+  private shown(): Shown {
     const { intervalMs, maxFreshnessMs } = this.options
-    if (this.ending !== null || this.parts.decisions.waitsForRows) return false
-    if (intervalMs >= maxFreshnessMs) return false
-    return this.parts.clock.elapsedMs() - this.shownAtMs < maxFreshnessMs
+    const sinceMs = this.parts.clock.elapsedMs() - this.shownAtMs
+    if (this.ending !== null || intervalMs >= maxFreshnessMs) return 'all'
+    return sinceMs < maxFreshnessMs ? this.parts.decisions.waiting : 'all'
   }
 
   /**
@@ -174,7 +179,7 @@ export class Execution {
    * next start goes on at the checkpoint that is there.
    */
   private async lastEpoch(): Promise<void> {
-    const epoch = this.epoch(false)
+    const epoch = this.epoch('all')
     if (this.ending === 'finished') return epoch
     const late = Promise.withResolvers<void>()
     const cancel = this.parts.clock.after(LAST_EPOCH_MS, () => late.resolve())
@@ -282,9 +287,9 @@ export class Execution {
     }
   }
 
-  private sendBarrier(epoch: number, holds: boolean): Promise<SourceCut> {
+  private sendBarrier(epoch: number, shows: Shown): Promise<SourceCut> {
     const wait = this.waitFor(this.barriers, epoch)
-    this.parts.source.send({ kind: 'barrier', epoch, holds })
+    this.parts.source.send({ kind: 'barrier', epoch, shows })
     return wait
   }
 

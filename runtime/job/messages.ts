@@ -6,6 +6,7 @@ import type { ErrorRecord } from '../base/errors.ts'
 import type { Adoption } from '../checkpoint/commit.ts'
 import type { SourceCheckpoint } from '../checkpoint/manifest.ts'
 import type { SourceCounts } from '../checkpoint/trace.ts'
+import type { Shown } from '../data/element.ts'
 import type { TableSchema } from '../data/schema.ts'
 import type { TimeSpread } from '../flow/watermark.ts'
 import type { CommitReceipt, PreparedEpoch } from '../sink.ts'
@@ -61,7 +62,7 @@ export interface SourceTaskOptions {
 export type SourceCommand =
   | SourceStart
   /** Put a barrier at the next transaction end. */
-  | { readonly kind: 'barrier'; readonly epoch: number; readonly holds: boolean }
+  | { readonly kind: 'barrier'; readonly epoch: number; readonly shows: Shown }
   | { readonly kind: 'acknowledge'; readonly receipt: CommitReceipt }
   | { readonly kind: 'park'; readonly table: string; readonly reason: ErrorRecord }
   | { readonly kind: 'repair'; readonly repair: Repair }

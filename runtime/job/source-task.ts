@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import { recordOf, PipelineError, type ErrorRecord } from '../base/errors.ts'
 import type { SavedTimes, SourceCheckpoint } from '../checkpoint/manifest.ts'
 import type { ChangeBatch } from '../data/batch.ts'
-import type { Progress } from '../data/element.ts'
+import type { Progress, Shown } from '../data/element.ts'
 import type { Order, Position } from '../data/position.ts'
 import { tableKey, type SourceTable } from '../data/schema.ts'
 import { HandOver } from '../flow/handover.ts'
@@ -41,7 +41,7 @@ export class SourceTask {
   private readonly times: TableTimes
   /** Rows wait for credit: the source is kept from reading, whatever it thinks. */
   private isSending = false
-  private barrierAt: { readonly epoch: number; readonly holds: boolean } | null = null
+  private barrierAt: { readonly epoch: number; readonly shows: Shown } | null = null
   /** The log end that `once` reads up to; `null`: none. */
   private target: Position | null = null
   private headOrder: Order | null = null
@@ -242,10 +242,10 @@ export class SourceTask {
     this.handOver.advance()
     this.lookAtTimes()
     if (this.barrierAt !== null) {
-      const { epoch, holds } = this.barrierAt
+      const { epoch, shows } = this.barrierAt
       this.barrierAt = null
       const state = Buffer.from(this.source.save()).toString('base64')
-      this.output.report(this.corridor.barrier(epoch, state, this.savedTimes(), holds))
+      this.output.report(this.corridor.barrier(epoch, state, this.savedTimes(), shows))
     }
     this.checkFinished()
   }

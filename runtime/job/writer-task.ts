@@ -4,7 +4,7 @@
 import { recordOf } from '../base/errors.ts'
 import { assert } from '../base/assert.ts'
 import type { ChangeBatch } from '../data/batch.ts'
-import type { Control, Element } from '../data/element.ts'
+import type { Control, Element, Shown } from '../data/element.ts'
 import type { TableSchema } from '../data/schema.ts'
 import { gatherRows, withKeyHash } from '../flow/exchange.ts'
 import type { InputGate } from '../flow/gate.ts'
@@ -67,7 +67,7 @@ export class WriterTask {
       case 'changes':
         return this.write(element)
       case 'barrier':
-        return this.prepare(element.epoch, element.holds === true)
+        return this.prepare(element.epoch, element.shows ?? 'all')
       default:
         this.control(element)
         return this.sink.write(element)
@@ -124,8 +124,8 @@ export class WriterTask {
     if (selection.length > 0) await this.sink.write(gatherRows(batch, selection))
   }
 
-  private async prepare(epoch: number, holds: boolean): Promise<void> {
-    const prepared = await this.sink.prepare(epoch, holds)
+  private async prepare(epoch: number, shows: Shown): Promise<void> {
+    const prepared = await this.sink.prepare(epoch, shows)
     const withGuard: PreparedEpoch<unknown> = {
       ...prepared,
       counts: this.addCounts(prepared.counts),

@@ -63,6 +63,19 @@ test('an hour with rows that are held back waits for them, and says that it does
   expect(told(table)).toEqual(['12/1:1', '13/1:0'])
 })
 
+test('the first turns begin with rows that are held back, and leave no hour behind them out', () => {
+  const table = tableOf()
+  table.decide(1, cut(10, [], { openFrom: 7 }), 0)
+  expect(table.waitsForRows).toBe(true)
+  expect(told(table)).toEqual([])
+  table.decide(2, cut(10, [7]), 0)
+  expect(told(table)).toEqual(['7/1:1', '8/1:0', '9/1:0'])
+  const long = tableOf()
+  long.decide(1, cut(5000, [4999], { openFrom: 1 }), 0)
+  long.decide(2, cut(5001, []), 0)
+  expect(told(long)).toEqual(['4999/1:1', '5000/1:0'])
+})
+
 test('late rows of an hour without rows announce its next generation', () => {
   const table = tableOf()
   table.decide(1, cut(1), 0)

@@ -161,7 +161,7 @@ class Process {
           notifiers: notifiers.map(({ name }) => name),
         },
       }),
-      openFrom: () => new Map(),
+      numberOf: () => null,
       changesOf: ({ committables }) => ({
         all: false,
         changes: (committables as readonly Part[]).flatMap(({ from, to }) =>

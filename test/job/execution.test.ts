@@ -22,6 +22,7 @@ import type { WriterReport } from '../../runtime/job/messages.ts'
 import type { WorkerPort } from '../../runtime/job/worker-port.ts'
 import type { ObjectStore } from '../../runtime/object-store.ts'
 import type { Committer } from '../../runtime/sink.ts'
+import type { Shown } from '../../runtime/data/element.ts'
 import { PLAYED_TASK } from './played-parts.ts'
 
 const folders: string[] = []
@@ -42,6 +43,8 @@ interface Scene {
   execution: Execution
   /** Epochs that were reported. */
   readonly epochs: number
+  /** What its barriers made visible, in order. */
+  readonly shown: readonly Shown[]
   /** As if the source thread had said it. */
   tell: (report: SourceReport) => void
 }
@@ -57,6 +60,8 @@ interface SceneOptions {
 
 /** A source and a writer that answer each other, without threads. */
 class Threads {
+  /** Of the barriers so far. */
+  readonly shown: Shown[] = []
   private readonly answers: (epoch: number) => boolean
   private readonly sourceListeners: ((report: SourceReport) => void)[] = []
   private readonly writerListeners: ((report: WriterReport) => void)[] = []
@@ -91,7 +96,8 @@ class Threads {
   private take(command: SourceCommand): void {
     if (command.kind === 'stop') this.tell({ kind: 'stopped' })
     if (command.kind !== 'barrier' || !this.answers(command.epoch)) return
-    const { epoch } = command
+    const { epoch, shows } = command
+    this.shown.push(shows)
     const position = { split: 'log', order: BigInt(epoch), token: '' }
     const checkpoint = { position, sourceTimeUs: 0n, state: 's'.repeat(10_000), tables: [] }
     this.tell({ kind: 'barrier', epoch, checkpoint, schemas: [], counts: [], refused: [] })
@@ -146,6 +152,7 @@ function scene(scene: SceneOptions): Scene {
     get epochs() {
       return epochs
     },
+    shown: threads.shown,
     tell: (report) => threads.tell(report),
   }
 }
@@ -243,4 +250,26 @@ test('an attempt that fails ends only when its checkpoint is written', async () 
   })
   await expect(execution.run()).rejects.toThrow('gone')
   expect(written).toBe(true)
+})
+
+/** @returns what the first barrier of a start shows, whose checkpoint says `shownAtMs` */
+async function firstShown(shownAtMs: number | null): Promise<Shown | undefined> {
+  const before = scene({ onEpoch: async () => before.execution.stop() })
+  await before.execution.run()
+  const checkpoint = before.execution.lastCheckpoint()
+  const last = checkpoint && { ...checkpoint, ...(shownAtMs !== null && { shownAtMs }) }
+  const onEpoch = async (): Promise<void> => next.execution.stop()
+  const next = scene({ options: { last, maxFreshnessMs: 60_000 }, onEpoch })
+  await next.execution.run()
+  expect(next.shown.at(-1)).toBe('all')
+  return next.shown[0]
+}
+
+test('rows are held back over a start for as long as they would have been without it', async () => {
+  const nowMs = Date.now()
+  expect(await firstShown(nowMs - 1000)).toEqual([])
+  expect(await firstShown(nowMs - 61_000)).toBe('all')
+  expect(await firstShown(null)).toBe('all')
+  // The clock was set back.
+  expect(await firstShown(nowMs + 3_600_000)).toBe('all')
 })

@@ -89,7 +89,7 @@ class Stand {
     const held: Held[] = []
     for (let epoch = 1; epoch <= EPOCHS; epoch++) {
       await append(writer, (epoch - 1) * ROWS, epoch * ROWS)
-      const { state, committables, counts } = await writer.prepare(epoch, true)
+      const { state, committables, counts } = await writer.prepare(epoch, [])
       expect(committables).toEqual([])
       expect(counts[0]).toMatchObject({ read: ROWS, written: 0, held: epoch * ROWS })
       const stored: StoredHeldFiles[] = await readOpen(this.lake.state, [writerData(state)])

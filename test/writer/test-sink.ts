@@ -13,7 +13,7 @@ import { heldDataFiles } from '../../connectors/iceberg/writer/writer-state.ts'
 import type { ErrorRecord } from '../../runtime/base/errors.ts'
 import { gatherRows, withKeyHash } from '../../runtime/flow/exchange.ts'
 import type { ChangeBatch } from '../../runtime/data/batch.ts'
-import type { Control } from '../../runtime/data/element.ts'
+import type { Control, Shown } from '../../runtime/data/element.ts'
 import { keyGroupOf, writerOf } from '../../runtime/data/key-hash.ts'
 import type { TableSchema } from '../../runtime/data/schema.ts'
 import type { PreparedEpoch, SinkWriter, WriterState } from '../../runtime/sink.ts'
@@ -108,15 +108,15 @@ export class TestSink {
   }
 
   /** Ends the epoch, but for its checkpoint: a crash follows. */
-  async prepareInVain(holds = false): Promise<void> {
-    for (const writer of this.writers) await writer.prepare(this.epoch + 1, holds)
+  async prepareInVain(shows: Shown = 'all'): Promise<void> {
+    for (const writer of this.writers) await writer.prepare(this.epoch + 1, shows)
   }
 
   /** Ends the epoch, checks its counts, and commits it to the lake. */
-  async prepare(holds = false): Promise<void> {
+  async prepare(shows: Shown = 'all'): Promise<void> {
     this.epoch++
     this.prepared = []
-    for (const writer of this.writers) this.prepared.push(await writer.prepare(this.epoch, holds))
+    for (const writer of this.writers) this.prepared.push(await writer.prepare(this.epoch, shows))
     this.checkCounts()
     for (const { parked } of this.prepared) {
       for (const { table, reason } of parked) this.parked.set(table, reason)

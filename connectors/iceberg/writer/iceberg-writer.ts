@@ -3,15 +3,10 @@
 // Nothing that it writes is visible before the committer has committed the intent that names it.
 
 import type { ChangeBatch } from '../../../runtime/data/batch.ts'
-import type { Control } from '../../../runtime/data/element.ts'
+import type { Control, Shown, TablePartition } from '../../../runtime/data/element.ts'
 import { segmentsOf } from '../../../runtime/data/key-hash.ts'
 import { RowGroups } from '../../../runtime/data/partition/groups.ts'
-import type {
-  OpenPartition,
-  PreparedEpoch,
-  SinkWriter,
-  WriterState,
-} from '../../../runtime/sink.ts'
+import type { PreparedEpoch, SinkWriter, WriterState } from '../../../runtime/sink.ts'
 import type { IcebergCommittable } from '../committable.ts'
 import type { DataFileRecord } from '../../parquet/table/data-file-record.ts'
 import { encodeEpochDeletes, readEpochDeletes, type TableDeletes } from '../epoch-deletes.ts'
@@ -210,7 +205,7 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     }
   }
 
-  async prepare(epoch: number, holds = false): Promise<PreparedEpoch<IcebergCommittable>> {
+  async prepare(epoch: number, shows: Shown = 'all'): Promise<PreparedEpoch<IcebergCommittable>> {
     const { keyIndex, options } = this.parts
     // The checkpoint before this one is durable.
     await this.openState.deleteLeftovers()
@@ -219,7 +214,7 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     const index = keyIndex.prepare(epoch)
     // Awaited below; a failure of the files must not leave it unhandled.
     index.catch(() => undefined)
-    const epochs = await this.finishTables(tables, holds)
+    const epochs = await this.finishTables(tables, shows)
     const deletes = await this.writeDeletes(epoch, epochs)
     const committables = committablesOf(epochs, deletes, options.index)
     await this.saveRepairs(epochs, deletes?.path ?? null)
@@ -239,7 +234,7 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
     return { epoch, committables, state: this.state(await index), counts, parked, openPartitions }
   }
 
-  private openPartitions(): OpenPartition[] {
+  private openPartitions(): TablePartition[] {
     return [...this.touched].flatMap((writer) =>
       writer.openPartitions().map((partition) => ({ table: writer.table, partition })),
     )
@@ -247,13 +242,13 @@ class IcebergWriter implements SinkWriter<IcebergCommittable> {
 
   private async finishTables(
     tables: readonly TableWriter[],
-    holds: boolean,
+    shows: Shown,
   ): Promise<Map<TableWriter, TableEpoch>> {
     const epochs = new Map<TableWriter, TableEpoch>()
     let next = 0
     const finishNext = async (): Promise<void> => {
       for (let table = tables[next++]; table !== undefined; table = tables[next++]) {
-        epochs.set(table, await table.finish(holds))
+        epochs.set(table, await table.finish(shows))
       }
     }
     await Promise.all(Array.from({ length: FINISH_PARALLEL }, finishNext))

@@ -1,12 +1,13 @@
 // The data files of one table: the open ones, one for each partition, and those that this epoch has
 // ended. All of them can be taken back until the epoch is prepared, since no intent names them.
 //
-// In `append` an epoch may leave files open (`finish` with `holds`): the checkpoint has them as
+// In `append` an epoch may leave files open (`finish`): the checkpoint has them as
 // state of the writer, and the intent of a later epoch names them once they are large enough or
 // their rows may not wait any longer.
 
 import type { Column } from '../../../runtime/data/column/column.ts'
-import type { PartitionTuple } from '../../../runtime/data/partition/value.ts'
+import type { Shown } from '../../../runtime/data/element.ts'
+import { partitionKey, type PartitionTuple } from '../../../runtime/data/partition/value.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
 import type { ObjectStore } from '../../../runtime/object-store.ts'
 import type { DataFileRecord } from '../../parquet/table/data-file-record.ts'
@@ -153,14 +154,14 @@ export class TableFiles {
    * Ends the epoch.
    *
    * @param isDead  true for a file all of whose rows are deleted again: it is not kept
-   * @param holds   open files stay open, with durable rows, unless they are large enough
+   * @param shows   files of other rows stay open, with durable rows, unless they are large enough
    */
-  async finish(isDead: (file: DataFile) => boolean, holds: boolean): Promise<FinishedFiles> {
-    const held = holds ? await this.hold() : []
-    for (const file of holds ? [] : this.open.values()) {
+  async finish(isDead: (file: DataFile) => boolean, shows: Shown): Promise<FinishedFiles> {
+    for (const file of this.shown(shows)) {
       if (isDead(file)) await this.abort(file)
       else this.end(file)
     }
+    const held = await this.hold()
     const { ended } = this
     this.ended = new Map()
     const records: DataFileRecord[] = []
@@ -170,6 +171,15 @@ export class TableFiles {
       else records.push(finished)
     }
     return { records, held }
+  }
+
+  /** Open files whose rows become visible. */
+  private shown(shows: Shown): DataFile[] {
+    const open = [...this.open.values()]
+    if (shows === 'all') return open
+    const mine = shows.filter(({ table }) => table === this.table)
+    const keys = new Set(mine.map(({ partition }) => partitionKey(partition)))
+    return open.filter(({ partition }) => partition !== null && keys.has(partition.key))
   }
 
   private async hold(): Promise<HeldFile[]> {

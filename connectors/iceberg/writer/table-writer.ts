@@ -10,6 +10,7 @@ import { type Log, silentLog } from '../../../runtime/base/log.ts'
 import { assert, present } from '../../../runtime/base/assert.ts'
 import { Op, type ChangeBatch } from '../../../runtime/data/batch.ts'
 import { isUnchanged, type Column } from '../../../runtime/data/column/column.ts'
+import type { Shown } from '../../../runtime/data/element.ts'
 import type { PartitionTuple } from '../../../runtime/data/partition/value.ts'
 import type { TableSchema } from '../../../runtime/data/schema.ts'
 import type { TableCounts } from '../../../runtime/sink.ts'
@@ -367,13 +368,13 @@ export class TableWriter {
   /**
    * Finishes the files of the epoch. The index must have resolved everything.
    *
-   * @param holds  in `append`: files that are not large enough stay open
+   * @param shows  in `append` files of other rows stay open, unless they are large enough
    */
-  async finish(holds: boolean): Promise<TableEpoch> {
+  async finish(shows: Shown): Promise<TableEpoch> {
     const { superseded } = this
     const { records: written, held: open } = await this.files.finish(
       (file) => superseded.countOf(file.fileId) === file.rows && this.drop(file.fileId),
-      holds && this.mode === 'append',
+      this.mode === 'append' ? shows : 'all',
     )
     this.openRows = open.reduce((sum, file) => sum + heldRows(file), 0)
     const heldBack = this.repair !== null && !this.truncated
