@@ -17,9 +17,10 @@ const { values, positionals } = parseArgs({
 
 const USAGE = `Usage: npm run soak -- [--seconds 300] [--kills 20] [--seeds 5] [--seed N] [file ...]
 Runs the acceptance tests with writers for that long, that many SIGKILLs, and as many seeds.
-Files are names below test/acceptance, such as postgres-chaos; without them those with writers.`
+Files are names below test/acceptance, such as postgres-chaos; without them those with writers.
+\`day\` plays 24 hours of a topic with 300 streams in that time: give it 600 seconds or more.`
 
-const FILES = ['postgres-chaos', 'mysql-chaos', 'visibility', 'bank', 'truncate', 'crash']
+const FILES = ['postgres-chaos', 'mysql-chaos', 'visibility', 'bank', 'truncate', 'crash', 'day']
 
 function wholeNumber(name: string, text: string): number {
   const value = Number(text)
