@@ -173,6 +173,13 @@ export interface Source {
    */
   pauseSplits?(splits: ReadonlySet<string>): void
   /**
+   * The log of these tables, and of no others, is not to be fetched until the next call: they are
+   * over their limits. Without it the log is one, and waits as a whole.
+   *
+   * @param tables  `tableKey`
+   */
+  pauseTables?(tables: ReadonlySet<string>): void
+  /**
    * Looks for changes of structure that the log does not carry. `confirmed` says, after the next
    * Progress, whether all that were made before this call have been told.
    */

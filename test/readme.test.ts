@@ -68,9 +68,14 @@ async function millrace(...args: string[]): Promise<{ code: number; terminal: Fa
   return { code: await runCommandLine(args, terminal, new FakeWiring().wiring), terminal }
 }
 
-async function helpOf(verb: string): Promise<string> {
+/** Of `run`, or of `dlq ls` where the second word is a verb of the first. */
+async function helpOf(verb: string, next = ''): Promise<string> {
   const { code, terminal } = await millrace(verb, '--help')
-  return code === 0 ? terminal.stdout : ''
+  if (code !== 0) return ''
+  const { stdout } = terminal
+  return RegExp(`^ {2}${next} `, 'm').test(stdout) && /^[a-z]+$/.test(next)
+    ? (await millrace(verb, next, '--help')).terminal.stdout
+    : stdout
 }
 
 /** Options as the help lists them; the program's own are understood by every verb. */
@@ -168,7 +173,7 @@ test('every verb and option that is named exists', async () => {
   const own = optionsOf((await millrace('--help')).terminal.stdout)
   const all = new Set(own)
   for (const [verb = '', ...rest] of named) {
-    const known = [...optionsOf(await helpOf(verb)), ...own]
+    const known = [...optionsOf(await helpOf(verb, rest[0])), ...own]
     expect(known.length, `millrace ${verb}`).toBeGreaterThan(own.length)
     const options = rest.filter((arg) => arg.startsWith('--'))
     for (const option of options) expect(known, `millrace ${verb} ${option}`).toContain(option)

@@ -70,6 +70,9 @@ class KafkaSource implements Source {
   private context: SourceContext | null = null
   private saved: ReadonlyMap<string, SavedDecoders> = new Map()
   private groupFailed = false
+  /** Ahead in event time, and over their limits. */
+  private pausedSplits: ReadonlySet<string> = new Set()
+  private pausedTables: ReadonlySet<string> = new Set()
   /** By topic, as of a moment ago. */
   private stalled: ReadonlyMap<string, readonly SplitState[]> = new Map()
   private stalledAtMs = 0
@@ -229,7 +232,28 @@ class KafkaSource implements Source {
   }
 
   pauseSplits(splits: ReadonlySet<string>): void {
-    if (this.reader !== null) this.splitBoard.pause(splits, this.places.all(), this.reader)
+    this.pausedSplits = splits
+    this.pause()
+  }
+
+  pauseTables(tables: ReadonlySet<string>): void {
+    this.pausedTables = tables
+    this.pause()
+  }
+
+  private pause(): void {
+    const { reader, places, topics, pausedTables } = this
+    if (reader === null) return
+    const splits = new Set(this.pausedSplits)
+    if (pausedTables.size > 0) {
+      for (const { topicId, topic, partition } of places.all()) {
+        const table = topics.get(topic)?.rows.table
+        if (table !== undefined && pausedTables.has(table)) {
+          splits.add(splitKey(topicId, topic, partition))
+        }
+      }
+    }
+    this.splitBoard.pause(splits, places.all(), reader)
   }
 
   confirm(): void {

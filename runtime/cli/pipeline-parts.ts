@@ -111,6 +111,7 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
       keyed: config.sink.mode === 'upsert',
       appends: config.sink.mode === 'append',
       eventTime: config.source.eventTime,
+      limits: config.source.limits,
       ...lakeColumnsOf(config),
     },
     clock: systemClock,

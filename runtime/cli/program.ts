@@ -19,6 +19,7 @@ import { addRun } from './commands/run.ts'
 import { addSchema } from './commands/schema.ts'
 import { addStatus } from './commands/status.ts'
 import { addTest } from './commands/test.ts'
+import { addThrottle } from './commands/throttle.ts'
 import { addTypes } from './commands/types.ts'
 import { addVerify } from './commands/verify.ts'
 import type { AddCommand, CommandContext } from './context.ts'
@@ -42,6 +43,7 @@ const COMMANDS: readonly AddCommand[] = [
   addVerify,
   addResync,
   addDlq,
+  addThrottle,
   addDrop,
   addSchema,
   addExplain,

@@ -8,11 +8,15 @@ import { ChannelSender } from '../flow/channel.ts'
 import type { SourceCommand, SourceReport, SourceStart } from '../job/messages.ts'
 import { SourceTask } from '../job/source-task.ts'
 import { loadScripts, operatorPlans } from './operator-plans.ts'
+import { LimitsWatch } from './limits-watch.ts'
 import { openSource } from './source-connector.ts'
+import { openState } from './state-folder.ts'
 import { workerConfig, type WorkerSeed } from './worker-seed.ts'
 
 const port = present(parentPort, 'this module runs in a worker thread')
 const { config, log } = workerConfig(workerData as WorkerSeed)
+/** `millrace throttle` is heard after so long. */
+const LIMITS_MS = 1000
 let task: SourceTask | null = null
 
 function report(message: SourceReport): void {
@@ -25,7 +29,11 @@ async function start(command: SourceStart): Promise<void> {
   const source = await openSource(config, log)
   const plans = operatorPlans(config)
   task = new SourceTask(source, command, channels, { report }, systemClock, plans)
+  const limits = new LimitsWatch(openState(config), command.options.limits, log)
+  await limits.look(task)
+  const stop = systemClock.every(LIMITS_MS, () => void limits.look(task))
   await task.run()
+  stop()
 }
 
 port.on('message', (command: SourceCommand) => {

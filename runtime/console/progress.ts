@@ -48,6 +48,7 @@ function headline(status: PipelineStatus): string {
     `lag ${formatSeconds(lag.source_s)}`,
     ...(lag.records === null ? [] : [`${formatCount(lag.records)} records behind`]),
   ]
+  if (status.limits?.held === true) parts.push('held by its limits')
   if (checkpoint.last_id !== null) parts.push(`epoch ${checkpoint.last_id}`)
   if (commit.pending > 0) parts.push(`${commit.pending} pending`)
   if (log !== null && (state === 'STALLED' || state === 'RETRYING')) {

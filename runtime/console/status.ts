@@ -6,6 +6,7 @@ import type { SplitReach } from '../flow/watermark.ts'
 import type { LogCondition, LogState } from '../job/log-watch.ts'
 import type { TableProgress } from '../job/messages.ts'
 import type { RunSnapshot, TableSnapshot } from '../job/run-state.ts'
+import type { ThrottleState } from '../job/throttle.ts'
 import { RateMeter } from './rate.ts'
 
 export const STATUS_FORMAT = 1
@@ -128,6 +129,15 @@ export interface PipelineStatus {
     readonly heard_at: string
     readonly silent_s: number
   } | null
+  /** How fast the source may be read; `null`: as fast as it goes. */
+  readonly limits: {
+    readonly rows_per_second: number | null
+    readonly bytes_per_second: number | null
+    /** Patterns of tables with limits of their own. */
+    readonly tables: number
+    /** Something waits for its turn: it is a limit that makes the lag. */
+    readonly held: boolean
+  } | null
   /** Seconds behind the source's clock, and bytes or records of log behind its head. */
   readonly lag: {
     readonly source_s: number | null
@@ -210,6 +220,7 @@ export class StatusTracker {
         source_head: source?.headOrder == null ? null : this.#formatOrder(source.headOrder),
       },
       log: source && logOf(source.log, nowMs),
+      limits: limitsOf(source?.throttle ?? null),
       lag: lagOf(snapshot, this.#positionType, nowMs),
       checkpoint: {
         last_id: checkpoint?.epoch ?? null,
@@ -271,6 +282,12 @@ function eventTimeOf(times: TableSnapshot['progress']['times']): EventTimeStatus
     reach && { split: reach.split, at: isoTimeUs(reach.reachedUs) }
   const { behind, ahead, future, missing } = times
   return { behind: at(behind), ahead: at(ahead), future_rows: future, missing_rows: missing }
+}
+
+function limitsOf(throttle: ThrottleState | null): PipelineStatus['limits'] {
+  if (throttle === null) return null
+  const { rowsPerSecond, bytesPerSecond, tables, held } = throttle
+  return { rows_per_second: rowsPerSecond, bytes_per_second: bytesPerSecond, tables, held }
 }
 
 function partitionsOf(ready: TableSnapshot['ready']): PartitionsStatus | null {

@@ -48,12 +48,22 @@ export interface HandOverOptions {
   readonly chunkRows: number
   /** The sink keeps every row that it is given. */
   readonly appends?: boolean
+  /** Default: as fast as it goes. */
+  readonly pace?: ChunkPace
   /**
    * Rows that may wait in memory, 16 MiB if not given: those of the log for the chunks of tables
    * without a key, and those of each chunk for the log in a sink that keeps every row.
    */
   readonly waitingBytesMax?: number
   readonly clock: Clock
+}
+
+/** How fast chunks may be read. */
+export interface ChunkPace {
+  /** @returns rows of one chunk of the table, at most `rows` */
+  rowsMax(table: string, rows: number): number
+  /** Resolves when more of the table may be fetched behind this batch. */
+  pay(batch: ChangeBatch, signal: AbortSignal): Promise<void>
 }
 
 /** The corridor, as the hand-over sees it. Everything takes effect in the order of the calls. */
@@ -300,7 +310,8 @@ export class HandOver {
     const { schema } = record
     const { table } = schema
     const { after, until } = range
-    const { chunkRows } = this.options
+    const { pace, chunkRows: most } = this.options
+    const chunkRows = pace?.rowsMax(table, most) ?? most
     // A table without a key is read in one go: nothing tells where a second chunk would begin.
     const limit = schema.key === null ? Number.MAX_SAFE_INTEGER : chunkRows
     const processed = this.output.processed()
@@ -421,10 +432,11 @@ export class HandOver {
     waits: boolean,
     signal: AbortSignal,
   ): Promise<readonly ChunkPart[] | null> {
-    const { waitingBytesMax = WAITING_BYTES_MAX } = this.options
+    const { waitingBytesMax = WAITING_BYTES_MAX, pace } = this.options
     let bytes = 0
     let held: ChunkPart[] = []
     for await (const part of parts) {
+      await pace?.pay(part.batch, signal)
       held.push(part)
       bytes += batchBytes(part.batch)
       if (waits && bytes < waitingBytesMax) continue

@@ -10,8 +10,10 @@ import type { Shown } from '../data/element.ts'
 import type { TableSchema } from '../data/schema.ts'
 import type { TimeSpread } from '../flow/watermark.ts'
 import type { CommitReceipt, PreparedEpoch } from '../sink.ts'
+import type { Limits } from './limits.ts'
 import type { LogState } from './log-watch.ts'
 import type { EventTimeOptions } from './table-times.ts'
+import type { ThrottleState } from './throttle.ts'
 
 export interface SourceStart {
   readonly kind: 'start'
@@ -53,6 +55,7 @@ export interface SourceTaskOptions {
   readonly appends: boolean
   /** What event time is, and when it has passed. */
   readonly eventTime: EventTimeOptions
+  readonly limits: Limits
   readonly firstFieldId: number
   /** Names that no column of the source may have. */
   readonly reservedNames: readonly string[]
@@ -94,6 +97,8 @@ export interface SourceProgress {
   readonly processedOrder: bigint
   readonly sourceTimeUs: bigint
   readonly log: LogState
+  /** How fast the source may be read; `null`: as fast as it goes. */
+  readonly throttle: ThrottleState | null
   readonly tables: readonly TableProgress[]
 }
 

@@ -7,6 +7,7 @@ import { recordOf, PipelineError, type ErrorRecord } from '../base/errors.ts'
 import type { SavedTimes, SourceCheckpoint } from '../checkpoint/manifest.ts'
 import type { ChangeBatch } from '../data/batch.ts'
 import type { Progress, Shown } from '../data/element.ts'
+import { batchBytes } from '../data/pack.ts'
 import type { Order, Position } from '../data/position.ts'
 import { tableKey, type SourceTable } from '../data/schema.ts'
 import { HandOver } from '../flow/handover.ts'
@@ -15,13 +16,17 @@ import { NO_OPERATORS, type OperatorPlans } from '../operator.ts'
 import type { TableRecord } from '../flow/tables.ts'
 import type { Source, SourceOpening, SplitTimes } from '../source.ts'
 import { Corridor } from './corridor.ts'
+import type { Limits } from './limits.ts'
 import { LogWatch } from './log-watch.ts'
 import type { Repair, SourceCommand, SourceReport, SourceStart } from './messages.ts'
 import type { TableProgress } from './messages.ts'
 import { TableTimes } from './table-times.ts'
+import { Throttle } from './throttle.ts'
 
 /** How often the main thread hears how far the source is. */
 const PROGRESS_MS = 250
+/** So much of a transaction is read beyond a limit, to come to its end. */
+const READ_ON_BYTES_MAX = 8 * 1024 * 1024
 const HEAD_MS = 1000
 
 export interface SourceTaskOutput {
@@ -39,9 +44,12 @@ export class SourceTask {
   private readonly handOver: HandOver
   private readonly logWatch: LogWatch
   private readonly times: TableTimes
-  /** Rows wait for credit: the source is kept from reading, whatever it thinks. */
+  /** The source is kept from reading, by credit or by its limits, whatever it thinks. */
   private isSending = false
   private barrierAt: { readonly epoch: number; readonly shows: Shown } | null = null
+  private readonly throttle: Throttle
+  /** The last that the log brought, if nothing has come behind it; `null`: rows. */
+  private progress: Progress | null = null
   /** The log end that `once` reads up to; `null`: none. */
   private target: Position | null = null
   private headOrder: Order | null = null
@@ -68,11 +76,13 @@ export class SourceTask {
     this.logWatch = new LogWatch(clock)
     const { appends, backfillParallelism, chunkRows, eventTime } = start.options
     this.times = new TableTimes(eventTime, start.checkpoint?.times ?? null)
+    this.throttle = new Throttle(clock, source.pauseTables !== undefined, start.options.limits)
     this.corridor = new Corridor(channels, start.options, plans)
     this.handOver = new HandOver(source, this.corridor.tables, this.corridor, {
       parallelism: backfillParallelism,
       chunkRows,
       appends,
+      pace: this.throttle,
       clock,
     })
     this.corridor.onTimes = (times) => this.times.timesRead(times)
@@ -200,19 +210,54 @@ export class SourceTask {
   }
 
   private async readLog(position: Position, signal: AbortSignal): Promise<void> {
+    let readOn = 0
     for await (const element of this.source.read(position, this.corridor, signal)) {
       if (signal.aborted) return
       if (element.kind === 'progress') {
+        this.progress = element
         this.pass(element)
-        continue
+      } else {
+        const first = this.progress !== null
+        this.progress = null
+        this.throttle.takeLog(element)
+        this.source.pauseTables?.(this.throttle.heldTables())
+        this.readTimes(element)
+        await this.send(element)
+        // Only between transactions can a barrier pass while we wait, and the end is mostly near.
+        if (this.throttle.logDelayMs() > 0) {
+          if (first) this.source.requestProgress()
+          readOn += batchBytes(element)
+          if (readOn < READ_ON_BYTES_MAX) continue
+        }
       }
-      this.readTimes(element)
-      const sent = this.handOver.send(element)
-      if (sent === undefined) continue
+      readOn = 0
+      await this.hold(signal)
+    }
+  }
+
+  private async send(batch: ChangeBatch): Promise<void> {
+    const sent = this.handOver.send(batch)
+    if (sent === undefined) return
+    this.isSending = true
+    await sent
+    this.isSending = false
+  }
+
+  /** Nothing more is fetched before its time. Between two transactions barriers are not held up. */
+  private async hold(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const delayMs = this.throttle.logDelayMs()
+      if (delayMs === 0 || signal.aborted) return
       this.isSending = true
-      await sent
+      if (this.progress !== null) this.pass(this.progress)
+      await this.clock.sleep(delayMs, signal).catch(() => undefined)
       this.isSending = false
     }
+  }
+
+  /** How fast the source may be read from now on. */
+  limit(limits: Limits): void {
+    this.throttle.limit(limits)
   }
 
   private readTimes(batch: ChangeBatch): void {
@@ -227,6 +272,7 @@ export class SourceTask {
     const seen = this.isSending ? (splits?.map(keptFromReading) ?? null) : splits
     this.times.look(seen, tables, sourceTimeUs, this.clock.elapsedMs())
     if (splits !== null) this.source.pauseSplits?.(this.times.ahead())
+    this.source.pauseTables?.(this.throttle.heldTables())
   }
 
   private watermarkOf(record: TableRecord): bigint | null {
@@ -294,6 +340,7 @@ export class SourceTask {
       processedOrder: this.corridor.processed().order,
       sourceTimeUs: this.corridor.sourceTimeUs,
       log,
+      throttle: this.throttle.state(),
       tables,
     })
   }

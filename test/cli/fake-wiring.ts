@@ -159,6 +159,7 @@ export function snapshotOf(changes: Partial<PipelineSnapshot> = {}): PipelineSna
       processedOrder: (1n << 96n) | 0x16b3700n,
       sourceTimeUs: BigInt(STARTED_MS + 58_000) * 1000n,
       log: { condition: 'open', heardAtMs: STARTED_MS + 59_900, error: null },
+      throttle: null,
       tables: [STREAMING.progress, BACKFILLING.progress],
     },
     tables: [STREAMING, BACKFILLING],

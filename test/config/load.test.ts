@@ -59,6 +59,7 @@ test('every default is filled in', () => {
       backfill: { parallelism: 2, chunkRows: 50_000 },
       heartbeatMs: 10_000,
       eventTime: COMMIT_TIME,
+      limits: { rowsPerSecond: null, bytesPerSecond: null, tables: [] },
       slotName: 'millrace_shop',
       publicationName: 'millrace_shop',
       maxSlotLagBytes: null,
@@ -114,6 +115,7 @@ source:
   backfill: { parallelism: 4, chunk_rows: 1000 }
   server_id: 5400
   heartbeat: { every: 30s }
+  limits: { bytes_per_second: 20MiB, tables: { "shop.logs": { rows_per_second: 500 } } }
 sink:
   type: iceberg
   catalog: { type: sql, uri: "sqlite:///lake/catalog.db", name: prod }
@@ -139,6 +141,11 @@ pipeline:
     backfill: { parallelism: 4, chunkRows: 1000 },
     heartbeatMs: 30_000,
     eventTime: COMMIT_TIME,
+    limits: {
+      rowsPerSecond: null,
+      bytesPerSecond: 20 * 2 ** 20,
+      tables: [{ pattern: 'shop.logs', rowsPerSecond: 500, bytesPerSecond: null }],
+    },
     serverId: 5400,
   })
   // Relative paths begin at the file's folder, wherever the program was started.
@@ -333,6 +340,7 @@ test('a topic needs little, and what is not said has a default', () => {
     onRecreate: 'stop',
     metadata: [],
     primaryKeys: null,
+    limits: { rowsPerSecond: null, bytesPerSecond: null, tables: [] },
     rowTime: null,
     key: raw,
     value: raw,

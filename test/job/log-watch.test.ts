@@ -163,5 +163,6 @@ const PROGRESS: Omit<SourceProgress, 'log'> = {
   headOrder: null,
   processedOrder: 0n,
   sourceTimeUs: 0n,
+  throttle: null,
   tables: [],
 }

@@ -1,6 +1,7 @@
 // What every played run has in common: a task of the smallest steps, and a committer without a
 // lake.
 
+import { NO_LIMITS } from '../../runtime/job/limits.ts'
 import type { PipelineParts } from '../../runtime/job/run.ts'
 import { COMMIT_TIME } from '../../runtime/job/table-times.ts'
 import type { Committer } from '../../runtime/sink.ts'
@@ -14,6 +15,7 @@ export const PLAYED_TASK: PipelineParts['task'] = {
   keyed: true,
   appends: false,
   eventTime: COMMIT_TIME,
+  limits: NO_LIMITS,
   firstFieldId: 1,
   reservedNames: [],
 }

@@ -42,7 +42,15 @@ test('a server that has been there is waited for, also before the first epoch', 
     starts++
     const log = { condition: 'opening', heardAtMs: 0, error: null } as const
     const place = { headOrder: null, processedOrder: 0n, sourceTimeUs: 0n }
-    report({ kind: 'progress', rowsSent: 0, queueFill: 0, ...place, log, tables: [] })
+    report({
+      kind: 'progress',
+      rowsSent: 0,
+      queueFill: 0,
+      ...place,
+      log,
+      throttle: null,
+      tables: [],
+    })
     if (starts === 3) stop()
   })
   const end = await runPipeline(parts, (control) => {

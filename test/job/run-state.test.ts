@@ -27,6 +27,7 @@ test('a table that the last commit parks is shown as parked, though its source h
     processedOrder: 1n,
     sourceTimeUs: 1n,
     log: { condition: 'open', heardAtMs: 0, error: null },
+    throttle: null,
     tables: [progressOf('shop.a'), progressOf('shop.b')],
   })
   const reason = recordOf(new PipelineError('TARGET_DIVERGED', 'lake table shop.b exists already'))

@@ -80,6 +80,29 @@ test('a paused partition is blocked, its rows wait, and nobody else does', async
   })
 })
 
+test('partitions of a topic over its limit are blocked, their rows wait, others go on', async () => {
+  const setup = setUp(RECORD_TIME)
+  const { cluster, context, source } = setup
+  cluster.create('t', 2)
+  cluster.create('u', 1)
+  let step = 0
+  await readUntil(source, context, () => {
+    if (step++ === 0) {
+      source.pauseTables?.(new Set(['kafka.t']))
+      for (const partition of [0, 1]) cluster.append('t', partition, at('waits'))
+      cluster.append('u', 0, at('goes on'))
+    }
+    // What event time pauses is another matter.
+    source.pauseSplits?.(new Set())
+    return valuesOf(context, 'kafka.u').length > 0 && step > 20
+  })
+  expect([valuesOf(context), statesOf(setup)]).toEqual([[], ['blocked', 'blocked']])
+  await readUntil(source, context, () => {
+    source.pauseTables?.(new Set())
+    return valuesOf(context).length === 2
+  })
+})
+
 test('a partition that waits for a schema is blocked, and stays paused when it has it', async () => {
   const value = new StagedFormat()
   let come: () => void = () => undefined

@@ -19,10 +19,7 @@ interface Choice {
 }
 
 export const addDlq: AddCommand = (program, context) => {
-  const dlq = program
-    .command('dlq')
-    .description('count and print dead letters')
-    .helpCommand(false)
+  const dlq = program.command('dlq').description('count and print dead letters').helpCommand(false)
   const verb = (name: string, description: string) =>
     dlq
       .command(name)

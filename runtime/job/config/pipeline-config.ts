@@ -1,6 +1,7 @@
 // A pipeline file after validation: every default filled in, every unit resolved, every path
 // absolute. The rest of the program sees this and never the file.
 
+import type { Limits } from '../limits.ts'
 import type { EventTimeOptions } from '../table-times.ts'
 import type { TopicTimeConfig } from './event-time.ts'
 import type { FolderLayout } from '../../data/partition/layout.ts'
@@ -51,6 +52,7 @@ interface AnyDatabaseConfig {
   readonly backfill: { readonly parallelism: number; readonly chunkRows: number }
   readonly heartbeatMs: number
   readonly eventTime: EventTimeOptions
+  readonly limits: Limits
 }
 
 export interface PostgresSourceConfig extends AnyDatabaseConfig {
@@ -113,6 +115,7 @@ export interface KafkaSourceConfig extends KafkaEndpointConfig {
   /** `null`: keys are not read. */
   readonly key: RecordFormatConfig | null
   readonly value: RecordFormatConfig
+  readonly limits: Limits
   readonly eventTime: EventTimeOptions
   /** `null`: rows have no event time. */
   readonly rowTime: TopicTimeConfig | null

@@ -5,6 +5,7 @@ import type { ConnectionContext } from './connection.ts'
 import type { ConfigDocument } from './document.ts'
 import { resolveTopicTime } from './event-time.ts'
 import { checkPattern } from './pattern-check.ts'
+import { resolveLimits } from './limits.ts'
 import type { KafkaSourceConfig, KafkaStart, OnErrorConfig, SinkMode } from './pipeline-config.ts'
 import { resolveFormat } from './resolve-formats.ts'
 import { resolveEndpoint } from './resolve-kafka-endpoint.ts'
@@ -55,6 +56,7 @@ export function resolveKafka(
     primaryKeys,
     key: key === null ? null : resolveFormat(key, ['source', 'key'], context),
     value: resolveFormat(input.value, ['source', 'value'], context),
+    limits: resolveLimits(input.limits, document),
     ...resolveTopicTime(input, document),
   }
 }

@@ -8,6 +8,7 @@ import type { ConfigDocument } from './document.ts'
 import { resolveEventTime } from './event-time.ts'
 import { checkPattern } from './pattern-check.ts'
 import type { DatabaseSourceConfig, PipelineConfig } from './pipeline-config.ts'
+import { resolveLimits } from './limits.ts'
 import { resolvePartitionReady } from './partition-ready.ts'
 import { resolveTests } from './pipeline-tests.ts'
 import { resolveKafka, resolveOnError } from './resolve-kafka.ts'
@@ -115,6 +116,7 @@ function resolveDatabase(
       chunkRows: input.backfill.chunk_rows,
     },
     eventTime,
+    limits: resolveLimits(input.limits, context.document),
     heartbeatMs: typeof input.heartbeat === 'number' ? input.heartbeat : input.heartbeat.every,
   }
   if (input.type === 'mysql') return { type: 'mysql', ...shared, serverId: input.server_id ?? null }

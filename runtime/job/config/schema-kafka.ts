@@ -2,6 +2,7 @@
 // that cannot be decoded.
 
 import { z } from 'zod'
+import { limitsSchema } from './limits.ts'
 import { topicEventTime, watermarkAlignment } from './schema-event-time.ts'
 import { recordFormat } from './schema-formats.ts'
 import { endpointKeys } from './schema-kafka-endpoint.ts'
@@ -93,6 +94,7 @@ export const kafka = z.strictObject({
     .optional()
     .describe('What the keys are made of. Default: raw beside a raw value, else not read.'),
   value: recordFormat.describe('What the values are made of.'),
+  limits: limitsSchema,
   event_time: topicEventTime,
   watermark_alignment: watermarkAlignment,
 })

@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { includeSchema } from './include.ts'
+import { limitsSchema } from './limits.ts'
 import { partitionReadySchema } from './partition-ready.ts'
 import { testsSchema } from './pipeline-tests.ts'
 import { routeSchema } from './route.ts'
@@ -79,7 +80,13 @@ const selection = {
   columns_exclude: patterns('public.users.ssn').prefault([]),
 }
 
-const reading = { startup, backfill, heartbeat, event_time: databaseEventTime }
+const reading = {
+  startup,
+  backfill,
+  heartbeat,
+  event_time: databaseEventTime,
+  limits: limitsSchema,
+}
 
 const slotName = z
   .string('1 to 63 of a-z, 0-9 and _')
