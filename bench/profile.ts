@@ -1,7 +1,7 @@
 // Reads the profiles that `node --cpu-prof` leaves, one for each thread, and says which functions
 // took the time. Threads of the libuv pool, where zstd runs, are not in them.
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -37,6 +37,11 @@ export interface ThreadProfile {
   readonly hottest: readonly HotFunction[]
 }
 
+export interface KeptProfile extends ThreadProfile {
+  /** Path of the profile, which developer tools of browsers and editors read. */
+  readonly file: string
+}
+
 /** @returns the `count` functions with the largest self time */
 export function summarize(profile: CpuProfile, count: number): ThreadProfile {
   const names = new Map(profile.nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]))
@@ -54,18 +59,32 @@ export function summarize(profile: CpuProfile, count: number): ThreadProfile {
   return { thread: threadOf(profile), busyMs, hottest }
 }
 
-/** All threads of one process, the busiest first. */
-export function readProfiles(folder: string, count: number): ThreadProfile[] {
+/**
+ * All threads of one process, the busiest first. Gives each file the name of its thread, such as
+ * `writer-thread-2.cpuprofile` for the second busiest writer.
+ */
+export function nameProfiles(folder: string, count: number): KeptProfile[] {
   const files = readdirSync(folder).filter((name) => name.endsWith('.cpuprofile'))
+  const seen = new Map<string, number>()
   return files
-    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as CpuProfile)
-    .map((profile) => summarize(profile, count))
-    .toSorted((left, right) => right.busyMs - left.busyMs)
+    .map((name) => {
+      const profile = JSON.parse(readFileSync(join(folder, name), 'utf8')) as CpuProfile
+      return { name, summary: summarize(profile, count) }
+    })
+    .toSorted((left, right) => right.summary.busyMs - left.summary.busyMs)
+    .map(({ name, summary }) => {
+      const nth = (seen.get(summary.thread) ?? 0) + 1
+      seen.set(summary.thread, nth)
+      const number = nth === 1 ? '' : `-${nth}`
+      const file = join(folder, `${summary.thread.replaceAll(' ', '-')}${number}.cpuprofile`)
+      renameSync(join(folder, name), file)
+      return { ...summary, file }
+    })
 }
 
-export function formatProfiles(threads: readonly ThreadProfile[]): string {
-  const lines = threads.flatMap(({ thread, busyMs, hottest }) => [
-    `${thread}: busy ${Math.round(busyMs)} ms`,
+export function formatProfiles(threads: readonly KeptProfile[]): string {
+  const lines = threads.flatMap(({ thread, busyMs, hottest, file }) => [
+    `${thread}: busy ${Math.round(busyMs)} ms, ${file}`,
     ...hottest.map(({ name, selfMs, share }) => {
       const percent = (share * 100).toFixed(1).padStart(5)
       return `  ${percent} %  ${Math.round(selfMs).toString().padStart(6)} ms  ${name}`

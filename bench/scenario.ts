@@ -13,7 +13,7 @@ import { assertEqual, lakeFingerprint } from './lake-check.ts'
 import { watchLake } from './latency/lake-watch.ts'
 import { formatCommand, measure, measureDuring, type Usage } from './measure.ts'
 import { BenchPipeline } from './pipeline.ts'
-import { formatProfiles, readProfiles } from './profile.ts'
+import { formatProfiles, nameProfiles } from './profile.ts'
 import { tableShapes, type TableName } from './table-shapes.ts'
 
 const HOT_FUNCTIONS = 5
@@ -46,12 +46,10 @@ export class Bench {
   readonly engine: Engine
   readonly context: Context
   private readonly pipeline: BenchPipeline
-  private readonly folder: string
 
   private constructor(engine: Engine, context: Context, folder: string) {
     this.engine = engine
     this.context = context
-    this.folder = folder
     this.pipeline = new BenchPipeline(join(folder, 'pipeline'), engine.source)
   }
 
@@ -180,11 +178,11 @@ export class Bench {
     }
   }
 
-  /** @returns the hottest functions of one run, as text */
-  async profile(): Promise<string> {
-    const folder = mkdtempSync(join(this.folder, 'profile-'))
+  /** @returns the hottest functions of one run, as text, with the profiles' files, which stay */
+  async profile(scenario: string): Promise<string> {
+    const folder = mkdtempSync(join(tmpdir(), `millrace-profile-${scenario}-`))
     await measure([this.pipeline.once(['--cpu-prof', `--cpu-prof-dir=${folder}`])], null)
-    return formatProfiles(readProfiles(folder, HOT_FUNCTIONS))
+    return formatProfiles(nameProfiles(folder, HOT_FUNCTIONS))
   }
 
   private async runOurs(): Promise<Usage> {

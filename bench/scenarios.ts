@@ -232,7 +232,7 @@ async function profiled(
   prepare: () => Promise<void>,
 ): Promise<ScenarioResult> {
   await prepare()
-  const text = await bench.profile()
+  const text = await bench.profile(scenario)
   return { scenario, title: 'profile', figures: [], floors: [], notes: text.split('\n') }
 }
 

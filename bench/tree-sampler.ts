@@ -24,6 +24,8 @@ const JOBS: Readonly<Record<string, string>> = {
   'libuv-worker': 'pool: zstd, files',
   V8Worker: 'V8: collector, compiler',
   DelayedTaskSche: 'V8: collector, compiler',
+  // Waits for SIGUSR1, which would open the inspector.
+  SignalInspector: 'inspector',
 }
 /** The pipeline's own threads have one name; the source's is started first. */
 const WORKER = 'WorkerThread'

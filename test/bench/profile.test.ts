@@ -1,6 +1,9 @@
 // Summaries of CPU profiles.
-import { expect, test } from 'vitest'
-import { formatProfiles, summarize, type CpuProfile } from '../../bench/profile.ts'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { formatProfiles, nameProfiles, summarize, type CpuProfile } from '../../bench/profile.ts'
 
 const SOURCE = new URL('../../runtime/cli/source-worker.ts', import.meta.url).href
 
@@ -37,7 +40,29 @@ test('a profile without a worker module is the main thread', () => {
 })
 
 test('the text has a line for each function', () => {
-  expect(formatProfiles([summarize(profile, 1)])).toBe(
-    'source thread: busy 100 ms\n   70.0 %      70 ms  decode runtime/cli/source-worker.ts:10',
+  const kept = { ...summarize(profile, 1), file: '/p/cpu.cpuprofile' }
+  expect(formatProfiles([kept]).split('\n')).toEqual([
+    'source thread: busy 100 ms, /p/cpu.cpuprofile',
+    '   70.0 %      70 ms  decode runtime/cli/source-worker.ts:10',
+  ])
+})
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-profiles-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+test('each file is kept under the name of its thread, the busiest first', () => {
+  const busier = { ...profile, timeDeltas: profile.timeDeltas.map((us) => us * 2) }
+  const main = { ...profile, nodes: profile.nodes.filter(({ id }) => id % 2) }
+  const contents = { 'CPU.1': profile, 'CPU.2': busier, 'CPU.3': main }
+  for (const [name, content] of Object.entries(contents)) {
+    writeFileSync(join(folder, `${name}.cpuprofile`), JSON.stringify(content))
+  }
+  const kept = nameProfiles(folder, 1)
+  const files = ['source-thread', 'source-thread-2', 'main-thread']
+  expect(kept.map(({ file }) => file)).toEqual(
+    files.map((name) => join(folder, `${name}.cpuprofile`)),
   )
+  expect(kept.map(({ busyMs }) => Math.round(busyMs))).toEqual([200, 100, 100])
+  expect(JSON.parse(readFileSync(kept[0]?.file ?? '', 'utf8'))).toEqual(busier)
+  expect(existsSync(join(folder, 'CPU.1.cpuprofile'))).toBe(false)
 })

@@ -31,11 +31,13 @@ test('the first worker of a process is its source thread, the others are writers
     thread(1, 8, 'WorkerThread'),
     thread(1, 3, 'V8Worker'),
     thread(1, 2, 'DelayedTaskSche'),
+    thread(1, 7, 'SignalInspector'),
     thread(20, 20, 'pg_recvlogical'),
   ]
   expect(cpuByJob(threads)).toEqual([
     { name: 'pg_recvlogical', cpuSeconds: 20 },
     { name: 'writer threads', cpuSeconds: 17 },
+    { name: 'inspector', cpuSeconds: 7 },
     { name: 'V8: collector, compiler', cpuSeconds: 5 },
     { name: 'source thread', cpuSeconds: 5 },
     { name: 'main thread', cpuSeconds: 1 },
