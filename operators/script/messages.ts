@@ -22,8 +22,11 @@ export interface ScriptSeed {
 
 /** What may become of a row that the script gives up, and of one that it makes two of. */
 export interface ScriptRules {
-  /** `delete`: an update leaves as a delete; `refuse`: it is an error of the row. */
-  readonly dropped: 'drop' | 'delete' | 'refuse'
+  /**
+   * delete: an update leaves as a delete; delete any: so does an inserted row, which may have an
+   * older version; refuse: it is an error of the row.
+   */
+  readonly dropped: 'drop' | 'delete' | 'delete any' | 'refuse'
   readonly explodes: boolean
   /** What becomes of a row that fails. */
   readonly onError: 'stop' | 'null'

@@ -20,6 +20,8 @@ export interface ScriptPlanOptions {
   readonly onError: ScriptRules['onError']
   /** Mode of the sink. */
   readonly mode: 'upsert' | 'append' | 'changelog'
+  /** What a row replaces that comes as inserted. */
+  readonly inserted: 'new' | 'unknown'
   /** Changes with the text of the file. */
   readonly semantics: string
 }
@@ -42,7 +44,8 @@ class Script implements Operator {
   private readonly leaves: readonly boolean[]
   private readonly rules: ScriptRules
 
-  constructor(host: ScriptHost, table: SourceTable, { onError, mode }: ScriptPlanOptions) {
+  constructor(host: ScriptHost, table: SourceTable, options: ScriptPlanOptions) {
+    const { onError, mode } = options
     const { drop } = host.definition
     this.host = host
     this.table = tableKey(table)
@@ -54,7 +57,8 @@ class Script implements Operator {
     const left = table.columns.filter((_, index) => this.leaves[index])
     this.output = { ...table, columns: [...left, ...added] }
     const keyedDrop = mode === 'changelog' && table.key !== null ? 'refuse' : 'drop'
-    const dropped = mode === 'upsert' ? 'delete' : keyedDrop
+    const deleted = options.inserted === 'unknown' ? 'delete any' : 'delete'
+    const dropped = mode === 'upsert' ? deleted : keyedDrop
     this.rules = { dropped, explodes: mode === 'append', onError }
   }
 

@@ -132,7 +132,8 @@ class Leaving {
       throw new RowFault(row, 'a row of a changelog cannot be dropped: an update may follow it')
     }
     // It may be of a row that was not dropped before.
-    if (dropped !== 'delete' || this.opOf(row) !== Op.update) return
+    const replaced = dropped === 'delete' && this.opOf(row) === Op.update
+    if (!replaced && dropped !== 'delete any') return
     this.passed.add(this.parents.length)
     this.leave(row, Op.delete, (index) => this.input(index, row) ?? null)
   }

@@ -15,7 +15,13 @@ import type { SourceTable } from '../../runtime/data/schema.ts'
 import { requireSent } from '../../runtime/data/sent-values.ts'
 import type { OperatorOutput, OperatorPlan } from '../../runtime/operator.ts'
 import { DeadRows } from './dead-rows.ts'
-import { NO_MASK_KEY, type MaskKey, type SinkKind, type TransformOptions } from './options.ts'
+import {
+  type InsertedRows,
+  type MaskKey,
+  NO_MASK_KEY,
+  type SinkKind,
+  type TransformOptions,
+} from './options.ts'
 import { planTransform, type TransformPlan } from './plan.ts'
 import { Staged, stagesOf, type LastOperator } from './stages.ts'
 
@@ -24,6 +30,7 @@ export function transformPlan(
   options: TransformOptions,
   sink: SinkKind,
   maskKey: MaskKey = NO_MASK_KEY,
+  inserted: InsertedRows = 'new',
 ): OperatorPlan {
   const { json, explode, ...others } = options
   // As it was written before there were these two, where there is none of them.
@@ -38,7 +45,7 @@ export function transformPlan(
     plan: (table) => {
       const stages = stagesOf(table, options, sink)
       const last = stages.at(-1)?.output ?? table
-      const own = new Transform(planTransform(last, options, sink, key()), options, sink)
+      const own = new Transform(planTransform(last, options, sink, key()), options, sink, inserted)
       return stages.length === 0 ? own : new Staged(table, stages, own)
     },
   }
@@ -65,11 +72,18 @@ class Transform implements LastOperator {
   private readonly plan: TransformPlan
   private readonly options: TransformOptions
   private readonly sink: SinkKind
+  private readonly inserted: InsertedRows
 
-  constructor(plan: TransformPlan, options: TransformOptions, sink: SinkKind) {
+  constructor(
+    plan: TransformPlan,
+    options: TransformOptions,
+    sink: SinkKind,
+    inserted: InsertedRows,
+  ) {
     this.plan = plan
     this.options = options
     this.sink = sink
+    this.inserted = inserted
     this.output = plan.output
     this.secret = plan.secret
   }
@@ -125,7 +139,7 @@ class Transform implements LastOperator {
     this.requireDecided(batch, failures, dead)
     if (passing === null) return { selection: null, rows, ops }
     if (filtersByKey || this.sink !== 'upsert') return taken(ops, passing)
-    return withDeletes(ops, passing, dead)
+    return withDeletes(ops, passing, dead, this.inserted)
   }
 
   /** A row of which it cannot be said whether it passes is in nobody's place to drop. */
@@ -261,8 +275,14 @@ function taken(ops: Uint8Array, selection: Int32Array): LeavingRows {
 /**
  * A delete leaves whatever its columns say, since it carries the key alone. An update that does not
  * pass may be of a row that did before: it leaves as a delete, which changes nothing if it did not.
+ * So does an inserted row where an older version of it may have passed.
  */
-function withDeletes(ops: Uint8Array, passing: Int32Array, dead: DeadRows): LeavingRows {
+function withDeletes(
+  ops: Uint8Array,
+  passing: Int32Array,
+  dead: DeadRows,
+  inserted: InsertedRows,
+): LeavingRows {
   const rows = ops.length
   const selection = new Int32Array(rows)
   const left = new Uint8Array(rows)
@@ -272,7 +292,7 @@ function withDeletes(ops: Uint8Array, passing: Int32Array, dead: DeadRows): Leav
     const passes = passing[next] === row
     if (passes) next++
     const op = ops[row] as number
-    if (!passes && op !== Op.delete && op !== Op.update) continue
+    if (!passes && inserted === 'new' && op !== Op.delete && op !== Op.update) continue
     if (dead.has(row)) continue
     selection[count] = row
     left[count++] = passes ? op : Op.delete

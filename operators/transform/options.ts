@@ -65,3 +65,9 @@ export const NO_MASK_KEY: MaskKey = () => null
  * first copy, nothing else. changelog: every change is a row.
  */
 export type SinkKind = 'upsert' | 'append' | 'changelog'
+
+/**
+ * new: a row that comes as inserted, or as read, has no older version, as a database says it.
+ * unknown: it may replace one, as each record of a key of a topic does.
+ */
+export type InsertedRows = 'new' | 'unknown'

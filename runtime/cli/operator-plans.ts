@@ -26,14 +26,16 @@ export function operatorPlans(config: PlannedConfig): OperatorPlans {
   const { routes, transforms, scripts, sink, onError, maskKey: secret } = config
   const maskKey = (): Uint8Array | null =>
     secret === null ? null : new TextEncoder().encode(secret.reveal())
+  const inserted = config.source.type === 'kafka' ? 'unknown' : 'new'
   const entries = transforms.map(({ from, ...options }) => {
-    return { selects: tableSelector([from]), plan: transformPlan(options, sink.mode, maskKey) }
+    const plan = transformPlan(options, sink.mode, maskKey, inserted)
+    return { selects: tableSelector([from]), plan }
   })
   const scripted = scripts.map((script) => {
     const { from, hash, onError: policy } = script
     // Not the file's path: it may be moved, and means the same.
     const semantics = JSON.stringify({ hash, export: script.export, onError: policy })
-    const options = { onError: policy, mode: sink.mode, semantics }
+    const options = { onError: policy, mode: sink.mode, inserted, semantics } as const
     return { selects: tableSelector([from]), plan: scriptPlan(() => hostOf(script), options) }
   })
   const { deadLetters, dlqRowsMax: rowsMax, dlqRatioMax: ratioMax } = onError

@@ -154,6 +154,20 @@ test('what a filtered table holds is what a filter of the whole table would show
   })
 })
 
+test('a filtered topic holds the newest record of each key, or none if that does not pass', () => {
+  const filter = "city = 'Bonn' AND NOT gone"
+  const topic = transformPlan({ ...NONE, filter }, 'upsert', undefined, 'unknown')
+  holdLaws(topic, table, schema, row, (rows, ran) => {
+    // Nothing is deleted before a record comes that says something else of its key.
+    const all = runOperator(plan({}), table, schema, rows, [100])
+    const shows = [...upserted(all.rows)].filter(([, values]) => {
+      const { city, gone } = values as Record<string, unknown>
+      return city === 'Bonn' && gone === false
+    })
+    expect(upserted(ran.rows)).toEqual(new Map(shows))
+  })
+})
+
 test('a soft delete is an update that keeps what the row had', () => {
   const softDelete = { column: 'is_deleted', at: 'deleted_at' }
   holdLaws(plan({ softDelete }), table, schema, row, (rows, ran) => {
