@@ -37,6 +37,12 @@ export interface SourceContext {
    * runtime looks at commit times, or at the rows itself.
    */
   timesRead(times: EventTimes): void
+  /**
+   * Rows of the table that happened before are of partitions that were announced as whole, and must
+   * not be written: microseconds since 1970 on the clock of the table's time column. Moves at a
+   * Progress only; `null`: every row is to be written.
+   */
+  lateBefore(table: string): bigint | null
 }
 
 /** The connection that the log comes by, as its reader sees it. */

@@ -141,7 +141,7 @@ export class DeadLetters {
     const tooMany = this.limits.add('records', record - this.from)
     if (tooMany === null) return
     const offset = set.offsets[record] ?? 0
-    throw new PipelineError('DEAD_LETTERS_MAX', `${tooMany} cannot be decoded`, {
+    throw new PipelineError('DEAD_LETTERS_MAX', `${tooMany} are dead letters`, {
       detail:
         `The last one stands at offset ${offset} of partition ${set.partition} of topic ` +
         `"${set.topic}". Nothing since the last checkpoint is committed.`,

@@ -154,12 +154,13 @@ export class LogReading {
     delivery: Delivery,
     set: RecordSet,
   ): AsyncGenerator<SourceElement, boolean> {
-    const { places, deadLetters } = this.parts
+    const { places, deadLetters, context } = this.parts
     const { rows } = topic
     let index = 0
     while (index < set.count) {
       if (!(yield* this.follow(topic))) return false
       deadLetters?.begin(index)
+      rows.times?.judgeLate((table) => context.lateBefore(table))
       const { next, waits } = rows.decode(set, index, places.orderBefore(place, 0))
       deadLetters?.count(next - index)
       const last = next === set.count

@@ -149,9 +149,10 @@ class KafkaSource implements Source {
 
   /** @throws PipelineError the fault, unless such records become dead letters */
   private setAside(topic: Topic, fault: DecodeFault, place: FaultPlace): void {
-    const { set, record, orderBase, always } = place
+    const { set, record, orderBase, fate } = place
     const { deadLetters, context, options } = this
-    if (deadLetters !== null && (always || options.onDecodeError === 'dlq')) {
+    if (fate === 'drop') return
+    if (deadLetters !== null && (fate === 'dlq' || options.onDecodeError === 'dlq')) {
       if (context?.schemaOf(deadLetters.name) == null) {
         throw new PipelineError(
           'TABLE_PARKED',

@@ -328,6 +328,15 @@ export const errorCodes = {
     meaning: 'A row claims to have happened later than now and `source.event_time.max_future`.',
     hint: 'Look at the clock of its producer; `future: pass` writes such rows with the others.',
   },
+  ROW_LATE: {
+    code: 'MR-4403',
+    action: 'operator',
+    exit: 1,
+    meaning: 'A row came after its partition was announced as whole, and `late` keeps it out.',
+    hint:
+      'Nothing, if that is what `late: dlq` is for. Else raise `source.event_time.max_out_of_order` ' +
+      'or `delay`, or take `late: reopen`.',
+  },
   RECORD_CORRUPT: {
     code: 'MR-4501',
     action: 'operator',

@@ -48,7 +48,8 @@ export function isAnnounceable(unit: TimeUnit, number: number): boolean {
 const FIRST_US = BigInt(Date.UTC(1000, 0, 1)) * 1000n
 const LAST_US = BigInt(Date.UTC(9999, 0, 1)) * 1000n
 
-function localStart(unit: TimeUnit, number: number): bigint {
+/** @returns where a partition begins, on the clock that its times were read from */
+export function localStart(unit: TimeUnit, number: number): bigint {
   const range = timeRangeOf({ kind: unit }, { kind: 'timestamp' }, number)
   return present(range, 'every unit of time has its range').startUs
 }

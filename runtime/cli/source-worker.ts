@@ -7,6 +7,7 @@ import { recordOf } from '../base/errors.ts'
 import { ChannelSender } from '../flow/channel.ts'
 import type { SourceCommand, SourceReport, SourceStart } from '../job/messages.ts'
 import { SourceTask } from '../job/source-task.ts'
+import { lateRules } from './late-rules.ts'
 import { loadScripts, operatorPlans } from './operator-plans.ts'
 import { LimitsWatch } from './limits-watch.ts'
 import { openSource } from './source-connector.ts'
@@ -28,7 +29,8 @@ async function start(command: SourceStart): Promise<void> {
   const channels = command.channels.map((channel) => new ChannelSender(channel))
   const source = await openSource(config, log)
   const plans = operatorPlans(config)
-  task = new SourceTask(source, command, channels, { report }, systemClock, plans)
+  const late = lateRules(config)
+  task = new SourceTask(source, command, channels, { report }, systemClock, plans, late)
   const limits = new LimitsWatch(openState(config), command.options.limits, log)
   await limits.look(task)
   const stop = systemClock.every(LIMITS_MS, () => void limits.look(task))

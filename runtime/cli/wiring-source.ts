@@ -17,6 +17,7 @@ import type {
 import { columnSelector, tableSelector, topicSelector } from '../job/config/selector.ts'
 import { clusterOptions, readAuthorities } from './kafka-cluster.ts'
 import { recordFormats } from './kafka-format.ts'
+import { lateFates } from './late-rules.ts'
 
 /** A change of structure that leaves no trace in the log is seen after this long at the latest. */
 const CATALOG_POLL_MS = 10_000
@@ -91,7 +92,7 @@ export async function kafkaOptions(
     ...(await recordFormats(config, source, log)),
     onDecodeError: onError.decode,
     deadLetters: deadLetters && { table: deadLetters.name, rowsMax, ratioMax },
-    eventTime: eventTimeRule(source),
+    eventTime: eventTimeRule(source, config),
     refreshMs: CATALOG_POLL_MS,
     clock: systemClock,
     log,
@@ -102,11 +103,15 @@ export async function kafkaOptions(
 const LOOKS_PER_DRIFT = 2
 const US_PER_MS = 1000
 
-function eventTimeRule({ rowTime, eventTime }: KafkaSourceConfig): KafkaOptions['eventTime'] {
+function eventTimeRule(
+  { rowTime, eventTime }: KafkaSourceConfig,
+  config: PipelineConfig,
+): KafkaOptions['eventTime'] {
   if (rowTime === null) return null
   const { timeZone, maxFutureMs, maxDriftMs } = eventTime
   const alignUs = maxDriftMs === null ? null : (maxDriftMs * US_PER_MS) / LOOKS_PER_DRIFT
-  return { ...rowTime, zone: new TimeZone(timeZone), maxFutureMs, alignUs }
+  const zone = new TimeZone(timeZone)
+  return { ...rowTime, zone, maxFutureMs, alignUs, lateOf: lateFates(config) }
 }
 
 function connectionOptions(connection: ConnectionConfig): {

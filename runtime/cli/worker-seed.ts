@@ -23,7 +23,8 @@ export interface WorkerSeed {
 export function workerSeed(config: PipelineConfig, logLevel: LogLevel): WorkerSeed {
   const secrets: SeededSecret[] = []
   // Who is told of partitions is the main thread's business, and their secrets stay there.
-  const own = { ...config, partitionReady: [], tests: [] }
+  const partitionReady = config.partitionReady.map((ready) => ({ ...ready, actions: [] }))
+  const own = { ...config, partitionReady, tests: [] }
   const bare = withoutSecrets(own, [], secrets) as PipelineConfig
   return { config: bare, secrets, logLevel }
 }

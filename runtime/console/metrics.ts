@@ -89,7 +89,7 @@ function addTables(metrics: MetricSet, status: PipelineStatus, tablesMax: number
 function addPartitions(metrics: MetricSet, status: PipelineStatus, tablesMax: number): void {
   const { pipeline } = status
   const labels = ['pipeline', 'table']
-  for (const [index, { table, partitions }] of status.table_list.entries()) {
+  for (const [index, { table, partitions, event_time }] of status.table_list.entries()) {
     if (partitions === null) continue
     const name = index < tablesMax ? table : OTHER
     const add = (kind: 'counter' | 'gauge', metric: string, help: string, value: number): void => {
@@ -100,7 +100,9 @@ function addPartitions(metrics: MetricSet, status: PipelineStatus, tablesMax: nu
     add('gauge', 'partitions_open', 'Partitions that are not announced yet.', open)
     add('gauge', 'partitions_reopened', 'Partitions that changed after that.', reopened)
     add('counter', 'partitions_ready_total', 'Announcements, each generation once.', announced)
-    add('counter', 'late_rows_total', 'Rows of partitions that were announced before.', late)
+    // Those that announced it again, and those that stayed out.
+    const lateRows = late + (event_time?.late_rows ?? 0)
+    add('counter', 'late_rows_total', 'Rows of partitions that were announced before.', lateRows)
     const help = 'Announcements that a notifier has not taken.'
     const backlog = metrics.gauge('millrace_outbox_backlog', help, [...labels, 'notifier'])
     for (const one of notifiers) backlog.add(backlog.cell(pipeline, name, one.name), one.backlog)

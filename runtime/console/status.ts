@@ -78,9 +78,10 @@ export interface TableStatus {
 export interface EventTimeStatus {
   readonly behind: { readonly split: string; readonly at: string | null } | null
   readonly ahead: { readonly split: string; readonly at: string | null } | null
-  /** Rows too far ahead of the clock, and rows without a time. */
+  /** Rows too far ahead of the clock, without a time, and too late to be written. */
   readonly future_rows: number
   readonly missing_rows: number
+  readonly late_rows: number
 }
 
 export interface PartitionsStatus {
@@ -280,8 +281,9 @@ function eventTimeOf(times: TableSnapshot['progress']['times']): EventTimeStatus
   if (times === null) return null
   const at = (reach: SplitReach | null): EventTimeStatus['behind'] =>
     reach && { split: reach.split, at: isoTimeUs(reach.reachedUs) }
-  const { behind, ahead, future, missing } = times
-  return { behind: at(behind), ahead: at(ahead), future_rows: future, missing_rows: missing }
+  const { behind, ahead, future, missing, late } = times
+  const rows = { future_rows: future, missing_rows: missing, late_rows: late }
+  return { behind: at(behind), ahead: at(ahead), ...rows }
 }
 
 function limitsOf(throttle: ThrottleState | null): PipelineStatus['limits'] {

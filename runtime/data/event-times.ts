@@ -18,6 +18,8 @@ export interface EventTimes {
   readonly future: number
   /** Rows without an event time. */
   readonly missing: number
+  /** Rows of a partition that was announced before, which are not written. */
+  readonly late: number
 }
 
 /** Microseconds of one, by what a column of numbers may count since 1970. */
@@ -38,25 +40,21 @@ export class TimeScan {
   future = 0
   /** Of these: without a value. */
   missing = 0
+  /** Of these: too late to be written; the scan itself knows none. */
+  late = 0
 
   reset(): void {
     this.maxUs = -Infinity
     this.rows = 0
     this.future = 0
     this.missing = 0
-  }
-
-  add({ maxUs, rows, future, missing }: TimeScan): void {
-    if (maxUs > this.maxUs) this.maxUs = maxUs
-    this.rows += rows
-    this.future += future
-    this.missing += missing
+    this.late = 0
   }
 
   timesOf(table: string, split: string): EventTimes {
-    const { maxUs, rows, future, missing } = this
+    const { maxUs, rows, future, missing, late } = this
     const latest = maxUs === -Infinity ? null : BigInt(maxUs)
-    return { table, split, maxUs: latest, rows, future, missing }
+    return { table, split, maxUs: latest, rows, future, missing, late }
   }
 }
 

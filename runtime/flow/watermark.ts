@@ -35,6 +35,7 @@ export interface SavedWatermarks {
 export interface TimeFaults {
   future: number
   missing: number
+  late: number
 }
 
 /** A split, and how far its rows have gone, less the disorder that is allowed for. */
@@ -86,18 +87,19 @@ export class Watermarks {
   }
 
   /** Rows that have been read. A row without a usable time shows that its split is not idle. */
-  observe({ table, split, maxUs, rows, future, missing }: EventTimes): void {
+  observe({ table, split, maxUs, rows, future, missing, late }: EventTimes): void {
     const part = this.part(table, split)
     if (maxUs !== null && (part.maxUs === null || maxUs > part.maxUs)) part.maxUs = maxUs
     if (rows > 0) {
       part.quietMs = 0
       part.stirred = true
     }
-    if (future > 0 || missing > 0) {
+    if (future > 0 || missing > 0 || late > 0) {
       const faults = this.faultsOf(table)
       this.faults.set(table, {
         future: faults.future + future,
         missing: faults.missing + missing,
+        late: faults.late + late,
       })
     }
   }
@@ -144,7 +146,7 @@ export class Watermarks {
   }
 
   faultsOf(table: string): TimeFaults {
-    return this.faults.get(table) ?? { future: 0, missing: 0 }
+    return this.faults.get(table) ?? { future: 0, missing: 0, late: 0 }
   }
 
   /** @returns `null`: no split of the table is known */

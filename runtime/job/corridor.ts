@@ -8,7 +8,7 @@ import type { SavedTimes } from '../checkpoint/manifest.ts'
 import type { SourceCounts } from '../checkpoint/trace.ts'
 import type { ChangeBatch } from '../data/batch.ts'
 import type { Control, Progress, Shown } from '../data/element.ts'
-import type { EvolutionOptions, Unmappable } from '../data/evolution.ts'
+import type { EvolutionOptions } from '../data/evolution.ts'
 import type { Order, Position } from '../data/position.ts'
 import { tableKey, type Field, type SourceTable, type TableSchema } from '../data/schema.ts'
 import { Exchange, type ExchangeOutput } from '../flow/exchange.ts'
@@ -17,9 +17,10 @@ import type { EventTimes } from '../data/event-times.ts'
 import { inHandOver, lakeSchema, type TableRecord } from '../flow/tables.ts'
 import { NO_OPERATORS, type DeadRow, type Operator, type OperatorPlans } from '../operator.ts'
 import type { SourceContext } from '../source.ts'
-import { LETTER_TYPE } from '../data/dead-letters.ts'
 import { DeadLetters } from './dead-letters.ts'
+import { LateRows } from './late-rows.ts'
 import type { SourceBarrier } from './messages.ts'
+import { refusal, requireLetters, routeTaken } from './refusals.ts'
 import { shapeOf, Structures, type Step } from './structures.ts'
 
 /** Rows that cannot be carried on: they park their table, and the others go on. */
@@ -64,6 +65,8 @@ export class Corridor implements SourceContext, HandOverOutput {
   onNewTable: (record: TableRecord) => void = () => undefined
   /** Called when the rows of a table are gone, behind the writers' being told. */
   onTruncated: (record: TableRecord) => void = () => undefined
+  /** Rows that are too late to be written. */
+  late: LateRows = new LateRows()
   /** Called with what a source with splits says of event time. */
   onTimes: (times: EventTimes) => void = () => undefined
   private readonly exchange: Exchange
@@ -350,6 +353,10 @@ export class Corridor implements SourceContext, HandOverOutput {
     this.onTimes(times)
   }
 
+  lateBefore(table: string): bigint | null {
+    return this.late.before(table)
+  }
+
   /** Cuts the corridor here. @returns what the checkpoint of `epoch` needs of the source thread */
   barrier(epoch: number, state: string, times: SavedTimes, shows: Shown = 'all'): SourceBarrier {
     this.exchange.broadcast({ kind: 'barrier', epoch, shows })
@@ -468,25 +475,6 @@ function setLakeSchema(record: TableRecord, schema: TableSchema): void {
 
 function takesRows({ phase }: TableRecord): boolean {
   return phase !== 'parked' && phase !== 'dropped'
-}
-
-function refusal(table: string, { error, reason, hint }: Unmappable): PipelineError {
-  return new PipelineError(error, `table "${table}": ${reason}`, {
-    ...(hint !== undefined && { hint }),
-  })
-}
-
-/** @throws PipelineError ROUTE_TAKEN when a table of the source has the name of dead letters */
-function requireLetters(table: SourceTable): void {
-  if (table.columns.every(({ sourceType }) => sourceType === LETTER_TYPE)) return
-  const name = tableKey(table)
-  throw new PipelineError('ROUTE_TAKEN', `table "${name}" has the name of that of dead letters`, {
-    hint: 'Leave it out of `source.tables`, or give the pipeline another name.',
-  })
-}
-
-function routeTaken(table: string, taken: string): PipelineError {
-  return new PipelineError('ROUTE_TAKEN', `table "${table}" and table "${taken}" are routed to one`)
 }
 
 /** The lake's table of one that is parked: it has no column that it could never take. */

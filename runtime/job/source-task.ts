@@ -16,6 +16,7 @@ import { NO_OPERATORS, type OperatorPlans } from '../operator.ts'
 import type { TableRecord } from '../flow/tables.ts'
 import type { Source, SourceOpening, SplitTimes } from '../source.ts'
 import { Corridor } from './corridor.ts'
+import { LateRows, NO_LATE_RULES, type LateRules } from './late-rows.ts'
 import type { Limits } from './limits.ts'
 import { LogWatch } from './log-watch.ts'
 import type { Repair, SourceCommand, SourceReport, SourceStart } from './messages.ts'
@@ -67,6 +68,7 @@ export class SourceTask {
     output: SourceTaskOutput,
     clock: Clock,
     plans: OperatorPlans = NO_OPERATORS,
+    lateRules: LateRules = NO_LATE_RULES,
   ) {
     this.source = source
     this.start = start
@@ -78,6 +80,8 @@ export class SourceTask {
     this.times = new TableTimes(eventTime, start.checkpoint?.times ?? null)
     this.throttle = new Throttle(clock, source.pauseTables !== undefined, start.options.limits)
     this.corridor = new Corridor(channels, start.options, plans)
+    this.corridor.late = new LateRows(lateRules)
+    this.corridor.late.passed(start.checkpoint?.times?.tables ?? [])
     this.handOver = new HandOver(source, this.corridor.tables, this.corridor, {
       parallelism: backfillParallelism,
       chunkRows,
@@ -291,7 +295,9 @@ export class SourceTask {
       const { epoch, shows } = this.barrierAt
       this.barrierAt = null
       const state = Buffer.from(this.source.save()).toString('base64')
-      this.output.report(this.corridor.barrier(epoch, state, this.savedTimes(), shows))
+      const times = this.savedTimes()
+      this.output.report(this.corridor.barrier(epoch, state, times, shows))
+      this.corridor.late.passed(times.tables)
     }
     this.checkFinished()
   }

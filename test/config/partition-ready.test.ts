@@ -95,7 +95,7 @@ test('late rows: what an upsert table never does is told from what comes later',
     'partition_ready.public.clicks.late: an upsert table takes every row, however late',
   ])
   expect(faults(fileOf(rule('dlq')))).toEqual([
-    'partition_ready.public.clicks.late: dlq is not supported: this version takes reopen',
+    'partition_ready.public.clicks.late: dlq is for topics; this version takes reopen',
   ])
   expect(faults(fileOf(rule('reopen')))).toEqual([])
 })
@@ -160,6 +160,60 @@ test('event time is read with its units', () => {
     allIdle: 'advance',
     maxDriftMs: null,
   })
+})
+
+test('late rows are kept out of appended topics only, by the time of their partition', () => {
+  const rule = (late: string, partition = 'hour(ts)'): string =>
+    `kafka.clicks: { partition: "${partition}", late: ${late}, actions: [{ type: iceberg_property }] }`
+  const schema = '{ id: long not null, ts: timestamptz, at: timestamptz }'
+  const topic = (late: string, ...edits: readonly (readonly [string, string])[]): string[] =>
+    faults(
+      changedKafka(
+        ['format: raw', `format: json, schema: ${schema}`],
+        [
+          '  topics:',
+          '  event_time: { field: ts, idle_partition: 5m, all_idle: advance }\n  topics:',
+        ],
+        [
+          'mode: append\n',
+          'mode: append\n  partition_by: { kafka.clicks: ["hour(ts)", "hour(at)"] }\n',
+        ],
+        ['pipeline:\n', `partition_ready: { ${rule(late)} }\npipeline:\n`],
+        ...edits,
+      ),
+    )
+  for (const late of ['dlq', 'drop', 'reopen']) expect(topic(late)).toEqual([])
+  const changelog = topic('drop', ['mode: append', 'mode: changelog'])
+  expect(changelog).toEqual([
+    'partition_ready.kafka.clicks.late: a changelog takes every row, however late',
+  ])
+  expect(topic('drop', ['"hour(ts)", late', '"hour(at)", late'])).toEqual([
+    'partition_ready.kafka.clicks.late: rows are late by source.event_time, column ts, and the ' +
+      'partition is of at',
+  ])
+  const transform = (text: string): string[] =>
+    topic('dlq', ['pipeline:\n', `transform: [{ from: kafka.clicks, ${text} }]\npipeline:\n`])
+  const carried = [
+    'projection: "*"',
+    'projection: "id, ts, 1 AS n"',
+    'filter: "id > 0"',
+    'explode: { column: items, as: item }',
+    'json: { column: doc, schema: { a: int } }',
+  ]
+  for (const text of carried) expect(transform(text)).toEqual([])
+  const made = [
+    'projection: "*, at AS ts"',
+    'projection: "id, date_trunc(\'hour\', ts) AS ts"',
+    'projection: "* EXCEPT (ts), at AS ts"',
+    'cast: { ts: timestamp }',
+  ]
+  for (const text of made) expect(transform(text)).toHaveLength(1)
+  const database = fileOf(
+    '{ partition: "hour(ts)", late: drop, actions: [{ type: success_file }] }',
+  )
+  expect(faults(database)).toEqual([
+    'partition_ready.public.clicks.late: drop is for topics; this version takes reopen',
+  ])
 })
 
 test('topics are announced by the event time of their rows, and by nothing else', () => {

@@ -218,7 +218,7 @@ test('watermarks are what the rules say of the whole history, and never go back'
           const maxUs = one.max === null ? null : BigInt(one.max)
           const { split: name, future } = one
           const table = TABLES[one.table]!
-          watermarks.observe({ table, split: name, maxUs, rows: 1, future, missing: 0 })
+          watermarks.observe({ table, split: name, maxUs, rows: 1, future, missing: 0, late: 0 })
         }
         if (one.kind === 'look') watermarks.look(listOf(one), nowMs)
         for (const table of TABLES) {

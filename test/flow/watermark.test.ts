@@ -21,7 +21,7 @@ function rows(
   faults: { future?: number; missing?: number } = {},
 ): void {
   const { future = 0, missing = 0 } = faults
-  watermarks.observe({ table: 'clicks', split, maxUs, rows: 1, future, missing })
+  watermarks.observe({ table: 'clicks', split, maxUs, rows: 1, future, missing, late: 0 })
 }
 
 function look(
@@ -98,7 +98,7 @@ test('times of 2099 and rows without one move nothing, and one of 1970 is only l
   expect(look(watermarks, 1, { p0: 'reading' })).toBe(minute(100))
   rows(watermarks, 'p0', minute(101))
   expect(look(watermarks, 2, { p0: 'reading' })).toBe(minute(101))
-  expect(watermarks.faultsOf('clicks')).toEqual({ future: 1, missing: 1 })
+  expect(watermarks.faultsOf('clicks')).toEqual({ future: 1, missing: 1, late: 0 })
 })
 
 test('where all are idle the table holds, or follows the clock of its source', () => {

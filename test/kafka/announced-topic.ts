@@ -92,7 +92,7 @@ export interface Plan {
   /** Of `source`. */
   readonly source: object
   /** Of `partition_ready`, but for `actions`; the partition is hour(ts) unless said. */
-  readonly rule?: { readonly partition?: string } & object
+  readonly rule?: { readonly partition?: string; readonly [key: string]: unknown }
   readonly more?: object
   readonly mode?: 'append' | 'changelog'
 }

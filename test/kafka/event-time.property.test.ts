@@ -45,6 +45,7 @@ function optionsOf(kind: Kind, rule: Partial<EventTimeRule> = {}): Partial<Kafka
       future: 'pass',
       fieldMayCome: false,
       alignUs: null,
+      lateOf: () => null,
       ...rule,
     },
   }
@@ -62,10 +63,21 @@ interface Written {
   readonly ms: number | null
 }
 
-type Fate = 'row' | 'MR-4401' | 'MR-4402'
+type Fate = 'row' | 'dropped' | 'MR-4401' | 'MR-4402' | 'MR-4403'
 
-function fateOf(kind: Kind, { ms }: Written, future: 'pass' | 'dlq'): Fate {
+interface Policy {
+  readonly kind: Kind
+  readonly future: 'pass' | 'dlq'
+  readonly late: 'dlq' | 'drop' | null
+  /** Rows before are too late, on the clock of the column. */
+  readonly lateMs: number
+}
+
+function fateOf({ kind, future, late, lateMs }: Policy, { ms }: Written): Fate {
   if (ms === null) return 'MR-4401'
+  if (kind !== 'record' && late !== null && ms < lateMs) {
+    return late === 'drop' ? 'dropped' : 'MR-4403'
+  }
   return isFuture(kind, ms) && future === 'dlq' ? 'MR-4402' : 'row'
 }
 
@@ -77,6 +89,8 @@ function isFuture(kind: Kind, ms: number): boolean {
 const histories = fc.record({
   kind: fc.constantFrom<Kind>('timestamptz', 'timestamp', 'long', 'record'),
   future: fc.constantFrom('pass' as const, 'dlq' as const),
+  late: fc.constantFrom('dlq' as const, 'drop' as const, null),
+  lateMs: fc.integer({ min: NOW_MS - 120_000, max: NOW_MS }),
   setRows: fc.integer({ min: 1, max: 6 }),
   records: fc.array(
     fc.record({
@@ -91,31 +105,40 @@ const histories = fc.record({
   ),
 })
 
-/** Of each split what was told so far, against the rows that were handed out so far. */
-function expectTold(context: PlayedContext, kind: Kind, written: readonly Written[]): void {
-  const handed = context.rows.filter(({ table }) => table === 'kafka.t')
-  const places = new Set(
-    handed.map(
-      ({ values }) => `${Number(values['__partition__'])}/${Number(values['__offset__'])}`,
-    ),
+/** Of each split what was told so far, against what was handed out so far, set aside or not. */
+function expectTold(context: PlayedContext, policy: Policy, written: readonly Written[]): void {
+  const { kind } = policy
+  const handed = new Set(
+    context.rows.map(({ values }) => {
+      const part = (name: string): number => Number(values[`__${name}__`] ?? values[name])
+      return `${part('partition')}/${part('offset')}`
+    }),
   )
   for (const partition of [0, 1, 2]) {
     const told = context.times.filter(({ split }) => split.endsWith(`/t/${partition}`))
-    const times = written
-      .filter((one) => one.partition === partition && places.has(`${partition}/${one.offset}`))
-      .map(({ ms }) => ms ?? -1)
-    const usable = times.filter((ms) => !isFuture(kind, ms))
+    const seen = written.filter((one) => one.partition === partition)
+    const given = seen.filter(({ offset }) => handed.has(`${partition}/${offset}`))
+    const of = (...fates: readonly Fate[]): Written[] =>
+      given.filter((one) => fates.includes(fateOf(policy, one)))
+    const count = (part: 'future' | 'missing' | 'late'): number =>
+      told.reduce((sum, times) => sum + times[part], 0)
+    const ahead = of('row', 'MR-4402').filter(({ ms }) => isFuture(kind, ms ?? 0))
+    const usable = of('row').flatMap(({ ms }) => (ms === null || isFuture(kind, ms) ? [] : [ms]))
     const latest = usable.length === 0 ? null : instantOf(kind, Math.max(...usable))
     const maxima = told.flatMap(({ maxUs }) => (maxUs === null ? [] : [Number(maxUs) / 1000]))
     expect(maxima.length === 0 ? null : Math.max(...maxima)).toBe(latest)
-    expect(told.reduce((sum, { rows }) => sum + rows, 0)).toBe(times.length)
-    expect(told.reduce((sum, { future }) => sum + future, 0)).toBe(times.length - usable.length)
+    expect(count('future')).toBe(ahead.length)
+    expect(count('missing')).toBe(of('MR-4401').length)
+    if (policy.late !== 'drop') expect(count('late')).toBe(of('MR-4403').length)
   }
 }
 
 test('each partition says the latest time of what was handed out, and no row lacks one', async () => {
-  const property = fc.asyncProperty(histories, async ({ kind, future, setRows, records }) => {
-    const { cluster, context, source } = setUp(optionsOf(kind, { future }))
+  const property = fc.asyncProperty(histories, async ({ setRows, records, ...policy }) => {
+    const { kind, late, future, lateMs } = policy
+    const lateOf = (): typeof late => (kind === 'record' ? null : late)
+    const { cluster, context, source } = setUp(optionsOf(kind, { future, lateOf }))
+    context.lateUs = BigInt(lateMs) * 1000n
     cluster.setRows = setRows
     const { partitions } = cluster.create('t', 3)
     const written = records.map(({ partition, ms }): Written => {
@@ -125,19 +148,23 @@ test('each partition says the latest time of what was handed out, and no row lac
       cluster.append('t', partition, at(value, null, record ? (ms ?? -1) : 7))
       return { partition, offset, ms }
     })
+    const fates = written.map((one) => fateOf(policy, one))
+    const dropped = fates.filter((fate) => fate === 'dropped').length
+    const lost = (): number => context.times.reduce((sum, times) => sum + times.late, 0)
     await readUntil(source, context, () => {
-      expectTold(context, kind, written)
-      return context.rows.length === written.length
+      expectTold(context, policy, written)
+      if (context.rows.length < written.length - dropped) return false
+      return late !== 'drop' || lost() === dropped
     })
-    const fates = context.rows.map(({ table, values }) => {
+    const found = context.rows.map(({ table, values }) => {
       const name = (part: string): number => Number(values[`__${part}__`] ?? values[part])
       const fate = table === 'kafka.dlq' ? values['code'] : 'row'
       return `${name('partition')}/${name('offset')} ${String(fate)}`
     })
-    const expected = written.map(
-      (one) => `${one.partition}/${one.offset} ${fateOf(kind, one, future)}`,
-    )
-    expect(fates.toSorted()).toEqual(expected.toSorted())
+    const expected = written
+      .map((one, index) => `${one.partition}/${one.offset} ${fates[index]}`)
+      .filter((_, index) => fates[index] !== 'dropped')
+    expect(found.toSorted()).toEqual(expected.toSorted())
   })
   await fc.assert(property, { interruptAfterTimeLimit: seconds * 1000, numRuns: 1000 })
 })

@@ -41,6 +41,13 @@ export class PlayedContext implements SourceContext {
     this.keyed = keyed
   }
 
+  /** Rows before are too late. */
+  lateUs: bigint | null = null
+
+  lateBefore(): bigint | null {
+    return this.lateUs
+  }
+
   timesRead(times: EventTimes): void {
     this.times.push(times)
   }

@@ -138,8 +138,12 @@ test.skipIf(!ready)(
       expect(webhook.heard).toEqual([])
       await server.nodes[0]?.start()
       // Partition 0 goes on, and partition 1 has had nothing for long enough.
-      await produce(server, topic, [row(0, '09:40')])
-      await untilWatermark(announced, child, '09:40')
+      await whileBeating(
+        server,
+        topic,
+        () => [row(0, '09:40')],
+        () => untilWatermark(announced, child, '09:40'),
+      )
       const first = ['07/1 files 1 rows 1', '08/1 files 0 rows 0']
       const hours = (all: readonly string[]): string[] => all.map((one) => `2026-01-05-${one}`)
       await untilHeard(announced, child, hours(first))
@@ -342,6 +346,62 @@ test.skipIf(!ready)(
         return [time === null ? null : String(time * 1000)]
       })
       await expectRows(pipeline, announced.table, ['at'], cells)
+    })
+  },
+)
+
+test.skipIf(!ready).each(['dlq', 'drop'] as const)(
+  'rows of an hour that was told stay out of it, through a kill, and all are accounted for: %s',
+  { timeout: 120_000 },
+  async (late) => {
+    const topic = `late-${late}`
+    await createTopic(server, topic, { partitions: 2 })
+    const idle = { idle_partition: `${IDLE_MS}ms` }
+    const source = { event_time: { field: 'ts', ...idle } }
+    await withAnnounced({ server, topic, source, rule: { late } }, async (announced) => {
+      const { pipeline, webhook } = announced
+      const sent: TestRecord[] = []
+      const rows = (...times: readonly string[]): TestRecord[] => {
+        const made = times.map((time) => row(0, time))
+        sent.push(...made)
+        return made
+      }
+      const counted = async (): Promise<number> =>
+        (await tableStatus(announced))?.event_time?.late_rows ?? 0
+      let child = pipeline.start()
+      const told = ['2026-01-05-07/1 files 1 rows 2', '2026-01-05-08/1 files 0 rows 0']
+      // Partition 1 never has a row, so the time goes on while partition 0 has some.
+      await produce(server, topic, rows('07:10', '07:59'))
+      await whileBeating(
+        server,
+        topic,
+        () => rows('09:30'),
+        async () => {
+          await untilHeard(announced, child, told)
+          await untilWatermark(announced, child, '09:30')
+        },
+      )
+      const early = rows('07:20', '08:00', '07:59')
+      await produce(server, topic, [...early, ...rows('09:00')])
+      await pipeline.until('late rows are counted', async () => (await counted()) === 3, { child })
+      await child.kill()
+      // What is late was decided before the kill: these wait for the start.
+      early.push(...rows('07:30'))
+      await produce(server, topic, [...early.slice(-1), ...rows('09:10')])
+      child = pipeline.start()
+      await pipeline.untilUp(child)
+      await pipeline.until('and after the kill', async () => (await counted()) > 0, { child })
+      await child.stop()
+      await pipeline.once()
+      expect(webhook.once()).toEqual(told)
+      const idsOf = (all: readonly TestRecord[]): string[][] =>
+        all.map(({ value }) => [String((JSON.parse(String(value)) as { id: number }).id)])
+      const written = sent.filter((one) => !early.includes(one))
+      await expectRows(pipeline, announced.table, ['id'], idsOf(written))
+      if (late === 'drop') return
+      const hex = ({ value }: TestRecord): string => Buffer.from(String(value)).toString('hex')
+      const letters = early.map((one) => ['MR-4403', hex(one)])
+      await expectRows(pipeline, 'kafka.shop_dlq', ['code', 'value'], letters)
     })
   },
 )

@@ -18,6 +18,7 @@ const RECORD_TIME: Partial<KafkaOptions> = {
     future: 'pass',
     fieldMayCome: false,
     alignUs: null,
+    lateOf: () => null,
   },
 }
 

@@ -159,6 +159,10 @@ export class MemoryLake implements SourceContext {
     this.parked.set(table, error)
   }
 
+  lateBefore(): null {
+    return null
+  }
+
   timesRead(): void {
     throw new Error('a database has one split')
   }

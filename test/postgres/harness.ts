@@ -131,6 +131,10 @@ export class TestRuntime implements SourceContext {
     this.parked.set(table, error)
   }
 
+  lateBefore(): null {
+    return null
+  }
+
   timesRead(): void {
     throw new Error('a database has one split')
   }

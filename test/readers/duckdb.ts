@@ -142,6 +142,6 @@ function hexOfBits(cell: Cell): Cell {
     .padStart(cell.length / 4, '0')
 }
 
-function quoted(text: string): string {
+export function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }

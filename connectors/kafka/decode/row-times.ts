@@ -36,6 +36,12 @@ export interface RowTimesOptions {
   readonly maxFutureMs: number
   /** What becomes of such a row. */
   readonly future: 'pass' | 'dlq'
+  /**
+   * What becomes of rows of a table that are too late to be written; `null`: all are written.
+   *
+   * @param table  `tableKey`
+   */
+  lateOf(table: string): 'dlq' | 'drop' | null
   /** The column may come with a later record; until then no row has a time. */
   readonly fieldMayCome: boolean
 }
@@ -44,15 +50,23 @@ export interface RowTimesOptions {
 export interface Untimely {
   readonly row: number
   readonly fault: DecodeFault
-  /** It is set aside whatever happens to what cannot be decoded. */
-  readonly always: boolean
+  readonly fate: Fate
 }
+
+/**
+ * fault: it is as if it could not be decoded. dlq: it is set aside, whatever happens to what cannot
+ * be. drop: it is passed over.
+ */
+export type Fate = 'fault' | 'dlq' | 'drop'
 
 export class RowTimes {
   private readonly table: string
   private readonly options: RowTimesOptions
   /** Place of the column; `null`: the timestamps of the records count · -1: it has not come. */
   private index: number | null
+  private readonly late: 'dlq' | 'drop' | null
+  /** Rows before are too late, on the column's own clock. */
+  private earliestUs = -Infinity
   private unitUs = 1
   /** The column has the clock of a zone, not instants. */
   private isLocal = false
@@ -66,6 +80,12 @@ export class RowTimes {
     this.table = table
     this.options = options
     this.index = options.field === null ? null : -1
+    this.late = options.lateOf(table)
+  }
+
+  /** Rows before are too late from now on; asked before each run of records. */
+  judgeLate(bound: (table: string) => bigint | null): void {
+    if (this.late !== null) this.earliestUs = Number(bound(this.table) ?? -Infinity)
   }
 
   /**
@@ -134,35 +154,55 @@ export class RowTimes {
   ): number {
     const builder = buffer.columns[index]!
     // Most rows of most topics have a time, and nothing more is asked of them.
-    if (latestUs === Infinity && builder.firstNull(from, to) < 0) return -1
-    const column = builder.view(to)
-    return firstOutside(column, buffer.ops, from, to, -Infinity, latestUs, this.unitUs)
+    const { earliestUs, unitUs } = this
+    const anyTime = latestUs === Infinity && earliestUs === -Infinity
+    if (anyTime && builder.firstNull(from, to) < 0) return -1
+    return firstOutside(builder.view(to), buffer.ops, from, to, earliestUs, latestUs, unitUs)
   }
 
   private judged(buffer: RowBuffer, set: RecordSet, row: number): Untimely {
-    const { index, options } = this
-    const { field } = options
-    const missing =
+    const { index, options, late, earliestUs } = this
+    const scan = this.scanOf(set.partition)
+    // A partition that has only such rows is not idle.
+    scan.rows++
+    const isMissing =
       index === null
         ? (set.timestamps[buffer.record[row]!] ?? -1) < 0
         : index < 0 || buffer.columns[index]!.firstNull(row, row + 1) >= 0
-    const what = field === null ? 'the timestamp of the record' : `column "${field}"`
-    if (missing) {
+    const what =
+      options.field === null ? 'the timestamp of the record' : `column "${options.field}"`
+    if (isMissing) {
+      scan.missing++
       const message = `${what}, which source.event_time names, has no value`
-      return { row, fault: { name: 'EVENT_TIME_MISSING', message, byteOffset: 0 }, always: false }
+      return { row, fault: { name: 'EVENT_TIME_MISSING', message, byteOffset: 0 }, fate: 'fault' }
     }
+    const isLate =
+      late !== null && this.firstOfColumn(buffer, index ?? 0, row, row + 1, Infinity) === row
+    if (isLate) {
+      scan.late++
+      const before = new Date(earliestUs / US_PER_MS).toISOString()
+      const message = `${what} is before ${before}, and its partition was announced as whole`
+      return { row, fault: { name: 'ROW_LATE', message, byteOffset: 0 }, fate: late }
+    }
+    scan.future++
     const message = `${what} is further ahead of the clock than source.event_time.max_future`
-    return { row, fault: { name: 'EVENT_TIME_FUTURE', message, byteOffset: 0 }, always: true }
+    return { row, fault: { name: 'EVENT_TIME_FUTURE', message, byteOffset: 0 }, fate: 'dlq' }
+  }
+
+  private scanOf(partition: number): TimeScan {
+    this.touched.add(partition)
+    const known = this.scans.get(partition)
+    if (known !== undefined) return known
+    const scan = new TimeScan()
+    this.scans.set(partition, scan)
+    return scan
   }
 
   /** Takes note of rows [from, to) of the buffer, which stay. */
   note(buffer: RowBuffer, set: RecordSet, from: number, to: number, clockMs: number): void {
     const { index } = this
     if (from === to || (index !== null && index < 0)) return
-    const { partition } = set
-    let scan = this.scans.get(partition)
-    if (scan === undefined) this.scans.set(partition, (scan = new TimeScan()))
-    this.touched.add(partition)
+    const scan = this.scanOf(set.partition)
     const limitUs = this.limitUs(set, clockMs)
     if (index === null) scanRecords(buffer, set, from, to, limitUs, scan)
     else {

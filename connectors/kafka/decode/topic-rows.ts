@@ -14,7 +14,7 @@ import { shapeOf, type ShapeOptions, type TableShape } from '../table-shape.ts'
 import { KeyRows } from './key-rows.ts'
 import { fillMetadata } from './metadata-columns.ts'
 import { RowBuffer } from './row-buffer.ts'
-import { RowTimes, type RowTimesOptions } from './row-times.ts'
+import { RowTimes, type Fate, type RowTimesOptions } from './row-times.ts'
 import { RunView } from './run-view.ts'
 
 export interface TopicRowsOptions extends ShapeOptions {
@@ -38,8 +38,7 @@ export interface FaultPlace {
   readonly record: number
   /** Order of a record at offset 0 of this partition. */
   readonly orderBase: number
-  /** It is set aside whatever happens to what cannot be decoded. */
-  readonly always: boolean
+  readonly fate: Fate
 }
 
 export type OnFault = (fault: DecodeFault, place: FaultPlace) => void
@@ -168,7 +167,8 @@ export class TopicRows {
       const first = step.next
       const isNull = ours && valueStart[first]! < 0
       let end = first + 1
-      if (ours) while (end < set.count && valueStart[end]! < 0 === isNull) end++
+      const reach = Math.min(set.count, first + this.pace)
+      if (ours) while (end < reach && valueStart[end]! < 0 === isNull) end++
       else end = set.count
       if (isNull) this.decodeNulls(set, first, end, orderBase)
       else this.decodeValues(set, first, end, orderBase)
@@ -195,7 +195,7 @@ export class TopicRows {
     const end = keys.decode(set, from, to)
     if (end > from) return end
     if (keys.fault !== null) {
-      this.onFault(keys.fault, { set, record: from, orderBase, always: false })
+      this.onFault(keys.fault, { set, record: from, orderBase, fate: 'fault' })
       step.next = from + 1
     } else step.waits = keys.decoder
     return from
@@ -219,7 +219,8 @@ export class TopicRows {
       const message = deletes ? 'the value is null, and the key names no row' : 'the value is null'
       const fault = { name: 'RECORD_NULL', message, byteOffset: 0 } as const
       for (let record = from; record < to; record++) {
-        this.onFault(fault, { set, record, orderBase, always: nullValue === 'dlq' })
+        const fate = nullValue === 'dlq' ? 'dlq' : 'fault'
+        this.onFault(fault, { set, record, orderBase, fate })
       }
       step.next = to
       return
@@ -252,10 +253,10 @@ export class TopicRows {
     const back = this.takeBack(start, set)
     for (const { record: at, fault } of faults) {
       const told = back === null || at < back.record
-      if (told) this.onFault(fault, { set, record: at, orderBase, always: false })
+      if (told) this.onFault(fault, { set, record: at, orderBase, fate: 'fault' })
     }
     if (back !== null) {
-      this.onFault(back.fault, { set, record: back.record, orderBase, always: back.always })
+      this.onFault(back.fault, { set, record: back.record, orderBase, fate: back.fate })
       step.next = back.record + 1
       step.waits = null
     }
@@ -274,7 +275,7 @@ export class TopicRows {
   private takeBack(
     start: number,
     set: RecordSet,
-  ): { readonly record: number; readonly fault: DecodeFault; readonly always: boolean } | null {
+  ): { readonly record: number; readonly fault: DecodeFault; readonly fate: Fate } | null {
     const { buffer, times, options } = this
     const clockMs = times === null ? 0 : options.clock.nowMs()
     let row = this.firstKeyless(start)
@@ -287,8 +288,8 @@ export class TopicRows {
     }
     times?.note(buffer, set, start, row, clockMs)
     if (record === null) return null
-    const { fault, always } = untimely ?? { fault: KEYLESS, always: false }
-    return { record, fault, always }
+    const { fault, fate } = untimely ?? { fault: KEYLESS, fate: 'fault' }
+    return { record, fault, fate }
   }
 
   /** @returns the first row whose key has no value, or behind the last */

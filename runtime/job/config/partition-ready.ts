@@ -5,9 +5,9 @@ import { z } from 'zod'
 import { parsePartitionField, TransformFault } from '../../data/partition/transform.ts'
 import type { PartitionField, TimeUnit } from '../../data/partition/transform.ts'
 import { isTimeZone } from '../../data/time-zone.ts'
-import type { EventTimeOptions } from '../table-times.ts'
 import { resolveSecret, type ConnectionContext } from './connection.ts'
-import type { KafkaEndpointConfig, SinkConfig } from './pipeline-config.ts'
+import { lateFault } from './late.ts'
+import type { KafkaEndpointConfig, PipelineConfig, SinkConfig } from './pipeline-config.ts'
 import { formatPath, type Path } from './problems.ts'
 import { resolveEndpoint } from './resolve-kafka-endpoint.ts'
 import { brokers, endpointKeys, kafkaTls } from './schema-kafka-endpoint.ts'
@@ -76,7 +76,10 @@ const table = z.strictObject({
   late: z
     .enum(['reopen', 'dlq', 'drop'])
     .prefault('reopen')
-    .describe('Rows of a partition that was announced: reopen announces it again.'),
+    .describe(
+      'Rows of a partition that was announced: reopen announces it again, dlq makes dead letters ' +
+        'of them, drop counts them.',
+    ),
   actions: z
     .array(action, 'a list of actions such as [{ type: success_file }]')
     .min(1, 'a list of at least one action such as [{ type: success_file }]')
@@ -126,19 +129,16 @@ export interface PartitionReadyConfig {
   readonly isDate: boolean
   readonly timeZone: string
   readonly delayMs: number
+  /** What becomes of rows of a partition that was announced. */
+  readonly late: 'reopen' | 'dlq' | 'drop'
   readonly actions: readonly ReadyAction[]
 }
 
 /** What else of the file has a say. */
-export interface ReadyContext extends ConnectionContext {
-  readonly sink: SinkConfig
+export interface ReadyContext
+  extends ConnectionContext, Pick<PipelineConfig, 'source' | 'sink' | 'transforms' | 'scripts'> {
   /** By table of the lake: fields of its partitioning. */
   partitionBy(table: string): readonly PartitionField[]
-  /** The source's cluster; `null`: it is no cluster. */
-  readonly cluster: KafkaEndpointConfig | null
-  readonly eventTime: EventTimeOptions
-  /** Event time is that of rows, not that of commits. */
-  readonly hasRowTime: boolean
 }
 
 /** Reports what is wrong; what is returned has no faults where none was reported. */
@@ -146,16 +146,19 @@ export function resolvePartitionReady(
   input: PartitionReadyInput,
   context: ReadyContext,
 ): readonly PartitionReadyConfig[] {
-  const { document, eventTime } = context
+  const { document, source } = context
   const tables = Object.entries(input).flatMap(([name, written]) => {
     const resolved = resolveTable(name, written, context)
     return resolved === null ? [] : [resolved]
   })
-  if (tables.length > 0 && eventTime.splits && !context.hasRowTime) {
+  if (tables.length === 0) return tables
+  const isTopic = source.type === 'kafka'
+  const hasRowTime = isTopic ? source.rowTime !== null : source.eventTime.column !== null
+  if (isTopic && !hasRowTime) {
     const message =
       'partition_ready of topics needs source.event_time: when rows happened is not known else'
     document.report(['partition_ready'], { error: 'CONFIG_VALUE', message, atKey: true })
-  } else if (tables.length > 0 && context.hasRowTime && eventTime.allIdle === 'hold') {
+  } else if (hasRowTime && source.eventTime.allIdle === 'hold') {
     const message =
       'without `source.event_time.all_idle: advance` no partition is announced while no rows come'
     const problem = { error: 'CONFIG_VALUE', message, severity: 'warning', atKey: true } as const
@@ -175,16 +178,16 @@ function resolveTable(
     const error = isLater ? 'CONFIG_UNSUPPORTED' : 'CONFIG_VALUE'
     document.report([...path, key], { error, message: `${[...path, key].join('.')}: ${message}` })
   }
-  if (written.late !== 'reopen') {
-    if (sink.mode === 'upsert') report('late', 'an upsert table takes every row, however late')
-    else report('late', `${written.late} is not supported: this version takes reopen`, true)
-  }
   const partition = parsePartition(written.partition)
   if (partition === null) {
     report('partition', `"${written.partition}" is not hour, day, month or year of a column`)
     return null
   }
   const { column } = partition
+  if (written.late !== 'reopen') {
+    const fault = lateFault(written.late, column, context)
+    if (fault !== null) report('late', fault.message, fault.isLater)
+  }
   if (written.event_time !== undefined && written.event_time !== column) {
     report('event_time', `the partition is of column ${column}, not ${written.event_time}`)
   }
@@ -199,6 +202,7 @@ function resolveTable(
     ...partition,
     timeZone: written.time_zone,
     delayMs: written.delay,
+    late: written.late,
     actions: resolveActions(written.actions, [...path, 'actions'], place, context),
   }
 }
@@ -306,7 +310,7 @@ function resolveAction(
 type TopicInput = Extract<PartitionReadyInput[string]['actions'][number], { type: 'kafka' }>
 
 function resolveTopic(written: TopicInput, path: Path, context: ReadyContext): ReadyAction | null {
-  const { document, cluster } = context
+  const { document, source } = context
   const { topic, timeout: timeoutMs, brokers: own, tls = {}, sasl } = written
   const name = written.name ?? `kafka ${topic}`
   if (own !== undefined) {
@@ -319,7 +323,9 @@ function resolveTopic(written: TopicInput, path: Path, context: ReadyContext): R
     const message = `${formatPath([...path, key])} is of the brokers, which are not given here`
     document.report([...path, key], { error: 'CONFIG_VALUE', message, atKey: true })
   }
-  if (cluster !== null) return { type: 'kafka', name, endpoint: cluster, topic, timeoutMs }
+  if (source.type === 'kafka') {
+    return { type: 'kafka', name, endpoint: source, topic, timeoutMs }
+  }
   const message = `${formatPath([...path, 'brokers'])} is missing: the source is no cluster`
   document.report(path, { error: 'CONFIG_VALUE', message })
   return null

@@ -63,11 +63,11 @@ export function resolveKafka(
 
 /** Dead letters are rows of a table beside the others, which loses no row. */
 export function resolveOnError(
-  { on_error: input, source, transform, name: pipeline }: PipelineInput,
+  { on_error: input, source, transform, name: pipeline, partition_ready: ready }: PipelineInput,
   mode: SinkMode,
   document: ConfigDocument,
 ): OnErrorConfig {
-  const diverting = divertingKeys(source, input?.decode)
+  const diverting = divertingKeys(source, input?.decode, ready)
   const records = source.type === 'kafka' && diverting.length > 0
   const rows = transform.some((entry) => entry.on_error === 'dlq')
   const config: OnErrorConfig = {
@@ -100,11 +100,15 @@ export function resolveOnError(
 function divertingKeys(
   source: PipelineInput['source'],
   decode: OnErrorConfig['decode'] | undefined,
+  ready: PipelineInput['partition_ready'],
 ): (readonly string[])[] {
   const keys: (readonly string[])[] = decode === 'dlq' ? [['on_error', 'decode']] : []
   if (source.type !== 'kafka') return keys
   if (source.null_value === 'dlq') keys.push(['source', 'null_value'])
   if (source.event_time?.future === 'dlq') keys.push(['source', 'event_time', 'future'])
+  for (const [table, { late }] of Object.entries(ready)) {
+    if (late === 'dlq') keys.push(['partition_ready', table, 'late'])
+  }
   return keys
 }
 

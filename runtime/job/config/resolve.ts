@@ -44,11 +44,10 @@ export function resolvePipeline(
   const partitionReady = resolvePartitionReady(input.partition_ready, {
     ...context,
     sink,
+    source,
+    transforms,
+    scripts,
     partitionBy,
-    eventTime: source.eventTime,
-    hasRowTime:
-      source.type === 'kafka' ? source.rowTime !== null : source.eventTime.column !== null,
-    cluster: source.type === 'kafka' ? source : null,
   })
   return {
     name: input.name,
