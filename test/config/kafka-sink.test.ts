@@ -36,10 +36,10 @@ const golden: readonly (readonly [string, string, readonly string[]])[] = [
   ],
   [
     'formats of later versions are told from what there is',
-    topics('value: { format: protobuf }'),
+    topics('value: { format: csv }'),
     [
-      '10:20 MR-1005 sink.value.format: protobuf is not supported: this version takes avro, and ' +
-        'json with `sink.envelope` none or debezium',
+      '10:20 MR-1005 sink.value.format: csv is not supported: this version takes avro, protobuf, ' +
+        'and json with `sink.envelope` none or debezium',
     ],
   ],
   ['keys have the registry of the values', topics(VALUES, 'key: { format: avro }'), []],

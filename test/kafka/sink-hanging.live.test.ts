@@ -12,8 +12,7 @@ import { Op } from '../../runtime/data/batch.ts'
 import { memoryStore } from '../index/memory-store.ts'
 import { available } from '../servers/available.ts'
 import { KAFKA_VERSIONS, startKafka } from '../servers/kafka.ts'
-import { createTopic } from '../servers/kafka-client.ts'
-import { consoleRecords } from '../servers/kafka-console.ts'
+import { committedRecords, createTopic } from '../servers/kafka-client.ts'
 import { batchOf, field, schemaOf } from '../writer/batches.ts'
 import { intentOf, writerOptions } from './played-sink.ts'
 import { clusterOptions } from './reading.ts'
@@ -66,9 +65,8 @@ for (const line of ['kafka4', 'kafka3'] as const) {
         await committer.commit([intentOf(1, committables)])
         await committer.close()
         await writer.close()
-        // The consumer's first answer may wait for the node that has just come back.
-        const records = await consoleRecords(server, TOPIC, { idleMs: 15_000 })
-        const ids = records.map(({ value }) => (JSON.parse(value ?? '') as { id: number }).id)
+        const records = await committedRecords(server, TOPIC, rows.length)
+        const ids = records.map(({ value }) => (JSON.parse(String(value)) as { id: number }).id)
         expect(ids.toSorted((a, b) => a - b)).toEqual(rows.map((_, id) => id))
         expect(new Set(records.map(({ partition }) => partition)).size).toBe(3)
       } finally {

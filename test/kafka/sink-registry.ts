@@ -43,7 +43,7 @@ export async function withRegistryStand(
     await writeFile(pipeline.file, stringify({ ...file, sink }))
     const history = new MysqlHistory(database, random)
     const stand = { kafka, registry, history, pipeline }
-    await play(stand, random)
+    await play(stand, format, random)
     await check(stand)
   } finally {
     await pipeline.remove()
@@ -51,7 +51,11 @@ export async function withRegistryStand(
   }
 }
 
-async function play({ registry, history, pipeline }: RegistryStand, random: Random): Promise<void> {
+async function play(
+  { registry, history, pipeline }: RegistryStand,
+  format: string,
+  random: Random,
+): Promise<void> {
   const changes = async (count: number): Promise<void> => {
     for (let left = count; left > 0; left--) await history.change()
   }
@@ -70,11 +74,16 @@ async function play({ registry, history, pipeline }: RegistryStand, random: Rand
   await child.kill()
   const before = registry.turnedAway
   child = pipeline.start()
+  await pipeline.untilUp(child)
   await pipeline.until('it is asked for again', () => registry.turnedAway > before, { child })
   await changes(5)
   expect(child.hasEnded()).toBe(false)
   registry.isShut = false
   await changes(15)
+  // This version of Apicurio takes every field that is gone for a renamed one, `reserved` or not
+  // (https://github.com/Apicurio/apicurio-registry/issues/1334). NONE for one subject means there
+  // that the rule for all holds.
+  if (format === 'protobuf') await registry.setRule('NONE')
   await history.dropColumn('small')
   await changes(15)
   await child.stop()

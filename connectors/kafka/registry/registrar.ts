@@ -20,6 +20,11 @@ export interface Registrar {
    */
   latest(subject: string): Promise<string | null>
   /**
+   * @returns all texts that were registered under the subject, the newest first
+   * @throws PipelineError as above
+   */
+  all(subject: string): Promise<readonly string[]>
+  /**
    * @returns the id of the schema, which it may have had before
    * @throws PipelineError as above, SCHEMA_REFUSED
    */
@@ -39,7 +44,28 @@ export class RegistryRegistrar implements Registrar {
   }
 
   async latest(subject: string): Promise<string | null> {
-    const path = `/subjects/${encodeURIComponent(subject)}/versions/latest`
+    return this.#version(subject, 'latest')
+  }
+
+  async all(subject: string): Promise<readonly string[]> {
+    const path = `/subjects/${encodeURIComponent(subject)}/versions`
+    const versions = await this.#until(subject, async (base) => {
+      const answer = await ask(base, path, this.#options, this.#signal)
+      if (answer.kind === 'missing') return { done: [] }
+      if (answer.kind === 'failed') return answer.reason
+      const isList = Array.isArray(answer.body) && answer.body.every(Number.isSafeInteger)
+      return isList ? { done: answer.body as number[] } : 'it answered without versions'
+    })
+    const texts: string[] = []
+    for (const version of versions.toSorted((a, b) => b - a)) {
+      const text = await this.#version(subject, version)
+      if (text !== null) texts.push(text)
+    }
+    return texts
+  }
+
+  async #version(subject: string, version: number | 'latest'): Promise<string | null> {
+    const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`
     return this.#until(subject, async (base) => {
       const answer = await ask(base, path, this.#options, this.#signal)
       if (answer.kind === 'missing') return { done: null }

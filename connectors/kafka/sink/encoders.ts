@@ -4,6 +4,8 @@
 import type { TableSchema } from '../../../runtime/data/schema.ts'
 import { AvroRows } from '../encode/avro-rows.ts'
 import { avroOfKey, avroOfRow } from '../encode/avro-schema.ts'
+import { ProtobufRows } from '../encode/protobuf-rows.ts'
+import { protobufOf } from '../encode/protobuf-schema.ts'
 import { jsonEncoder, type Envelope } from '../encode/json-rows.ts'
 import type { RecordEncoder, RowEncoder } from '../encode/rows.ts'
 import type { RegistryOptions } from '../registry/options.ts'
@@ -11,7 +13,7 @@ import { RegistryRegistrar } from '../registry/registrar.ts'
 
 export type WrittenFormat =
   | { readonly format: 'json' }
-  | { readonly format: 'avro'; readonly registry: RegistryOptions }
+  | { readonly format: 'avro' | 'protobuf'; readonly registry: RegistryOptions }
 
 export interface RecordFormats {
   readonly key: WrittenFormat
@@ -55,8 +57,13 @@ async function keyOf(
 ): Promise<RowEncoder | null> {
   if (format.format === 'json') return null
   const registrar = new RegistryRegistrar(format.registry, signal)
+  const subject = `${topic}-key`
+  if (format.format === 'protobuf') {
+    const made = protobufOf(schema, 'Key', names, await registrar.all(subject))
+    return new ProtobufRows(made, await registrar.register(subject, 'PROTOBUF', made.text))
+  }
   const avro = avroOfKey(schema, names)
-  return new AvroRows(avro, await registrar.register(`${topic}-key`, 'AVRO', avro.text))
+  return new AvroRows(avro, await registrar.register(subject, 'AVRO', avro.text))
 }
 
 async function valueOf(
@@ -67,6 +74,10 @@ async function valueOf(
   if (format.format === 'json') return null
   const registrar = new RegistryRegistrar(format.registry, signal)
   const subject = `${topic}-value`
+  if (format.format === 'protobuf') {
+    const made = protobufOf(schema, 'Value', names, await registrar.all(subject))
+    return new ProtobufRows(made, await registrar.register(subject, 'PROTOBUF', made.text))
+  }
   const avro = avroOfRow(schema, names, await registrar.latest(subject))
   return new AvroRows(avro, await registrar.register(subject, 'AVRO', avro.text))
 }

@@ -106,8 +106,8 @@ const LATER_VALUES: readonly {
   },
   ...['sink.value.format', 'sink.key.format'].map((key) => ({
     key,
-    values: /^(?:protobuf|raw|csv|string|debezium-avro|debezium-json)$/i,
-    now: 'avro, and json with `sink.envelope` none or debezium',
+    values: /^(?:raw|csv|string|debezium-avro|debezium-json)$/i,
+    now: 'avro, protobuf, and json with `sink.envelope` none or debezium',
   })),
   { key: 'sink.catalog.type', values: /^(?:rest|hive|glue|nessie|jdbc|hadoop)$/i, now: 'sql' },
   {

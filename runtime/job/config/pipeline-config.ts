@@ -186,7 +186,7 @@ export interface ParquetSinkConfig {
 /** What keys or values of a sink are written in. */
 export type WrittenFormatConfig =
   | { readonly format: 'json' }
-  | { readonly format: 'avro'; readonly registry: RegistryConfig }
+  | { readonly format: 'avro' | 'protobuf'; readonly registry: RegistryConfig }
 
 /** Topics of a cluster. */
 export interface KafkaSinkConfig {

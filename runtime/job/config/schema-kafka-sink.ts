@@ -20,8 +20,17 @@ const avro = z
   })
   .describe('Avro behind the id of its schema, which is registered under TOPIC-key or TOPIC-value.')
 
+const protobuf = z
+  .strictObject({
+    format: z.literal('protobuf'),
+    registry: registry
+      .optional()
+      .describe('Where schemas are registered. Of keys, default: the registry of values.'),
+  })
+  .describe('Protobuf, otherwise as avro; field numbers are those of the columns, for ever.')
+
 /** What keys and values are written in. */
-const writtenFormat = z.discriminatedUnion('format', [json, avro])
+const writtenFormat = z.discriminatedUnion('format', [json, avro, protobuf])
 
 export type WrittenFormatInput = z.output<typeof writtenFormat>
 

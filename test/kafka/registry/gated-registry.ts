@@ -11,6 +11,8 @@ export interface GatedRegistry {
   isShut: boolean
   /** Requests that came while it was shut. */
   turnedAway: number
+  /** Compatibility that later versions of all subjects must have. */
+  setRule(rule: string): Promise<void>
   /** Asks the registry itself. */
   ask(path: string): Promise<unknown>
   stop(): Promise<void>
@@ -19,8 +21,12 @@ export interface GatedRegistry {
 /** @param compatibility  that later versions of a subject must have */
 export async function startGatedRegistry(compatibility: string): Promise<GatedRegistry> {
   const registry = await startApicurio()
-  const rule = await send(registry, '/config', 'PUT', JSON.stringify({ compatibility }))
-  if (rule.status !== 200) throw new Error(`the registry answered ${rule.status}: ${rule.text}`)
+  const setRule = async (rule: string): Promise<void> => {
+    const body = JSON.stringify({ compatibility: rule })
+    const { status, text } = await send(registry, '/config', 'PUT', body)
+    if (status !== 200) throw new Error(`the registry answered ${status}: ${text}`)
+  }
+  await setRule(compatibility)
   const server = createServer((request, response) => {
     void (async () => {
       const parts: Buffer[] = []
@@ -41,6 +47,7 @@ export async function startGatedRegistry(compatibility: string): Promise<GatedRe
     url: `http://127.0.0.1:${port}`,
     isShut: false,
     turnedAway: 0,
+    setRule,
     ask: async (path) => JSON.parse((await send(registry, path, 'GET')).text) as unknown,
     stop: async () => {
       server.closeAllConnections()
