@@ -27,8 +27,8 @@ const DATABASE = 'shop'
 const STATEMENT_ROWS_MAX = 1000
 const REQUEST_BYTES = 1_000_000
 /** The npm readers are slow; a part of the log shows their rates. */
-const COUNTING_ROWS_MAX = 1_000_000
-const PARQUET_ROWS_MAX = 200_000
+const COUNTING_ROWS_MAX = 500_000
+const PARQUET_ROWS_MAX = 100_000
 const DIRTY_PAGES_MAX = 100
 const SETTLE_MS_MAX = 20_000
 const SHARED_MEMORY = '/dev/shm'

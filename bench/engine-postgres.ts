@@ -24,7 +24,7 @@ const MARK = 'bench_mark'
 const UPDATE_ROWS_MAX = 1000
 const REFERENCE_SLOT = 'bench_reference'
 /** The npm reader is slow; a part of the log shows its rate. */
-const ALTERNATIVE_ROWS_MAX = 500_000
+const ALTERNATIVE_ROWS_MAX = 250_000
 const SLOT_FREE_MS = 10_000
 const PEER = fileURLToPath(new URL('peers/pg-logical-replication.ts', import.meta.url))
 

@@ -10,12 +10,15 @@ import { formatPage } from './report/page.ts'
 import { formatResult } from './report/text.ts'
 import { defaultScenarios, scenarios, type Sizes } from './scenarios.ts'
 import { isTableName, tableShapes, type TableName } from './table-shapes.ts'
+import { TimeShare } from './time-share.ts'
 
 const HELP = `npm run bench -- [options]
   --only NAME,...  of ${Object.keys(scenarios).join(', ')}
-  --rows N         rows of the log and backfill scenarios (5000000); half of them are updated,
+  --rows N         rows of the log and backfill scenarios (1000000); half of them are updated,
                    and the largest transaction has twice as many
-  --runs N         rounds; medians are shown (3)
+  --runs N         rounds, where they fit; medians are shown (5)
+  --minutes N      for all scenarios together (18): rounds that do not fit are left out, but never
+                   the first of a scenario
   --table NAME     usual; narrow, 4 columns; wide, 100 columns and a tenth of the rows; large,
                    values of 100 KB and a 500th of the rows
   --transaction N  rows a transaction in the log scenarios (1000)
@@ -34,18 +37,22 @@ const HELP = `npm run bench -- [options]
                    .cpuprofile for each, whose path is printed
   --check          exit code 1 when a floor is not reached`
 
-const ROWS = 5_000_000
+const ROWS = 1_000_000
 const ROWS_QUICK = 100_000
 const ROWS_MIN = 20_000
 const STATEMENT_ROWS = 1000
 const RATES = ['1000', '10000', '50000']
 const SEARCH_MAX = 6
+const RUNS = '5'
+/** With what cannot be cut short it stays under 20. */
+const MINUTES = '18'
 
 interface Options {
   readonly names: readonly string[]
   readonly table: TableName
   readonly sizes: Sizes
   readonly runs: number
+  readonly minutes: number
   readonly json: string | null
   readonly html: string | null
   readonly from: string | null
@@ -59,6 +66,7 @@ function parseOptions(): Options | null {
       only: { type: 'string' },
       rows: { type: 'string' },
       runs: { type: 'string' },
+      minutes: { type: 'string', default: MINUTES },
       table: { type: 'string', default: 'usual' },
       transaction: { type: 'string', default: '1000' },
       statement: { type: 'string' },
@@ -109,7 +117,8 @@ function parseOptions(): Options | null {
         searchMax: quick ? 0 : SEARCH_MAX,
       },
     },
-    runs: atLeast(1, 'runs', values.runs ?? (quick ? '1' : '3')),
+    runs: atLeast(1, 'runs', values.runs ?? (quick ? '1' : RUNS)),
+    minutes: atLeast(1, 'minutes', values.minutes),
     json: values.json ?? null,
     html: values.html ?? null,
     from: values.from ?? null,
@@ -156,14 +165,18 @@ async function runAll({
   table,
   sizes,
   runs,
+  minutes,
   profile,
 }: Options): Promise<{ results: ScenarioResult[]; failures: number }> {
   const results: ScenarioResult[] = []
   let failures = 0
-  for (const name of names) {
+  const now = (): number => systemClock.elapsedMs()
+  const all = new TimeShare(now, now() + minutes * 60_000)
+  for (const [at, name] of names.entries()) {
     say(name)
+    const time = all.part(names.length - at)
     try {
-      const result = await scenarios[name]?.(sizes, { runs, table, profile, say })
+      const result = await scenarios[name]?.(sizes, { runs, time, table, profile, say })
       if (result === undefined) continue
       results.push(result)
       console.log(formatResult(result))

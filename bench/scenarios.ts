@@ -160,10 +160,12 @@ async function backfillScenario(
     if (context.profile) return profiled(bench, `${kind}-backfill`, () => bench.forget())
     const figures: Figure[] = []
     const floors: Floor[] = []
-    for (const connections of [BACKFILL_CONNECTIONS, 1]) {
+    const plans = [BACKFILL_CONNECTIONS, 1]
+    for (const [at, connections] of plans.entries()) {
       bench.backfillWith(connections)
       const references = engine.tableReferences(rows, connections)
-      const found = await bench.rounds(rows, startup, references, () => bench.forget())
+      const time = context.time.part(plans.length - at)
+      const found = await bench.rounds(rows, startup, references, () => bench.forget(), time)
       const [ours, ...others] = found
       if (ours === undefined) throw new Error('no figures')
       figures.push({ ...ours, name: `${ours.name}, ${countConnections(connections)}` }, ...others)

@@ -8,6 +8,9 @@ import { Bench, type Context } from '../scenario.ts'
 import { Offers } from './offer.ts'
 import { LAG_MS_MAX, nextRate, outcomeOf } from './sustained.ts'
 
+/** What a server or a lake that is late may take to come to rest. */
+const DRAIN_SECONDS = 5
+
 export interface LatencyPlan {
   /** Rows a second. */
   readonly rates: readonly number[]
@@ -15,7 +18,7 @@ export interface LatencyPlan {
   readonly seconds: number
   /** Between two checkpoints. */
   readonly intervalSeconds: number
-  /** Tried beyond `rates` to find the largest. */
+  /** Tried beyond `rates` to find the largest, as far as there is time. */
   readonly searchMax: number
 }
 
@@ -64,7 +67,8 @@ async function offerAll(
   for (let searched = 0; ;) {
     let rate = queue.shift()
     if (rate === undefined) {
-      const next = searched++ < plan.searchMax ? nextRate(steps) : null
+      const fits = context.time.fits((plan.seconds + plan.intervalSeconds + DRAIN_SECONDS) * 1000)
+      const next = fits && searched++ < plan.searchMax ? nextRate(steps) : null
       if (next === null) return steps
       rate = next
     }
