@@ -5,10 +5,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../runtime/base/clock.ts'
 import { verdictOf, type Report, type ScenarioResult } from './figures.ts'
+import { gateScenarios, runGate } from './gate/gate.ts'
+import { loads, type Sizes } from './loads.ts'
 import { describeMachine, formatMachine } from './machine.ts'
 import { formatPage } from './report/page.ts'
 import { formatResult } from './report/text.ts'
-import { defaultScenarios, scenarios, type Sizes } from './scenarios.ts'
+import type { Context } from './scenario.ts'
+import { defaultScenarios, scenarios } from './scenarios.ts'
 import { isTableName, tableShapes, type TableName } from './table-shapes.ts'
 import { TimeShare } from './time-share.ts'
 
@@ -35,7 +38,11 @@ const HELP = `npm run bench -- [options]
   --quick          smaller and once: does it work, under two minutes; its figures mean little
   --profile        the hottest functions of each thread of ours, instead of figures, and a
                    .cpuprofile for each, whose path is printed
-  --check          exit code 1 when a floor is not reached`
+  --floors         exit code 1 when a floor is not reached
+  --check --against COMMIT
+                   this tree and the commit in the same rounds, in ${gateScenarios.join(', ')};
+                   exit code 1 when the median of the ratios is a loss of more than 15 % of rate
+                   or CPU time`
 
 const ROWS = 1_000_000
 const ROWS_QUICK = 100_000
@@ -57,7 +64,9 @@ interface Options {
   readonly html: string | null
   readonly from: string | null
   readonly profile: boolean
-  readonly check: boolean
+  readonly floors: boolean
+  /** Commit that this tree is compared with, instead of measuring. */
+  readonly against: string | null
 }
 
 function parseOptions(): Options | null {
@@ -79,15 +88,18 @@ function parseOptions(): Options | null {
       from: { type: 'string' },
       quick: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
+      floors: { type: 'boolean', default: false },
       check: { type: 'boolean', default: false },
+      against: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return null
-  const { quick, profile, check } = values
-  const names = values.only?.split(',') ?? defaultScenarios
-  const unknown = names.filter((name) => scenarios[name] === undefined)
-  if (unknown.length > 0) throw new Error(`no benchmark ${unknown.join(', ')}; see --help`)
+  const { quick, profile, floors, check, against = null } = values
+  if (check !== (against !== null)) {
+    throw new Error('--check and --against COMMIT go together; floors are asked by --floors')
+  }
+  const names = namesOf(values.only, check)
   const { table } = values
   if (!isTableName(table)) throw new Error(`no table ${table}; see --help`)
   if (table !== 'usual' && values.only === undefined) throw new Error('--table asks for --only')
@@ -123,8 +135,17 @@ function parseOptions(): Options | null {
     html: values.html ?? null,
     from: values.from ?? null,
     profile,
-    check,
+    floors,
+    against,
   }
+}
+
+function namesOf(only: string | undefined, check: boolean): readonly string[] {
+  const names = only?.split(',') ?? (check ? gateScenarios : defaultScenarios)
+  const known = check ? loads : scenarios
+  const unknown = names.filter((name) => known[name] === undefined)
+  if (unknown.length > 0) throw new Error(`no benchmark ${unknown.join(', ')}; see --help`)
+  return names
 }
 
 function atLeast(least: number, name: string, text: string): number {
@@ -150,6 +171,7 @@ async function main(): Promise<number> {
     keep(report, options)
     return 0
   }
+  if (options.against !== null) return gate(options.against, options)
   const machine = describeMachine()
   const begun = new Date(systemClock.nowMs()).toISOString()
   const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
@@ -157,26 +179,35 @@ async function main(): Promise<number> {
   const { results, failures } = await runAll(options)
   keep({ machine, command, begun, results }, options)
   const missed = results.flatMap(({ floors }) => floors).filter((f) => verdictOf(f) === 'FAIL')
-  return failures > 0 || (options.check && missed.length > 0) ? 1 : 0
+  return failures > 0 || (options.floors && missed.length > 0) ? 1 : 0
 }
 
-async function runAll({
-  names,
-  table,
-  sizes,
-  runs,
-  minutes,
-  profile,
-}: Options): Promise<{ results: ScenarioResult[]; failures: number }> {
-  const results: ScenarioResult[] = []
-  let failures = 0
+/** @returns the exit code */
+async function gate(commit: string, options: Options): Promise<number> {
+  const { names, sizes } = options
+  console.log(`${formatMachine(describeMachine())}\n`)
+  const contextOf = contexts({ ...options, profile: false })
+  const losses = await runGate(commit, names, sizes, contextOf)
+  for (const loss of losses) console.log(`FAIL: ${loss}`)
+  return losses.length > 0 ? 1 : 0
+}
+
+/** @returns what the n-th scenario gets when it begins */
+function contexts({ names, runs, minutes, table, profile }: Options): (at: number) => Context {
   const now = (): number => systemClock.elapsedMs()
   const all = new TimeShare(now, now() + minutes * 60_000)
+  return (at) => ({ runs, time: all.part(names.length - at), table, profile, say })
+}
+
+async function runAll(options: Options): Promise<{ results: ScenarioResult[]; failures: number }> {
+  const { names, sizes } = options
+  const contextOf = contexts(options)
+  const results: ScenarioResult[] = []
+  let failures = 0
   for (const [at, name] of names.entries()) {
     say(name)
-    const time = all.part(names.length - at)
     try {
-      const result = await scenarios[name]?.(sizes, { runs, time, table, profile, say })
+      const result = await scenarios[name]?.(sizes, contextOf(at))
       if (result === undefined) continue
       results.push(result)
       console.log(formatResult(result))

@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import type { Command } from './measure.ts'
 
-const MAIN = fileURLToPath(new URL('../runtime/cli/main.ts', import.meta.url))
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const NAME = 'bench'
 
 /** What PostgreSQL calls the pipeline's slot and publication. */
@@ -53,11 +53,16 @@ export class BenchPipeline {
   checkpointSeconds: number | null = null
   private readonly folder: string
   private readonly source: SourceAddress
+  private readonly main: string
 
-  /** @param folder  empty or absent */
-  constructor(folder: string, source: SourceAddress) {
+  /**
+   * @param folder  empty or absent
+   * @param tree  folder of the Millrace that is run
+   */
+  constructor(folder: string, source: SourceAddress, tree = ROOT) {
     this.folder = folder
     this.source = source
+    this.main = join(tree, 'runtime/cli/main.ts')
     this.file = join(folder, 'pipeline.yaml')
   }
 
@@ -128,7 +133,7 @@ transform:
   running(nodeOptions: readonly string[] = []): Command {
     return {
       program: process.execPath,
-      args: [...nodeOptions, MAIN, 'run', this.file],
+      args: [...nodeOptions, this.main, 'run', this.file],
       env: { BENCH_PASSWORD: this.source.password },
       stdout: 'keep',
     }

@@ -27,6 +27,8 @@ export interface Context {
   readonly time: TimeShare
   /** Of databases. */
   readonly table: TableName
+  /** Of another version of Millrace that is run in place of this one. */
+  readonly tree?: string
   /** Profile ours instead of measuring. */
   readonly profile: boolean
   /** Tells whoever waits what is being done. */
@@ -54,7 +56,7 @@ export class Bench {
   private constructor(engine: Engine, context: Context, folder: string) {
     this.engine = engine
     this.context = context
-    this.pipeline = new BenchPipeline(join(folder, 'pipeline'), engine.source)
+    this.pipeline = new BenchPipeline(join(folder, 'pipeline'), engine.source, context.tree)
   }
 
   /** Gives the work a server with an empty table `orders`, and ends both afterwards. */
@@ -147,9 +149,8 @@ export class Bench {
     while (rounds.next()) {
       const at = `  round ${rounds.begun}:`
       await prepare()
-      ours.push(oursSample(await this.runOurs(), startup))
+      ours.push(await this.run(startup))
       say(`${at} ours ${ours.at(-1)?.seconds.toFixed(1)} s`)
-      await this.checkLake()
       for (const [index, reference] of references.entries()) {
         await prepare()
         const usage = await measure(reference.commands, this.engine.pid())
@@ -166,6 +167,13 @@ export class Bench {
       samples: ours,
     }
     return [mine, ...references.map((reference, at) => figureOf(reference, rows, others[at] ?? []))]
+  }
+
+  /** Ours once, and whether all of it has arrived. */
+  async run(startup: Startup): Promise<Sample> {
+    const usage = await this.runOurs()
+    await this.checkLake()
+    return oursSample(usage, startup)
   }
 
   /** @param seconds  between two checkpoints, after the next `forget` */

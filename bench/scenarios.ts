@@ -11,33 +11,22 @@ import {
   type Floor,
   type ScenarioResult,
 } from './figures.ts'
+import {
+  loadLog,
+  loadTable,
+  loadTopic,
+  loadUpdates,
+  ROWS_PER_TRANSACTION,
+  USUAL_LOG,
+  type Sizes,
+} from './loads.ts'
 import { BACKFILL_CONNECTIONS } from './pipeline.ts'
-import { latencyScenario, type LatencyPlan } from './latency/scenario.ts'
+import { latencyScenario } from './latency/scenario.ts'
 import { tableShapes } from './table-shapes.ts'
 import { Bench, type Context } from './scenario.ts'
 
-export interface Sizes {
-  /** Rows that the log and backfill scenarios read. */
-  readonly rows: number
-  /** Rows that are updated. */
-  readonly updates: number
-  /** Rows of the largest transaction. */
-  readonly memoryRows: number
-  /** What the log scenarios read. */
-  readonly log: LogShape
-  /** Rows that the updates go to, in turn. */
-  readonly keys: number
-  readonly latency: LatencyPlan
-}
-
 export type Scenario = (sizes: Sizes, context: Context) => Promise<ScenarioResult>
 
-const ROWS_PER_TRANSACTION = 1000
-/** What the floors are for, and how tables are filled. */
-export const USUAL_LOG: LogShape = {
-  transactionRows: ROWS_PER_TRANSACTION,
-  statementRows: ROWS_PER_TRANSACTION,
-}
 const SMALL_TRANSACTION = 10_000
 const PEAK_RSS_MIB_MAX = 768
 
@@ -66,20 +55,16 @@ export const defaultScenarios: readonly string[] = Object.keys(scenarios).filter
 
 async function insertScenario(
   kind: Engine['kind'],
-  { rows, log }: Sizes,
+  sizes: Sizes,
   context: Context,
 ): Promise<ScenarioResult> {
+  const { rows, log } = sizes
   return Bench.with(kind, context, async (bench) => {
     const { engine } = bench
-    context.say(`${await engine.version()}: loading ${rows} rows into the log`)
-    await bench.begin()
-    await engine.mark()
-    const startup = await bench.startup(() => bench.rewind())
-    await engine.load(1, rows, log)
-    await engine.settle()
-    if (context.profile) return profiled(bench, `${kind}-log`, () => bench.rewind())
+    const { startup, prepare } = await loadLog(bench, sizes)
+    if (context.profile) return profiled(bench, `${kind}-log`, prepare)
     const references = await engine.logReferences(rows)
-    const figures = await bench.rounds(rows, startup, references, () => bench.rewind())
+    const figures = await bench.rounds(rows, startup, references, prepare)
     return {
       scenario: `${kind}-log`,
       title:
@@ -93,17 +78,14 @@ async function insertScenario(
 }
 
 /** A filter and five expressions on the way into an append table. */
-async function topicScenario({ rows }: Sizes, context: Context): Promise<ScenarioResult> {
+async function topicScenario(sizes: Sizes, context: Context): Promise<ScenarioResult> {
+  const { rows } = sizes
   return Bench.with('kafka', context, async (bench) => {
     const { engine } = bench
-    context.say(`${await engine.version()}: sending ${rows} messages`)
-    await bench.begin()
-    await engine.mark()
-    const startup = await bench.startup(() => bench.rewind())
-    await engine.load(2, rows, USUAL_LOG)
-    if (context.profile) return profiled(bench, 'kafka-protobuf', () => bench.rewind())
+    const { startup, prepare } = await loadTopic(bench, sizes)
+    if (context.profile) return profiled(bench, 'kafka-protobuf', prepare)
     const references = await engine.logReferences(rows)
-    const figures = await bench.rounds(rows, startup, references, () => bench.rewind())
+    const figures = await bench.rounds(rows, startup, references, prepare)
     return {
       scenario: 'kafka-protobuf',
       title:
@@ -118,22 +100,17 @@ async function topicScenario({ rows }: Sizes, context: Context): Promise<Scenari
 
 async function updateScenario(
   kind: Engine['kind'],
-  { updates, keys }: Sizes,
+  sizes: Sizes,
   context: Context,
 ): Promise<ScenarioResult> {
+  const { updates, keys } = sizes
   return Bench.with(kind, context, async (bench) => {
     const { engine } = bench
-    context.say(`${await engine.version()}: loading ${keys} rows, ${updates} updates`)
-    await engine.load(1, keys, USUAL_LOG)
-    await bench.begin()
-    await engine.mark()
-    const startup = await bench.startup(() => bench.rewind())
-    await engine.update(updates, keys, ROWS_PER_TRANSACTION)
-    await engine.settle()
-    if (context.profile) return profiled(bench, `${kind}-update`, () => bench.rewind())
+    const { startup, prepare } = await loadUpdates(bench, sizes)
+    if (context.profile) return profiled(bench, `${kind}-update`, prepare)
     const references = await engine.logReferences(updates)
     const plain = references.filter((reference) => reference.kind === 'denominator')
-    const figures = await bench.rounds(updates, startup, plain, () => bench.rewind())
+    const figures = await bench.rounds(updates, startup, plain, prepare)
     return {
       scenario: `${kind}-update`,
       title:
@@ -148,16 +125,14 @@ async function updateScenario(
 
 async function backfillScenario(
   kind: Engine['kind'],
-  { rows }: Sizes,
+  sizes: Sizes,
   context: Context,
 ): Promise<ScenarioResult> {
+  const { rows } = sizes
   return Bench.with(kind, context, async (bench) => {
     const { engine } = bench
-    context.say(`${await engine.version()}: loading ${rows} rows into the table`)
-    const startup = await bench.startup(() => bench.forget())
-    await engine.load(1, rows, USUAL_LOG)
-    await engine.settle()
-    if (context.profile) return profiled(bench, `${kind}-backfill`, () => bench.forget())
+    const { startup, prepare } = await loadTable(bench, sizes)
+    if (context.profile) return profiled(bench, `${kind}-backfill`, prepare)
     const figures: Figure[] = []
     const floors: Floor[] = []
     const plans = [BACKFILL_CONNECTIONS, 1]
@@ -165,7 +140,7 @@ async function backfillScenario(
       bench.backfillWith(connections)
       const references = engine.tableReferences(rows, connections)
       const time = context.time.part(plans.length - at)
-      const found = await bench.rounds(rows, startup, references, () => bench.forget(), time)
+      const found = await bench.rounds(rows, startup, references, prepare, time)
       const [ours, ...others] = found
       if (ours === undefined) throw new Error('no figures')
       figures.push({ ...ours, name: `${ours.name}, ${countConnections(connections)}` }, ...others)
@@ -183,23 +158,19 @@ async function backfillScenario(
 
 async function memoryScenario(
   kind: Engine['kind'],
-  { memoryRows }: Sizes,
+  sizes: Sizes,
   context: Context,
 ): Promise<ScenarioResult> {
+  const { memoryRows } = sizes
   const figures: Figure[] = []
   let version = ''
   for (const rowsPerTransaction of [SMALL_TRANSACTION, memoryRows]) {
     const figure = await Bench.with(kind, { ...context, runs: 1 }, async (bench) => {
       const { engine } = bench
       version = await engine.version()
-      context.say(`${version}: ${memoryRows} rows in transactions of ${rowsPerTransaction}`)
-      await bench.begin()
-      await engine.mark()
-      const startup = await bench.startup(() => bench.rewind())
       const log = { ...USUAL_LOG, transactionRows: rowsPerTransaction }
-      await engine.load(1, memoryRows, log)
-      await engine.settle()
-      const [ours] = await bench.rounds(memoryRows, startup, [], () => bench.rewind())
+      const { startup, prepare } = await loadLog(bench, { ...sizes, rows: memoryRows, log })
+      const [ours] = await bench.rounds(memoryRows, startup, [], prepare)
       return ours
     })
     const name = `ours, transactions of ${count(rowsPerTransaction)}`
