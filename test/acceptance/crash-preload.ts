@@ -72,10 +72,14 @@ fs.readFile = (async (path: never, options: never) =>
 function watchHandle(handle: fs.FileHandle, name: string): void {
   const write = handle.write.bind(handle) as (...args: unknown[]) => Promise<unknown>
   const sync = handle.sync.bind(handle)
-  const watched = async (bytes: Uint8Array, offset?: number, length?: number): Promise<unknown> => {
-    if (!isHit('write', name)) return write(bytes, offset, length)
-    const count = length ?? bytes.length - (offset ?? 0)
-    await write(bytes, offset ?? 0, Math.floor(count / 2))
+  const watched = async (
+    bytes: Uint8Array,
+    offset = 0,
+    length = bytes.length - offset,
+    position: number | null = null,
+  ): Promise<unknown> => {
+    if (!isHit('write', name)) return write(bytes, offset, length, position)
+    await write(bytes, offset, Math.floor(length / 2), position)
     return die()
   }
   Object.assign(handle, {
