@@ -57,7 +57,7 @@ test('the message of the canal documentation becomes its row, typed by mysqlType
 
 const ORDERS = { ...CANAL, mysqlType: { id: 'bigint(20)', a: 'varchar(9)', b: 'int(11)' } }
 
-test('old pairs with data by index: absent is unchanged, null was null, a new key is two rows', () => {
+test('ETL-20: old pairs with data by index: absent is unchanged, null was null, a new key two rows', () => {
   const of = decoder(canalProtocol, { primaryKeys: ['id'] })
   const data = [
     { id: '1', a: 'x', b: '1' },
