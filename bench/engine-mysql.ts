@@ -1,9 +1,8 @@
 // MySQL or MariaDB under test. A new binary log file begins at the mark, so that "the log from the
 // mark on" is a list of whole files.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../runtime/base/clock.ts'

@@ -226,7 +226,8 @@ export class SourceTask {
         this.throttle.takeLog(element)
         this.source.pauseTables?.(this.throttle.heldTables())
         this.readTimes(element)
-        await this.send(element)
+        const sent = this.handOver.send(element)
+        if (sent !== undefined) await this.waitFor(sent)
         // Only between transactions can a barrier pass while we wait, and the end is mostly near.
         if (this.throttle.logDelayMs() > 0) {
           if (first) this.source.requestProgress()
@@ -235,13 +236,11 @@ export class SourceTask {
         }
       }
       readOn = 0
-      await this.hold(signal)
+      if (this.throttle.logDelayMs() > 0) await this.hold(signal)
     }
   }
 
-  private async send(batch: ChangeBatch): Promise<void> {
-    const sent = this.handOver.send(batch)
-    if (sent === undefined) return
+  private async waitFor(sent: Promise<unknown>): Promise<void> {
     this.isSending = true
     await sent
     this.isSending = false

@@ -8,48 +8,16 @@ import type {
 } from '../../operators/transform/options.ts'
 import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, Op } from '../../runtime/data/batch.ts'
 import { batchBytes } from '../../runtime/data/pack.ts'
-import type { SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
-import type { ColumnType } from '../../runtime/data/type.ts'
-import { batchOf, field, schemaOf, UNCHANGED, type TestRow } from '../writer/batches.ts'
+import { batchOf, UNCHANGED, type TestRow } from '../writer/batches.ts'
 import { holdLaws, runOperator, type LeftRow } from './laws.ts'
+import { madeTable, NONE } from './made-table.ts'
 
-const types: Readonly<Record<string, ColumnType>> = {
+const { table, schema } = madeTable('orders', {
   id: { kind: 'long' },
   tags: { kind: 'list', element: { kind: 'int' } },
   items: { kind: 'string', json: true },
   note: { kind: 'string' },
-}
-
-function column(name: string): SourceColumn {
-  const type = types[name]!
-  const rest = { comment: null, sourceType: 'x', existing: { kind: 'null' } } as const
-  return { identity: `c.${name}`, name, type, nullable: name !== 'id', ...rest }
-}
-
-const table: SourceTable = {
-  namespace: 'shop',
-  name: 'orders',
-  incarnation: '1',
-  columns: Object.keys(types).map(column),
-  key: ['c.id'],
-  comment: null,
-}
-const fields = Object.keys(types).map((name, at) =>
-  field(at + 1, name, types[name]!, { elementId: name === 'tags' ? 99 : null }),
-)
-const schema = schemaOf('shop.orders', 0, fields)
-
-const NONE: TransformOptions = {
-  projection: null,
-  filter: null,
-  primaryKeys: null,
-  cast: {},
-  mask: {},
-  softDelete: null,
-  json: [],
-  explode: null,
-  onError: 'stop',
-}
+})
 const TAGS: ExplodeOptions = { column: 'tags', as: 'tag', ordinal: 'no', outer: false, max: null }
 const ITEMS: ExplodeOptions = { ...TAGS, column: 'items', as: 'item' }
 const MAX = 4

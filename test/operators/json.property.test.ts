@@ -9,45 +9,16 @@ import type {
 } from '../../operators/transform/options.ts'
 import { Op } from '../../runtime/data/batch.ts'
 import { AS_TEXT } from '../../runtime/data/json/fill.ts'
-import type { SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
 import type { ColumnType } from '../../runtime/data/type.ts'
-import { batchOf, field, schemaOf, UNCHANGED, type TestRow } from '../writer/batches.ts'
+import { batchOf, UNCHANGED, type TestRow } from '../writer/batches.ts'
 import { holdLaws, runOperator, type Ran } from './laws.ts'
+import { madeTable, NONE } from './made-table.ts'
 
-const types: Readonly<Record<string, ColumnType>> = {
+const { table, schema } = madeTable('events', {
   id: { kind: 'long' },
   doc: { kind: 'string', json: true },
   n: { kind: 'int' },
-}
-
-function column(name: string): SourceColumn {
-  const type = types[name]!
-  const rest = { comment: null, sourceType: 'x', existing: { kind: 'null' } } as const
-  return { identity: `c.${name}`, name, type, nullable: name !== 'id', ...rest }
-}
-
-const table: SourceTable = {
-  namespace: 'shop',
-  name: 'events',
-  incarnation: '1',
-  columns: Object.keys(types).map(column),
-  key: ['c.id'],
-  comment: null,
-}
-const fields = Object.keys(types).map((name, at) => field(at + 1, name, types[name]!))
-const schema = schemaOf('shop.events', 0, fields)
-
-const NONE: TransformOptions = {
-  projection: null,
-  filter: null,
-  primaryKeys: null,
-  cast: {},
-  mask: {},
-  softDelete: null,
-  json: [],
-  explode: null,
-  onError: 'stop',
-}
+})
 
 function declared(name: string, type: ColumnType, more: Partial<JsonColumn> = {}): JsonColumn {
   return { name, path: name.split('.'), type, nullable: true, encoding: AS_TEXT, ...more }

@@ -5,46 +5,16 @@ import { transformPlan } from '../../operators/transform/operator.ts'
 import type { SinkKind, TransformOptions } from '../../operators/transform/options.ts'
 import { chained } from '../../runtime/cli/operator-chain.ts'
 import { Op } from '../../runtime/data/batch.ts'
-import type { SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
-import type { ColumnType } from '../../runtime/data/type.ts'
-import { batchOf, field, schemaOf, UNCHANGED, type TestRow } from '../writer/batches.ts'
+import { batchOf, UNCHANGED, type TestRow } from '../writer/batches.ts'
 import { holdLaws, runOperator, type LeftRow } from './laws.ts'
+import { madeTable, NONE } from './made-table.ts'
 
-const types: Readonly<Record<string, ColumnType>> = {
+const { table, schema } = madeTable('orders', {
   id: { kind: 'long' },
   city: { kind: 'string' },
   amount: { kind: 'long' },
   gone: { kind: 'boolean' },
-}
-
-function column(name: string): SourceColumn {
-  const type = types[name]!
-  const rest = { comment: null, sourceType: 'x', existing: { kind: 'null' } } as const
-  return { identity: `c.${name}`, name, type, nullable: name !== 'id', ...rest }
-}
-
-const table: SourceTable = {
-  namespace: 'shop',
-  name: 'orders',
-  incarnation: '1',
-  columns: Object.keys(types).map(column),
-  key: ['c.id'],
-  comment: null,
-}
-const fields = Object.keys(types).map((name, at) => field(at + 1, name, types[name]!))
-const schema = schemaOf('shop.orders', 0, fields)
-
-const NONE: TransformOptions = {
-  projection: null,
-  filter: null,
-  primaryKeys: null,
-  cast: {},
-  mask: {},
-  softDelete: null,
-  json: [],
-  explode: null,
-  onError: 'stop',
-}
+})
 
 function plan(options: Partial<TransformOptions>, sink: SinkKind = 'upsert') {
   return transformPlan({ ...NONE, ...options }, sink)

@@ -42,42 +42,32 @@ export async function encoderOf(
   signal: AbortSignal,
 ): Promise<RecordEncoder> {
   const json = jsonEncoder(table)
-  const hasKey = table.schema.key !== null
+  const { key, value } = formats
   return {
-    key: hasKey ? ((await keyOf(table, formats.key, signal)) ?? json.key) : json.key,
-    value: (await valueOf(table, formats.value, signal)) ?? json.value,
+    // A table without a key has records without one, whatever the format.
+    key: table.schema.key === null ? json.key : await rowEncoder('key', table, key, json, signal),
+    value: await rowEncoder('value', table, value, json, signal),
   }
 }
 
-/** @returns `null`: it is that of JSON */
-async function keyOf(
+async function rowEncoder(
+  part: keyof RecordFormats,
   { schema, topic, ...names }: WrittenTable,
   format: WrittenFormat,
+  json: RecordEncoder,
   signal: AbortSignal,
-): Promise<RowEncoder | null> {
-  if (format.format === 'json') return null
+): Promise<RowEncoder> {
+  if (format.format === 'json') return json[part]
   const registrar = new RegistryRegistrar(format.registry, signal)
-  const subject = `${topic}-key`
+  const subject = `${topic}-${part}`
   if (format.format === 'protobuf') {
-    const made = protobufOf(schema, 'Key', names, await registrar.all(subject))
+    const message = part === 'key' ? 'Key' : 'Value'
+    const made = protobufOf(schema, message, names, await registrar.all(subject))
     return new ProtobufRows(made, await registrar.register(subject, 'PROTOBUF', made.text))
   }
-  const avro = avroOfKey(schema, names)
-  return new AvroRows(avro, await registrar.register(subject, 'AVRO', avro.text))
-}
-
-async function valueOf(
-  { schema, topic, ...names }: WrittenTable,
-  format: WrittenFormat,
-  signal: AbortSignal,
-): Promise<RowEncoder | null> {
-  if (format.format === 'json') return null
-  const registrar = new RegistryRegistrar(format.registry, signal)
-  const subject = `${topic}-value`
-  if (format.format === 'protobuf') {
-    const made = protobufOf(schema, 'Value', names, await registrar.all(subject))
-    return new ProtobufRows(made, await registrar.register(subject, 'PROTOBUF', made.text))
-  }
-  const avro = avroOfRow(schema, names, await registrar.latest(subject))
+  const avro =
+    part === 'key'
+      ? avroOfKey(schema, names)
+      : avroOfRow(schema, names, await registrar.latest(subject))
   return new AvroRows(avro, await registrar.register(subject, 'AVRO', avro.text))
 }
