@@ -104,28 +104,39 @@ test('every value of a message is what protobufjs reads', async () => {
   await fc.assert(property, OPTIONS)
 })
 
+/** Two messages, one behind the other, are one: oneofs have several members then. */
+function rewrittenOf(draw: Draw, { type, messages }: Case, bytes: Uint8Array): Uint8Array {
+  const more = draw.chance(50) ? draw.of(messages) : new Uint8Array(0)
+  return rewritten(draw, type, new Uint8Array([...bytes, ...more]))
+}
+
 test('fields in any order, twice, in pieces or unknown read as protobufjs reads them', async () => {
   const property = fc.asyncProperty(fc.integer(), async (seed) => {
     const draw = new Draw(seed)
     const one = randomCase(draw)
-    // Two messages, one behind the other, are one: oneofs have several members then.
-    const messages = one.messages.map((bytes) => {
-      const more = draw.chance(50) ? draw.of(one.messages) : new Uint8Array(0)
-      return rewritten(draw, one.type, new Uint8Array([...bytes, ...more]))
-    })
+    const messages = one.messages.map((bytes) => rewrittenOf(draw, one, bytes))
     expectSame(one, await decodeAll(one.decoder, messages, draw.of([1, 3, 100])), messages)
   })
   await fc.assert(property, OPTIONS)
 })
 
 /** Where our verdict may differ: protobufjs reads what the lake cannot hold, or drops a field. */
-const STRICTER = /wire type than the schema|UTF-8|timestamp lies|duration is longer/
+const STRICTER = /wire type than the schema|UTF-8|timestamp lies|duration is longer|different signs/
+
+/** protobufjs passes over what is behind the fifth byte of a short number without a look at it. */
+function hasLongNumber(bytes: Uint8Array, at: number | null): boolean {
+  const number = bytes.subarray(at ?? 0, (at ?? 0) + 10)
+  return number.length === 10 && number.every((byte) => byte > 127)
+}
 
 test('spoilt messages are told one by one, and their neighbours are whole', async () => {
   const property = fc.asyncProperty(fc.integer(), async (seed) => {
     const draw = new Draw(seed)
     const one = randomCase(draw)
-    const messages = one.messages.map((bytes) => (draw.chance(60) ? spoilt(draw, bytes) : bytes))
+    const messages = one.messages.map((bytes) => {
+      const whole = draw.chance(50) ? rewrittenOf(draw, one, bytes) : bytes
+      return draw.chance(60) ? spoilt(draw, whole) : whole
+    })
     const { rows, dirties } = await decodeAll(one.decoder, messages, draw.of([1, 100]))
     for (const [record, bytes] of messages.entries()) {
       const dirty = dirties.find((each) => each.record === record)
@@ -134,6 +145,7 @@ test('spoilt messages are told one by one, and their neighbours are whole', asyn
       expect(rows.has(record)).toBe(ours === null)
       if (ours !== null) expect(dirty?.byteOffset).toBeLessThanOrEqual(bytes.length)
       if (ours !== null && STRICTER.test(ours)) continue
+      if (dirty !== undefined && hasLongNumber(bytes, dirty.byteOffset)) continue
       expect({ record, dirty: ours !== null, ours }).toEqual({
         record,
         dirty: theirs === null,

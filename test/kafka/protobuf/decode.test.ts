@@ -431,3 +431,33 @@ enum Device { NONE = 0; PHONE = 1; } message Song { string name = 1; }`
   if (process.env['GOLDEN'] === 'write') writeFileSync(golden, `${text2}\n`)
   expect(`${text2}\n`).toBe(readFileSync(golden, 'utf8'))
 })
+
+test('what another value takes the place of has to be a value, too', async () => {
+  const text = `syntax = "proto3"; package a; import "google/protobuf/wrappers.proto";
+    message Song { oneof choice { Song inner = 1; int64 id = 2; }
+      google.protobuf.StringValue name = 3; }`
+  const bad = [0xc3, 0x28]
+  const set = await decode(text, [
+    // A member of a oneof whose message is broken, and the member behind it.
+    new Uint8Array([10, 2, 0, 0, 16, 7]),
+    new Uint8Array([10, 2, 16, 5, 16, 7]),
+    // Text that is none, in two messages, and in one.
+    new Uint8Array([26, 4, 10, 2, ...bad, 26, 3, 10, 1, 97]),
+    new Uint8Array([26, 7, 10, 2, ...bad, 10, 1, 97]),
+    new Uint8Array([26, 6, 10, 1, 98, 10, 1, 97]),
+  ])
+  expect(set.dirties.map(({ record, name }) => [record, name])).toEqual([
+    [0, 'RECORD_CORRUPT'],
+    [2, 'RECORD_CORRUPT'],
+    [3, 'RECORD_CORRUPT'],
+  ])
+  expect(set.rows.get(1)).toMatchObject({ id: 7n, name: null })
+  expect(set.rows.get(4)).toMatchObject({ name: 'a' })
+})
+
+test('a packed list of nothing is as if it had not been written', async () => {
+  const text = `syntax = "proto3"; package a;
+    message Song { repeated int32 plays = 1; repeated Song inner = 2; }`
+  const set = await decode(text, [new Uint8Array([10, 0, 18, 2, 10, 0])])
+  expect(row(set)).toEqual({ plays: [], inner: '[{}]' })
+})

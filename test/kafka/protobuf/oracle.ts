@@ -116,8 +116,22 @@ function scalar(field: protobuf.Field, value: unknown): unknown {
   }
 }
 
+/** What protobufjs calls 0 among keys of 64 bits. */
+const HASH_OF_0 = '\0'.repeat(8)
+
+/**
+ * protobufjs keeps an entry that has no key under '0', beside one whose key was written as 0. Of
+ * two entries with one key the last is the value, and which was last it does not know then.
+ */
+function hasTwoZeros(own: unknown): boolean {
+  if (typeof own !== 'object' || own === null || own instanceof Uint8Array) return false
+  if (Object.hasOwn(own, '0') && Object.hasOwn(own, HASH_OF_0)) return true
+  return Object.values(own).some(hasTwoZeros)
+}
+
 /** The field's own JSON. */
 function json(parent: protobuf.Type, field: protobuf.Field, own: unknown): unknown {
+  if (hasTwoZeros(own)) return SKIP
   try {
     const alone = parent.create({ [field.name]: own })
     const all = protojson.toJson(parent, alone) as Record<string, unknown>

@@ -362,6 +362,14 @@ export function rewritten(draw: Draw, type: protobuf.Type, bytes: Uint8Array): U
     })
   })
   const more = pieces.filter(() => draw.chance(15))
+  // A packed list of nothing is as good as none.
+  for (const field of type.fieldsArray) {
+    const { resolvedType } = field.resolve()
+    const packable = SCALARS.includes(field.type) || resolvedType instanceof protobuf.Enum
+    if (!field.repeated || !packable || !draw.chance(15)) continue
+    if (field.type === 'string' || field.type === 'bytes') continue
+    more.push(new Uint8Array([...varintOf(field.id * 8 + 2), 0]))
+  }
   // protobufjs 8.8.1 cannot pass over a group in a message without fields.
   const skippable = type.fieldsArray.length > 0 ? UNKNOWN : UNKNOWN.slice(0, -1)
   const unknown = skippable.filter(() => draw.chance(10))
@@ -371,7 +379,8 @@ export function rewritten(draw: Draw, type: protobuf.Type, bytes: Uint8Array): U
 
 /** Bytes that somebody has spoilt. */
 export function spoilt(draw: Draw, bytes: Uint8Array): Uint8Array {
-  const copy = bytes.slice()
+  // Not `slice`, with which a Buffer gives the same memory.
+  const copy = new Uint8Array(bytes)
   const at = draw.below(Math.max(1, copy.length))
   switch (draw.below(5)) {
     case 0:

@@ -192,6 +192,8 @@ export class FieldPlaces {
     }
     const start = length(bytes, at, end)
     const behind = start + pair[0]!
+    // A packed list of nothing is as if it had not been written.
+    if (packed && start === behind) return behind
     if (field.kind === 'string' && field.mapKey === null) checkText(bytes, start, behind)
     this.add(frame, index, wire, start, behind)
     return behind

@@ -64,12 +64,27 @@ export class JsonText {
   write(
     builder: BytesBuilder,
     to: number,
-    { field, depth }: JsonPlan,
+    plan: JsonPlan,
     bytes: Uint8Array,
     view: DataView,
     ranges: Ranges,
   ): number {
-    const { places, out } = this
+    this.fieldOf(plan, bytes, view, ranges)
+    return this.out.moveTo(builder, to)
+  }
+
+  /** @throws wireError  values that nobody will see, because others took their place, are none */
+  check(plan: JsonPlan, bytes: Uint8Array, view: DataView, ranges: Ranges): void {
+    if (ranges.count > 0) this.fieldOf(plan, bytes, view, ranges)
+  }
+
+  private fieldOf(
+    { field, depth }: JsonPlan,
+    bytes: Uint8Array,
+    view: DataView,
+    ranges: Ranges,
+  ): void {
+    const { places } = this
     this.scalars.reset(bytes, view)
     places.reset(bytes)
     this.column[0] = { name: '', fields: [field], oneofs: [] }
@@ -79,7 +94,6 @@ export class JsonText {
       places.add(frame, 0, wire, ranges.at[index * 2]!, ranges.at[index * 2 + 1]!)
     }
     this.field(field, places.head(frame, 0), places.tail(frame, 0), depth)
-    return out.moveTo(builder, to)
   }
 
   /** All values of a field; of a singular scalar the last. */

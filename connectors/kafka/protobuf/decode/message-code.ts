@@ -13,7 +13,7 @@
 import type { FieldKind, FieldShape, MessageShape } from '../shape.ts'
 import type { FieldNode, Leaf, Mapping, MessageNode } from '../mapping.ts'
 import { isPackable } from './json-fields.ts'
-import { readTag, sizeOf, tagBytes, tagsOf, wireCode, wireOfField } from './tag-code.ts'
+import { isNextTag, readTag, sizeOf, tagsOf, wireCode, wireOfField } from './tag-code.ts'
 import { Wire } from './wire.ts'
 import * as value from './value-code.ts'
 import type { Begin, Mode, Slot } from './value-code.ts'
@@ -232,16 +232,6 @@ ${isKnown}u = putUnknown(b${i}, u === -1 ? o${i}[row] : u, t${d}, bytes, a, p, $
     return `w = p < e${d} ? view.getInt32(p, true) : 0`
   }
 
-  /** Whether the tag is the next. */
-  private isNext(tag: number, d: number): string {
-    if (this.plan.mode === 'careful') return `t${d} === ${tag}`
-    const [first = 0, second = 0, third = 0, fourth = 0, fifth] = tagBytes(tag)
-    const word = first | (second << 8) | (third << 16) | (fourth << 24)
-    const size = sizeOf(tag)
-    if (size < 4) return `(w & ${2 ** (8 * size) - 1}) === ${word}`
-    return `w === ${word}${fifth === undefined ? '' : ` && bytes[p + 4] === ${fifth}`}`
-  }
-
   /** Where the value behind a tag begins. */
   private behind(tag: number): Begin {
     const { mode } = this.plan
@@ -255,7 +245,7 @@ ${isKnown}u = putUnknown(b${i}, u === -1 ? o${i}[row] : u, t${d}, bytes, a, p, $
     const note = `${this.clearOthers(node, message)}${this.noteCode(node)}`
     const link = (tag: number, read: string): string => {
       const loop = field.repeated || field.mapKey !== null ? 'while' : 'if'
-      return `${loop} (${this.isNext(tag, d)}) {
+      return `${loop} (${isNextTag(this.plan.mode, tag, d)}) {
 ${note}
 ${read}
 ${this.nextTag(message)} }`
@@ -267,7 +257,7 @@ ${this.nextTag(message)} }`
     // Both forms may come in one message, in any order.
     return `for (;;) {
 ${link(packed, this.packedCode(node, d, packed))}
-if (!(${this.isNext(tag, d)})) break
+if (!(${isNextTag(this.plan.mode, tag, d)})) break
 ${one}
 }`
   }
@@ -277,13 +267,16 @@ ${one}
     const column = this.columns.get(node)
     const isSet = `(s${word} & ${mask}) === 0`
     let first = ''
-    if (this.plan.mode === 'fast' && node.kind === 'scalar' && node.field.kind === 'string') {
-      // Text that is overwritten must be text, too, and nobody would look at it.
+    const kind = node.kind === 'wrapper' ? node.value.kind : node.field.kind
+    // Text that is overwritten must be text, too, and nobody would look at it.
+    const again = this.plan.mode === 'fast' && kind === 'string' && column !== undefined
+    if (node.kind === 'scalar' && again) {
       return `if (!(${isSet})) fail(Fault.utf8, p)\ns${word} |= ${mask}`
     }
     if (node.kind === 'time' && column !== undefined) first = `r${column.slot.column}.clear()`
     else if (node.kind === 'wrapper' && column !== undefined) first = value.defaultCode(column.slot)
-    return `${first === '' ? '' : `if (${isSet}) { ${first} }\n`}s${word} |= ${mask}`
+    const otherwise = again ? ' else fail(Fault.utf8, p)' : ''
+    return `${first === '' ? '' : `if (${isSet}) { ${first} }${otherwise}\n`}s${word} |= ${mask}`
   }
 
   private bitOf(node: FieldNode): Bit {
@@ -368,11 +361,13 @@ if (p !== a) fail(Fault.truncated, a)`
     const inner: MessageShape = { name: '', fields: [field], oneofs: [] }
     const [t, e] = [`t${d + 1}`, `e${d + 1}`]
     const next = readTag(inner, d + 1)
+    const text = begin.mode === 'fast' && field.kind === 'string'
     return `${value.lengthCode(begin, `e${d}`)}
 ${e} = p + x
 ${next}
 while (${t} !== -1) {
 if (${t} === ${(field.number << 3) | wireOfField(field)}) {
+${text ? `if (!(${value.isDefaultCode('string', slot)})) fail(Fault.utf8, p)` : ''}
 ${this.valueInto(value.plain(begin.mode), field.kind, slot, e)}
 } else {
 if (${t} >>> 3 === ${field.number}) fail(Fault.mismatch, p)
@@ -391,7 +386,12 @@ if (p !== ${e}) fail(Fault.truncated, ${e})`
     const clear = (other: FieldNode): void => {
       const { word, mask } = this.bitOf(other)
       masks.set(word, (masks.get(word) ?? 0) | mask)
-      empty.push(this.columns.get(other)?.empty ?? '')
+      const column = this.columns.get(other)
+      const i = column?.slot.column
+      // What was there is gone, but has to be a message: others refuse the record, too.
+      if (other.kind === 'json' && i !== undefined)
+        empty.push(`json.check(plans[${i}], bytes, view, r${i})`)
+      empty.push(column?.empty ?? '')
       if (other.kind === 'nested') other.message.fields.forEach(clear)
     }
     fields.filter((other) => other !== node && other.field.oneof === oneof).forEach(clear)

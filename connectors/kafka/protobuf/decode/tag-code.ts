@@ -2,6 +2,7 @@
 
 import type { FieldShape, MessageShape } from '../shape.ts'
 import { isPackable, wireOf } from './json-fields.ts'
+import type { Mode } from './value-code.ts'
 import { Wire } from './wire.ts'
 
 export function wireOfField(field: FieldShape): number {
@@ -38,4 +39,14 @@ export function readTag({ fields }: MessageShape, d: number): string {
   const two = `if (bytes[p] < 128) t${d} = (t${d} & 127) | (bytes[p++] << 7); else ${far}`
   const long = (fields.at(-1)?.number ?? 0) > 15 ? `{ ${two} }` : far
   return `if (p < e${d}) { if ((t${d} = bytes[p++]) > 127) ${long} } else t${d} = -1`
+}
+
+/** Whether the tag is the next: in `w` (fast) or `t` (careful). */
+export function isNextTag(mode: Mode, tag: number, d: number): string {
+  if (mode === 'careful') return `t${d} === ${tag}`
+  const [first = 0, second = 0, third = 0, fourth = 0, fifth] = tagBytes(tag)
+  const word = first | (second << 8) | (third << 16) | (fourth << 24)
+  const size = sizeOf(tag)
+  if (size < 4) return `(w & ${2 ** (8 * size) - 1}) === ${word}`
+  return `w === ${word}${fifth === undefined ? '' : ` && bytes[p + 4] === ${fifth}`}`
 }
