@@ -13,6 +13,8 @@ import { tableKey, type SourceTable } from './data/schema.ts'
 export interface Operator {
   /** Structure of the rows that leave: what the lake's table follows. */
   readonly output: SourceTable
+  /** Updates are to come with the rows that they replace (`Op.before`), and none of these leaves. */
+  readonly readsOldRows?: boolean
   /**
    * Takes a batch and its buffers; calls `out` before it returns.
    *

@@ -16,6 +16,11 @@ export interface SourceContext {
   /** The structure that following rows of the table must have; `null`: skip and count its rows. */
   schemaOf(table: string): TableSchema | null
   /**
+   * Each update of the table is to be followed, in its batch, by the row that it replaced
+   * (`Op.before`), if the log has the whole of it. Told anew with each structure.
+   */
+  oldRows(table: string): boolean
+  /**
    * The log shows `table` in another shape, or for the first time. All rows in the old shape must
    * have been yielded before.
    *

@@ -444,7 +444,7 @@ export class LogStructure {
     const known = this.parts.registry.withOid(table.shape.oid)
     const isNamed = known !== null && tableKey(known.shape.source) === table.key
     try {
-      table.use(isNamed ? this.context.schemaOf(table.key) : null)
+      table.use(isNamed ? this.context.schemaOf(table.key) : null, this.context.oldRows(table.key))
     } catch (error) {
       this.context.park(table.key, asPipelineError(error))
     }

@@ -23,6 +23,8 @@ export class LogTable {
   decode: RowDecoder | null = null
   /** Decodes many rows at once, where the shape allows it. */
   decodeRows: DecodeRows | null = null
+  /** Updates bring the row that they replaced, where the log has all of it. */
+  oldRows = false
   /** Columns of a tuple that hold the key. */
   readonly keyColumns: Int32Array
   /** Columns of a tuple that must not be null in a row that exists. */
@@ -46,7 +48,8 @@ export class LogTable {
    *
    * @throws PipelineError DDL_UNMAPPABLE when a field cannot take what the log has
    */
-  use(schema: TableSchema | null): void {
+  use(schema: TableSchema | null, oldRows = false): void {
+    this.oldRows = oldRows
     if (schema === this.schema) return
     assert(this.openRows === 0, 'rows in the old structure have been handed out')
     this.schema = schema

@@ -88,6 +88,11 @@ export class TableBatch {
     this.rows = row + 1
   }
 
+  /** The last row is none: what is decoded next takes its place. */
+  forgetRow(): void {
+    this.rows--
+  }
+
   opAt(row: number): Op {
     return (this.ops[row] ?? 0) as Op
   }

@@ -13,6 +13,7 @@ import {
 import type { Column } from '../../runtime/data/column/column.ts'
 import type { SourceTable } from '../../runtime/data/schema.ts'
 import type { ColumnType } from '../../runtime/data/type.ts'
+import type { OldRows } from './old-rows.ts'
 
 export interface HiddenColumn {
   readonly name: string
@@ -20,7 +21,11 @@ export interface HiddenColumn {
   readonly nullable: boolean
   /** The same for all rows of the table: a key may hold it. */
   readonly constant: boolean
-  make(batch: ChangeBatch): Column
+  /**
+   * @param old  `null`: of a plan that reads no old rows
+   * @throws PipelineError UNCHANGED_VALUE_MISSING
+   */
+  make(batch: ChangeBatch, old: OldRows | null): Column
 }
 
 const TEXT = { kind: 'string' } as const
@@ -56,4 +61,29 @@ export function hiddenColumns({ namespace, name, columns }: SourceTable): Hidden
     },
   ]
   return all.filter((hidden) => columns.every((column) => column.name !== hidden.name))
+}
+
+/**
+ * @returns without names: whether a row is an update, then each column as it was before that; []:
+ *   the table has no key, and its log no updates
+ */
+export function oldColumns({ columns, key }: SourceTable): HiddenColumn[] {
+  if (key === null) return []
+  const base = { name: '', constant: false }
+  return [
+    {
+      ...base,
+      type: { kind: 'boolean' },
+      nullable: false,
+      make: (_, old) => oldRowsOf(old).updates(),
+    },
+    ...columns.map(({ type }, index): HiddenColumn => {
+      return { ...base, type, nullable: true, make: (_, old) => oldRowsOf(old).column(index) }
+    }),
+  ]
+}
+
+function oldRowsOf(old: OldRows | null): OldRows {
+  if (old === null) throw new RangeError('an expression reads old rows that were not asked for')
+  return old
 }

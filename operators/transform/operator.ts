@@ -13,8 +13,9 @@ import type { RowFailure, RowFailures } from '../../runtime/data/expression/fail
 import { packBatch } from '../../runtime/data/pack.ts'
 import type { SourceTable } from '../../runtime/data/schema.ts'
 import { requireSent } from '../../runtime/data/sent-values.ts'
-import type { OperatorOutput, OperatorPlan } from '../../runtime/operator.ts'
+import type { DeadRow, OperatorOutput, OperatorPlan } from '../../runtime/operator.ts'
 import { DeadRows } from './dead-rows.ts'
+import { OldRows } from './old-rows.ts'
 import {
   type InsertedRows,
   type MaskKey,
@@ -46,10 +47,23 @@ export function transformPlan(
       const stages = stagesOf(table, options, sink)
       const last = stages.at(-1)?.output ?? table
       const own = new Transform(planTransform(last, options, sink, key()), options, sink, inserted)
-      return stages.length === 0 ? own : new Staged(table, stages, own)
+      if (own.readsOldRows && inserted === 'unknown') {
+        throw new PipelineError('OPERATOR_REFUSED', OLD_OF_TOPICS)
+      }
+      if (stages.length === 0) return own
+      if (own.readsOldRows) throw new PipelineError('OPERATOR_REFUSED', OLD_AND_STAGES)
+      return new Staged(table, stages, own)
     },
   }
 }
+
+const OLD_OF_TOPICS =
+  '`before` and `is_changed` have no value in tables of topics: rows come without those that they ' +
+  'replaced'
+
+const OLD_AND_STAGES =
+  '`before` and `is_changed` have no place beside `json` and `explode`: rows are not taken apart as ' +
+  'they were before an update'
 
 /** Another key gives other rows; what a checkpoint has of it does not give it away. */
 function fingerprint(key: Uint8Array | null): string {
@@ -69,6 +83,7 @@ interface LeavingRows {
 class Transform implements LastOperator {
   readonly output: SourceTable
   readonly secret: ReadonlySet<number>
+  readonly readsOldRows: boolean
   private readonly plan: TransformPlan
   private readonly options: TransformOptions
   private readonly sink: SinkKind
@@ -86,10 +101,13 @@ class Transform implements LastOperator {
     this.inserted = inserted
     this.output = plan.output
     this.secret = plan.secret
+    this.readsOldRows = plan.readsOldRows
   }
 
-  onBatch(batch: ChangeBatch, out: OperatorOutput): void {
-    const inputs = this.inputsOf(batch)
+  onBatch(given: ChangeBatch, out: OperatorOutput): void {
+    const old = this.readsOldRows ? new OldRows(given) : null
+    const batch = old?.batch ?? given
+    const inputs = this.inputsOf(batch, old)
     this.requireValues(batch, inputs)
     const dead = new DeadRows()
     let leaving = this.leavingRows(batch, inputs, dead)
@@ -102,19 +120,19 @@ class Transform implements LastOperator {
     }
     const made = leaving.rows === 0 ? null : this.batchOf(batch, columns, leaving)
     // Whatever can go wrong has, before anything is counted or leaves.
-    if (dead.count > 0) out.dead(dead.list(), this.secret)
+    if (dead.count > 0) out.dead(placed(dead.list(), old?.origins ?? null), this.secret)
     if (filtered > 0) out.filtered(filtered)
     if (made !== null) out.emit(made)
   }
 
-  private inputsOf(batch: ChangeBatch): readonly Column[] {
+  private inputsOf(batch: ChangeBatch, old: OldRows | null): readonly Column[] {
     const { hidden, reads, leaving } = this.plan
     if (hidden.length === 0) return batch.columns
     const first = batch.columns.length
     const named = new Set(leaving.map(({ input }) => input))
     // One that nothing reads is not made: an empty stand-in keeps the places of the others.
     const made = hidden.map((one, index) =>
-      reads.has(first + index) || named.has(first + index) ? one.make(batch) : NOTHING,
+      reads.has(first + index) || named.has(first + index) ? one.make(batch, old) : NOTHING,
     )
     return [...batch.columns, ...made]
   }
@@ -298,6 +316,12 @@ function withDeletes(
     left[count++] = passes ? op : Op.delete
   }
   return { selection: selection.slice(0, count), rows: count, ops: left.slice(0, count) }
+}
+
+/** @returns them as rows of the batch that came */
+function placed(rows: readonly DeadRow[], origins: Int32Array | null): readonly DeadRow[] {
+  if (origins === null) return rows
+  return rows.map((one) => ({ ...one, row: origins[one.row] ?? 0 }))
 }
 
 /** @returns the rows that leave without those that have died */

@@ -12,7 +12,7 @@ import {
 } from '../../runtime/data/expression/compile.ts'
 import type { ExistingValue, SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
 import { formatType } from '../../runtime/data/type.ts'
-import { hiddenColumns, type HiddenColumn } from './hidden-columns.ts'
+import { hiddenColumns, oldColumns, type HiddenColumn } from './hidden-columns.ts'
 import { keyOf } from './key.ts'
 import type { SinkKind, TransformOptions } from './options.ts'
 import { quoted, shorthandOf, type Shorthand } from './shorthand.ts'
@@ -42,6 +42,8 @@ export interface TransformPlan {
   readonly filtersByKey: boolean
   /** Input columns that an expression looks into. */
   readonly reads: ReadonlySet<number>
+  /** Some expression asks for rows as they were before an update. */
+  readonly readsOldRows: boolean
   /**
    * Columns of the batch whose values nobody is to see: those that are masked, by `mask` or a
    * function, and those that the lake does not get in any form.
@@ -80,6 +82,7 @@ export function planTransform(
       : compileExpressions(inputs.carried, { ...texts, filter: options.filter }, compiling)
   const filtersByKey = filter !== null && inputs.areOfKey(filter.filterColumns)
   if (filter !== null && !filtersByKey) requireFilter(table, options, sink)
+  if (sink === 'upsert' && filter !== null) requirePresent(inputs, filter.filterColumns)
   if (options.softDelete !== null) {
     requireSoftDelete(sink, leaving, options.softDelete, options.onError)
   }
@@ -100,6 +103,9 @@ export function planTransform(
     filter,
     filtersByKey,
     reads,
+    readsOldRows: [...reads, ...leaving.map(({ input }) => input)].some((index) =>
+      inputs.isOld(index),
+    ),
     secret: secretColumns(table, options, leaving, reads, [projection, filter]),
   }
 }
@@ -123,20 +129,27 @@ export class Inputs {
   readonly hidden: readonly HiddenColumn[]
   readonly declared: readonly ExpressionColumn[]
   readonly carried: readonly ExpressionColumn[]
+  /** Columns from here on tell of rows before updates. */
+  readonly oldFrom: number
   private readonly table: SourceTable
 
   constructor(table: SourceTable) {
     this.table = table
-    this.hidden = hiddenColumns(table)
+    const named = hiddenColumns(table)
+    const old = oldColumns(table)
+    this.hidden = [...named, ...old]
+    this.oldFrom = table.columns.length + named.length
     const hidden = this.hidden.map(({ name, type, nullable }) => {
       return { name, type, nullable, hidden: true }
     })
-    const column = ({ name, type, nullable }: SourceColumn): ExpressionColumn => {
-      return { name, type, nullable }
+    const updated = this.oldFrom
+    const column = ({ name, type, nullable }: SourceColumn, index: number): ExpressionColumn => {
+      const known = { name, type, nullable }
+      return old.length === 0 ? known : { ...known, old: { value: updated + 1 + index, updated } }
     }
     this.declared = [...table.columns.map(column), ...hidden]
-    const carried = table.columns.map((one) => ({
-      ...column(one),
+    const carried = table.columns.map((one, index) => ({
+      ...column(one, index),
       nullable: one.nullable || !this.isKey(one.identity),
     }))
     this.carried = [...carried, ...hidden]
@@ -155,6 +168,15 @@ export class Inputs {
       const hidden = this.hidden[index - columns.length]
       return hidden !== undefined && (hidden.constant || hidden.name === '__op__')
     })
+  }
+
+  isOld(index: number | null): boolean {
+    return index !== null && index >= this.oldFrom
+  }
+
+  /** @returns the column of the table that the input is, now or before an update */
+  sourceOf(index: number): SourceColumn | undefined {
+    return this.table.columns[this.isOld(index) ? index - this.oldFrom - 1 : index]
   }
 
   /** True for a hidden column that is the same for all rows. */
@@ -206,7 +228,10 @@ class LeavingColumns {
       const input = passThrough
       const source = input === null ? undefined : this.table.columns[input]
       const own = { input, program: 'projection', index } as const
-      if (source === undefined) return [{ column: this.computed(output, null), ...own }]
+      if (source === undefined) {
+        if (input !== null) this.requireShown(input)
+        return [{ column: this.computed(output, null), ...own }]
+      }
       // A column that is listed under another name is masked as well.
       if (this.shorthand.dropped.has(source.name)) return []
       const at = replaced.indexOf(source.name)
@@ -214,6 +239,16 @@ class LeavingColumns {
       if (short === undefined) return [{ column: { ...source, name }, ...own }]
       const column = this.computed({ ...short, name }, source)
       return [{ column, input: null, program: 'shorthand', index: at }]
+    })
+  }
+
+  /** What a masked column was is as secret as what it is. */
+  private requireShown(input: number): void {
+    const name = this.inputs.isOld(input) ? this.inputs.sourceOf(input)?.name : undefined
+    if (name === undefined) return
+    if (!this.shorthand.dropped.has(name) && !this.shorthand.expressions.has(name)) return
+    throw new PipelineError('OPERATOR_REFUSED', `before(${quoted(name)}) is of a masked column`, {
+      hint: `Mask it as well, as in sha256(before(${quoted(name)})).`,
     })
   }
 
@@ -261,6 +296,19 @@ function requireFilter(
         'The log has the row after an update, not the one before it: whether the filter let that one ' +
         'through is not known, so what the update would be to readers is not either.',
       hint: 'Filter by columns of the key, or filter the changelog when it is read.',
+    },
+  )
+}
+
+/** Whether a row is in a table that follows the source cannot depend on its last update alone. */
+function requirePresent(inputs: Inputs, reads: ReadonlySet<number>): void {
+  if (![...reads].some((index) => inputs.isOld(index))) return
+  throw new PipelineError(
+    'OPERATOR_REFUSED',
+    'a filter of mode upsert cannot look at rows before updates',
+    {
+      detail: 'A row that the filter does not let through is deleted, whatever it was before.',
+      hint: 'Take `before` and `is_changed` into the projection, or write a changelog.',
     },
   )
 }

@@ -148,7 +148,8 @@ function originsOf({ batch, parents }: Part, before: Part): Part {
   }
 }
 
-function rowsOf(batch: ChangeBatch, rows: Int32Array): ChangeBatch {
+/** @returns these rows of the batch, in memory of their own */
+export function rowsOf(batch: ChangeBatch, rows: Int32Array): ChangeBatch {
   return {
     ...batch,
     rows: rows.length,

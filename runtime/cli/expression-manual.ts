@@ -53,6 +53,7 @@ const GROUPS: readonly (readonly [FunctionGroup, string])[] = [
   ['json', 'JSON'],
   ['list', 'Lists'],
   ['hash', 'Hashes and masks'],
+  ['change', 'Changes'],
 ]
 
 /** @returns Markdown, with a line feed at its end */

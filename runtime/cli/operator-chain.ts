@@ -19,6 +19,7 @@ export function chained(
 
 class Chain implements Operator {
   readonly output: SourceTable
+  readonly readsOldRows: boolean
   private readonly first: Operator
   private readonly second: Operator
 
@@ -26,6 +27,7 @@ class Chain implements Operator {
     this.first = first.plan(table)
     this.second = second.plan(this.first.output)
     this.output = this.second.output
+    this.readsOldRows = this.first.readsOldRows === true
   }
 
   onBatch(batch: ChangeBatch, out: OperatorOutput): void {

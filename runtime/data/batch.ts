@@ -12,6 +12,11 @@ export const Op = {
   delete: 2,
   /** A row of a backfill chunk. */
   read: 3,
+  /**
+   * What the row of the update in front of it was, with that one's number. Only tables have these
+   * whose operator reads them (`SourceContext.oldRows`), and it takes them out.
+   */
+  before: 4,
 } as const
 export type Op = (typeof Op)[keyof typeof Op]
 

@@ -154,7 +154,7 @@ function scanShort(
 /** An update that left the column out has its time from before: it is no news. */
 function tells({ unchanged }: Column, ops: Uint8Array, row: number): boolean {
   const op = ops[row]
-  if (op === Op.delete || op === Op.read) return false
+  if (op === Op.delete || op === Op.read || op === Op.before) return false
   return unchanged === null || (unchanged[row >> 3]! & (1 << (row & 7))) === 0
 }
 

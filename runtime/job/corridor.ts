@@ -6,7 +6,7 @@ import { PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
 import type { Adoption } from '../checkpoint/commit.ts'
 import type { SavedTimes } from '../checkpoint/manifest.ts'
 import type { SourceCounts } from '../checkpoint/trace.ts'
-import type { ChangeBatch } from '../data/batch.ts'
+import { Op, type ChangeBatch } from '../data/batch.ts'
 import type { Control, Progress, Shown } from '../data/element.ts'
 import type { EvolutionOptions } from '../data/evolution.ts'
 import type { Order, Position } from '../data/position.ts'
@@ -149,6 +149,10 @@ export class Corridor implements SourceContext, HandOverOutput {
     return record === undefined || !takesRows(record) ? null : record.schema
   }
 
+  oldRows(table: string): boolean {
+    return this.operators.get(table)?.readsOldRows === true
+  }
+
   processed(): Position {
     return this.position
   }
@@ -200,7 +204,7 @@ export class Corridor implements SourceContext, HandOverOutput {
         counts.dead += rows.length
       },
     })
-    this.letters?.count(batch.rows)
+    this.letters?.count(operator.readsOldRows === true ? changesOf(batch) : batch.rows)
     return credits.length < 2 ? credits[0] : Promise.all(credits)
   }
 
@@ -466,6 +470,11 @@ function renewed(schema: TableSchema, adoption: Adoption): TableSchema {
     return { ...field, id, elementId, nullable: true, initialDefault: null }
   })
   return { ...schema, version, fields, lastFieldId: next }
+}
+
+/** Rows of the batch, those not counted that others have replaced. */
+function changesOf({ ops }: ChangeBatch): number {
+  return ops.reduce((changes, op) => (op === Op.before ? changes : changes + 1), 0)
 }
 
 function setLakeSchema(record: TableRecord, schema: TableSchema): void {

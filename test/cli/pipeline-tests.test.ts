@@ -66,6 +66,26 @@ output:
   expect(await outcome(exact)).toEqual({ code: 0, out: '✔ users\n1 passed, 0 failed\n' })
 })
 
+test('an update of a test has what it replaced; what `before` leaves out has stayed', async () => {
+  const projection = '"id, before(email) AS was, is_changed(amount) AS moved"'
+  const body = `input:
+  - { op: c, after: { id: 1, email: a } }
+  - { op: u, before: { email: a }, after: { id: 1, email: b, amount: 2 } }
+  - { op: u, before: { amount: 2 }, after: { id: 1, email: b, amount: 3 } }
+  - { op: u, before: { id: 1 }, after: { id: 2, email: c } }
+output:
+  - { op: c, after: { id: 1, was: null, moved: null } }
+  - { op: u, after: { id: 1, was: a, moved: false } }
+  - { op: u, after: { id: 1, was: b, moved: true } }
+  - { op: d, before: { id: 1 } }
+  - { op: c, after: { id: 2, was: null, moved: null } }`
+  const text = withTest(body).replace(/projection: .*/, `projection: ${projection}`)
+  const plain = text.replace(/^ +(?:filter|mask): .*\n/gm, '')
+  expect(await run(writeFile(plain))).toEqual({ code: 0, out: '✔ users\n1 passed, 0 failed\n' })
+  const without = await run(writeFile(plain.replace('before: { email: a }, ', '')))
+  expect([without.code, without.out]).toEqual([5, expect.stringContaining('has no such row')])
+})
+
 test('a row that differs is told with its place, beside the one that is nearest to it', async () => {
   const body = `input:
   - { op: c, after: { id: 1, email: Ann@X.io } }

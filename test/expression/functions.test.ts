@@ -188,7 +188,7 @@ test('a path or pattern that is none is refused when it is compiled', () => {
     ["date_trunc('fortnight', DATE '2026-01-01')", 'there is no unit "fortnight"'],
     ["date_trunc('hour', DATE '2026-01-01')", 'there is no unit "hour" of a date'],
     ["from_unix(1, 'h')", 'there is no unit "h"'],
-    ['before(s)', 'before has no value here'],
+    ['before(s)', 'before has no value of "s"'],
     ['commit_time()', 'commit_time has no value here'],
     ["json_extract(s, '$.a', s)", 'a type is expected'],
     ['mod(1)', 'mod takes 2 arguments'],

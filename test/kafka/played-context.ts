@@ -52,6 +52,13 @@ export class PlayedContext implements SourceContext {
     this.times.push(times)
   }
 
+  /** Tables whose updates come with the rows that they replace. */
+  readonly withOldRows = new Set<string>()
+
+  oldRows(table: string): boolean {
+    return this.withOldRows.has(table)
+  }
+
   schemaOf(table: string): TableSchema | null {
     return this.parked.has(table) ? null : (this.schemas.get(table) ?? null)
   }

@@ -107,6 +107,13 @@ export class MemoryLake implements SourceContext {
     for (const [name, table] of tables) this.tables.set(name, table)
   }
 
+  /** Tables whose updates come with the rows that they replace. */
+  readonly withOldRows = new Set<string>()
+
+  oldRows(table: string): boolean {
+    return this.withOldRows.has(table)
+  }
+
   schemaOf(table: string): TableSchema | null {
     const found = this.tables.get(table)
     return found === undefined || found.dropped || this.parked.has(table) ? null : found.schema

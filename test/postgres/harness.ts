@@ -97,6 +97,13 @@ export class TestRuntime implements SourceContext {
     this.versions.set(schema.table, [...(this.versions.get(schema.table) ?? []), schema])
   }
 
+  /** Tables whose updates come with the rows that they replace. */
+  readonly withOldRows = new Set<string>()
+
+  oldRows(table: string): boolean {
+    return this.withOldRows.has(table)
+  }
+
   schemaOf(table: string): TableSchema | null {
     return this.parked.has(table) ? null : (this.schemas.get(table) ?? null)
   }

@@ -107,6 +107,7 @@ export class AbsentColumns {
   private fillRow(op: Op, builder: ColumnBuilder, row: number, field: number): void {
     switch (op) {
       case Op.update:
+      case Op.before:
         return builder.setUnchanged(row)
       case Op.delete:
         return builder.setNull(row)

@@ -30,6 +30,8 @@ export class ChangeBuilder {
   sequence: Uint32Array = new Uint32Array(0)
   /** Complete rows; a decoder advances it. */
   rows = 0
+  /** Of these: without those that an update has replaced. */
+  changes = 0
   /** Log bytes that the rows were decoded from. */
   bytes = 0
   /** Rows that fit without growing. */
@@ -105,8 +107,9 @@ export class ChangeBuilder {
    *
    * @param sequence  number of the first one in its transaction
    * @param bytes     of the log that they were decoded from
+   * @param replaced  it is the row that the one before it has replaced, and has that one's number
    */
-  addRows(count: number, sequence: number, bytes: number): void {
+  addRows(count: number, sequence: number, bytes: number, replaced = false): void {
     assert(this.transactions > 0, 'rows belong to a transaction')
     assert(sequence + count <= 0xffff_ffff, 'a transaction has fewer than 2^32 rows')
     const start = this.rows
@@ -114,6 +117,7 @@ export class ChangeBuilder {
     this.transaction.fill(this.transactions - 1, start, end)
     for (let row = start, number = sequence; row < end; row++, number++) this.sequence[row] = number
     this.rows = end
+    if (!replaced) this.changes += count
     this.bytes += bytes
   }
 
@@ -146,6 +150,7 @@ export class ChangeBuilder {
   reset(): void {
     for (const column of this.columns) column.reset()
     this.rows = 0
+    this.changes = 0
     this.bytes = 0
     this.transactions = 0
   }

@@ -66,6 +66,7 @@ export class TableDecoder {
    * batch; take it, reset it, park the table.
    */
   failure: PipelineError | null = null
+  private readonly oldRows: boolean
   private readonly shape: RowShape
   private readonly absent: AbsentColumns
   private full: GeneratedCode | null = null
@@ -78,6 +79,7 @@ export class TableDecoder {
    * @param defaults  by field: what an INSERT that does not mention the column stores. Only looked
    *                  at with binlog_row_image=MINIMAL (`defaultOf`)
    * @param unlogged  fields that may change where an update leaves them out
+   * @param oldRows   each update is followed by the row that it replaced
    * @throws PipelineError TYPE_UNSUPPORTED when the size of a column's values is unknown
    */
   constructor(
@@ -86,7 +88,9 @@ export class TableDecoder {
     binding: Binding,
     defaults: readonly ExistingValue[],
     unlogged: ReadonlySet<number> = new Set(),
+    oldRows = false,
   ) {
+    this.oldRows = oldRows
     this.table = table
     this.schema = schema
     const targets = table.columns.map((column, index): ColumnTarget => {
@@ -125,9 +129,12 @@ export class TableDecoder {
     let place = at
     let number = sequence
     while (place < end && !into.full && this.failure === null) {
-      const first = into.rows
-      place = this.run(event, place, into, number)
-      number += into.rows - first
+      const first = into.changes
+      const replaces = this.oldRows && op === RowsOp.update
+      place = replaces
+        ? this.updatedRow(event, place, into, number)
+        : this.run(event, place, into, number)
+      number += into.changes - first
     }
     return place
   }
@@ -211,7 +218,7 @@ export class TableDecoder {
     const { row } = this.out
     into.ops.fill(op, into.rows, row)
     if (!presence.full) this.absent.fill(op, presence, into.columns, into.rows, row)
-    into.addRows(row - into.rows, sequence, bytes)
+    into.addRows(row - into.rows, sequence, bytes, op === Op.before)
   }
 
   /**
@@ -239,6 +246,27 @@ export class TableDecoder {
     if (this.out.status !== Status.done) return this.rowFailed(at)
     const op = this.schema.key === null ? Op.update : Op.insert
     this.finish(op, presence, into, sequence + 1, next - at)
+    return next
+  }
+
+  /** An update, and behind it the row that it replaced; neither, where one cannot be decoded. */
+  private updatedRow(event: RowsEvent, at: number, into: ChangeBuilder, sequence: number): number {
+    const { presence } = event
+    into.reserveRows(into.rows + 2)
+    const code = this.codeFor(presence)
+    const next = this.call(code.updates, event, at, into, into.rows + 1, false)
+    if (this.out.status === Status.keyChanged) return this.replacedRow(event, at, into, sequence)
+    if (this.out.status !== Status.done) return this.rowFailed(at)
+    const changes = into.changes
+    this.finish(Op.update, presence, into, sequence, 0)
+    const before: Presence = { ...presence, after: presence.image }
+    this.call(code.images, { ...event, presence: before }, at, into, into.rows + 1, true)
+    if (this.out.status !== Status.done) {
+      into.rows--
+      into.changes = changes
+      return this.rowFailed(at)
+    }
+    this.finish(Op.before, before, into, sequence, next - at)
     return next
   }
 

@@ -99,7 +99,8 @@ export class RowRoutes {
     }
     const defaults = this.tracker.defaultsOf(tracked.state, schema)
     const unlogged = this.tracker.unloggedOf(tracked.state, schema)
-    const decoder = new TableDecoder(map, schema, binding, defaults, unlogged)
+    const oldRows = this.context.oldRows(table)
+    const decoder = new TableDecoder(map, schema, binding, defaults, unlogged, oldRows)
     return { kind: 'decoded', table, schema, decoder, buffer: this.output.bufferOf(schema) }
   }
 

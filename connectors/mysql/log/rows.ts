@@ -72,9 +72,9 @@ export class RowWriter {
       if (builder.full) output.take(buffer)
       // A batch that was taken out of the middle of an event has forgotten its transaction.
       output.begin(buffer, mark)
-      const before = builder.rows
+      const before = builder.changes
       at = decoder.decode(event, at, builder, group.sequence)
-      group.sequence += builder.rows - before
+      group.sequence += builder.changes - before
       if (decoder.failure !== null) {
         return this.park(group, event, at, route.table, decoder.failure)
       }

@@ -4,7 +4,7 @@
 // behind it. Source: https://www.postgresql.org/docs/18/protocol-logicalrep-message-formats.html
 
 import { PipelineError } from '../../../runtime/base/errors.ts'
-import { Op } from '../../../runtime/data/batch.ts'
+import { BATCH_ROWS_MAX, Op } from '../../../runtime/data/batch.ts'
 import type { ChangeBatch } from '../../../runtime/data/batch.ts'
 import type { LogTable } from '../log-table.ts'
 import { lsnOf, type Lsn } from '../lsn.ts'
@@ -12,8 +12,17 @@ import { readRelation, type Relation } from '../relation.ts'
 import { startFailure } from '../server.ts'
 import type { DeliveredCommits } from '../snapshot.ts'
 import { Message, MESSAGE_HEADER, readServerError, utf8, type Wire } from '../wire.ts'
-import { NULL_LENGTH, UNCHANGED_LENGTH } from './generate.ts'
-import { emptyTuple, sameValues, scanTuple, type Tuple } from './tuple.ts'
+import { NULL_LENGTH } from './generate.ts'
+import {
+  columnAt,
+  emptyTuple,
+  fillUnchanged,
+  hasNullKey,
+  hasUnchangedKey,
+  sameValues,
+  scanTuple,
+  type Tuple,
+} from './tuple.ts'
 import { UnrepresentableValue } from './unrepresentable.ts'
 
 /** Why the parser stopped. */
@@ -346,6 +355,7 @@ export class LogParser {
     if (hasUnchangedKey(row, keyColumns)) return this.unreadable(table, 'toasted key')
     const isKeyed = keyColumns.length > 0
     if (isKeyed && sameValues(bytes, old, row, keyColumns)) {
+      if (kind === OLD_ROW && table.oldRows) return this.putBoth(table, bytes, end - at)
       return this.put(table, bytes, row, Op.update, end - at)
     }
     if (hasNullKey(old, keyColumns)) return this.unreadable(table, 'no key')
@@ -358,6 +368,21 @@ export class LogParser {
     const added = this.put(table, bytes, row, isKeyed ? Op.insert : Op.update, end - next)
     // The delete cannot be taken back, but a table whose row is unreadable takes no more rows.
     return added === Stop.bytes ? removed : added
+  }
+
+  /** An update and the row that it replaced, which must not come apart. */
+  private putBoth(table: LogTable, bytes: Uint8Array, size: number): Stop {
+    const { batch } = table
+    const isTaken = batch !== null && batch.rows + 2 > BATCH_ROWS_MAX
+    if (isTaken) this.ready.push(batch.take())
+    const updated = this.put(table, bytes, this.row, Op.update, size, true)
+    if (updated !== Stop.bytes) return updated
+    const replaced = this.put(table, bytes, this.old, Op.before, 0)
+    if (replaced === Stop.unreadable) {
+      batch?.forgetRow()
+      this.sequence--
+    }
+    return isTaken && replaced === Stop.bytes ? Stop.batch : replaced
   }
 
   private delete(bytes: Uint8Array, at: number, end: number): Stop {
@@ -388,7 +413,15 @@ export class LogParser {
     return Stop.bytes
   }
 
-  private put(table: LogTable, bytes: Uint8Array, tuple: Tuple, op: Op, size: number): Stop {
+  /** @param more  a row follows that belongs to this one: the batch is not taken between them */
+  private put(
+    table: LogTable,
+    bytes: Uint8Array,
+    tuple: Tuple,
+    op: Op,
+    size: number,
+    more = false,
+  ): Stop {
     const { batch, decode } = table
     if (batch === null || decode === null) {
       this.table = table
@@ -397,7 +430,7 @@ export class LogParser {
     if (tuple.columns !== table.shape.columns.length) {
       throw new PipelineError('LOG_CORRUPT', `a row of "${table.key}" does not fit its relation`)
     }
-    if (op !== Op.delete) {
+    if (op !== Op.delete && op !== Op.before) {
       const stop = this.check(table, tuple)
       if (stop !== Stop.bytes) return stop
     }
@@ -410,12 +443,14 @@ export class LogParser {
       this.reasonKey = keyOf(bytes, tuple, table.keyColumns)
       return this.unreadable(table, error)
     }
-    batch.endRow(op, this.stamp, this.sequence)
-    if (table.shape.kind === 'p') this.count(table, op)
-    this.sequence++
     this.rowsPut++
     batch.bytes += size
-    if (!batch.full) return Stop.bytes
+    if (op === Op.before) batch.endRow(op, this.stamp, this.sequence - 1)
+    else {
+      batch.endRow(op, this.stamp, this.sequence++)
+      if (table.shape.kind === 'p') this.count(table, op)
+    }
+    if (!batch.full || more) return Stop.bytes
     this.ready.push(batch.take())
     return Stop.batch
   }
@@ -436,30 +471,6 @@ function hasRow(bytes: Uint8Array, start: number): boolean {
   return (kind === 0x49 || kind === 0x55) && bytes[at + XLOG_HEADER + 5] === NEW_TUPLE
 }
 
-/** An old tuple that has the value says what an unchanged one is. */
-function fillUnchanged(row: Tuple, old: Tuple): void {
-  for (let column = 0; column < row.columns; column++) {
-    if (row.lengths[column] !== UNCHANGED_LENGTH || old.lengths[column]! < 0) continue
-    row.lengths[column] = old.lengths[column]!
-    row.starts[column] = old.starts[column]!
-  }
-}
-
-function hasUnchangedKey(row: Tuple, keyColumns: Int32Array): boolean {
-  for (let index = 0; index < keyColumns.length; index++) {
-    if (row.lengths[keyColumns[index]!] === UNCHANGED_LENGTH) return true
-  }
-  return false
-}
-
-/** A partition may have a replica identity other than that of its root, whose columns we go by. */
-function hasNullKey(old: Tuple, keyColumns: Int32Array): boolean {
-  for (let at = 0; at < keyColumns.length; at++) {
-    if (old.lengths[keyColumns[at]!] === NULL_LENGTH) return true
-  }
-  return false
-}
-
 /** The key as the server printed it, for the message. */
 function keyOf(bytes: Uint8Array, tuple: Tuple, keyColumns: Int32Array): string {
   const parts = Array.from(keyColumns, (column) => {
@@ -467,17 +478,6 @@ function keyOf(bytes: Uint8Array, tuple: Tuple, keyColumns: Int32Array): string 
     return utf8(bytes, start, start + Math.max(0, tuple.lengths[column]!))
   })
   return parts.length === 0 ? '' : `(${parts.join(', ')})`
-}
-
-/** The column whose value has a byte at `at`. */
-function columnAt(tuple: Tuple, at: number): number {
-  for (let column = 0; column < tuple.columns; column++) {
-    const start = tuple.starts[column]!
-    if (tuple.lengths[column]! >= 0 && at >= start && at <= start + tuple.lengths[column]!) {
-      return column
-    }
-  }
-  return 0
 }
 
 function uint32(bytes: Uint8Array, at: number): number {

@@ -106,3 +106,38 @@ export function sameValues(
   }
   return true
 }
+
+/** An old tuple that has the value says what an unchanged one is. */
+export function fillUnchanged(row: Tuple, old: Tuple): void {
+  for (let column = 0; column < row.columns; column++) {
+    if (row.lengths[column] !== UNCHANGED_LENGTH || old.lengths[column]! < 0) continue
+    row.lengths[column] = old.lengths[column]!
+    row.starts[column] = old.starts[column]!
+  }
+}
+
+export function hasUnchangedKey(row: Tuple, keyColumns: Int32Array): boolean {
+  for (let index = 0; index < keyColumns.length; index++) {
+    if (row.lengths[keyColumns[index]!] === UNCHANGED_LENGTH) return true
+  }
+  return false
+}
+
+/** A partition may have a replica identity other than that of its root, whose columns we go by. */
+export function hasNullKey(old: Tuple, keyColumns: Int32Array): boolean {
+  for (let at = 0; at < keyColumns.length; at++) {
+    if (old.lengths[keyColumns[at]!] === NULL_LENGTH) return true
+  }
+  return false
+}
+
+/** The column whose value has a byte at `at`. */
+export function columnAt(tuple: Tuple, at: number): number {
+  for (let column = 0; column < tuple.columns; column++) {
+    const start = tuple.starts[column]!
+    if (tuple.lengths[column]! >= 0 && at >= start && at <= start + tuple.lengths[column]!) {
+      return column
+    }
+  }
+  return 0
+}

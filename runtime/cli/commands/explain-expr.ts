@@ -2,7 +2,11 @@
 // and the code that is generated for them.
 
 import { PipelineError } from '../../base/errors.ts'
-import { compileExpressions, type ExpressionTexts } from '../../data/expression/compile.ts'
+import {
+  compileExpressions,
+  type ExpressionTexts,
+  withOldColumns,
+} from '../../data/expression/compile.ts'
 import { typeName } from '../../data/expression/expression-type.ts'
 import { parseColumns } from '../../data/expression/parse/columns.ts'
 import { type AddCommand, print } from '../context.ts'
@@ -35,7 +39,7 @@ export const addExplainExpr: AddCommand = (program, context) => {
         throw new PipelineError('CONFIG_VALUE', 'an expression is missing', { hint })
       }
       const columns = options.columns === undefined ? [] : parseColumns(options.columns)
-      const compiled = compileExpressions(columns, textsOf(expression, options), {
+      const compiled = compileExpressions(withOldColumns(columns), textsOf(expression, options), {
         unnamed: true,
         zone: options.timeZone ?? 'UTC',
         // Nothing is computed here, so any key does.
@@ -47,7 +51,7 @@ export const addExplainExpr: AddCommand = (program, context) => {
         nullable,
         passThrough: passThrough !== null,
       }))
-      const reads = [...compiled.usesColumns].map((index) => columns[index]?.name ?? '')
+      const reads = [...compiled.usesColumns].flatMap((index) => readName(columns, index))
       const code = compiled.code()
       print(context, command, { columns: outputs, reads, code }, () =>
         [...outputs.map(formatOutput), `reads: ${reads.join(', ') || 'nothing'}`, ...code].join(
@@ -55,6 +59,14 @@ export const addExplainExpr: AddCommand = (program, context) => {
         ),
       )
     })
+}
+
+/** @returns none for what says that a row is an update, which no name stands for */
+function readName(columns: readonly { readonly name: string }[], index: number): string[] {
+  const now = columns[index]?.name
+  const before = columns[index - columns.length - 1]?.name
+  if (now !== undefined) return [now]
+  return before === undefined ? [] : [`before(${before})`]
 }
 
 function textsOf(projection: string, { filter }: Options): ExpressionTexts {

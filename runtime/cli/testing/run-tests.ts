@@ -52,7 +52,8 @@ async function problemsOf(
     requireSelected(test, config)
     const table = declaredTable(test) ?? (await known.table(test.table))
     requireTarget(test, plans.target(table))
-    const rows = new SourceRows(table, test.input)
+    const oldRows = plans.of(table)?.plan(table).readsOldRows === true
+    const rows = new SourceRows(table, test.input, oldRows)
     const { output, left } = agreeing(rows, table, plans)
     return compareRows(test, output, left).map(({ row, message }) => {
       return { place: row?.place ?? test.place, message }

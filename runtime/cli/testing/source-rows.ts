@@ -44,17 +44,28 @@ interface LogRow {
 
 /** All rows of a test, to be cut into batches. */
 export class SourceRows {
+  /** Changes: an old row stays with its update. */
   readonly count: number
+  /** By change its first row, then the count of rows. */
+  private readonly starts: readonly number[]
   private readonly table: SourceTable
   private readonly ops: Uint8Array
   private readonly columns: readonly Column[]
 
-  /** @throws PipelineError CONFIG_VALUE, naming the row and the column */
-  constructor(table: SourceTable, input: readonly TestRowConfig[]) {
+  /**
+   * @param oldRows  updates come with the rows that they replaced, where the test has `before`
+   * @throws PipelineError CONFIG_VALUE, naming the row and the column
+   */
+  constructor(table: SourceTable, input: readonly TestRowConfig[], oldRows: boolean) {
     this.table = table
-    const rows = input.flatMap((row) => logRows(table, row))
+    const rows = input.flatMap((row) => {
+      const made = logRows(table, row)
+      return oldRows && made.length === 1 ? [...made, ...oldRow(row)] : made
+    })
     for (const row of rows) requireColumns(table, row)
-    this.count = rows.length
+    const starts = rows.flatMap(({ op }, at) => (op === Op.before ? [] : [at]))
+    this.count = starts.length
+    this.starts = [...starts, rows.length]
     this.ops = Uint8Array.from(rows, ({ op }) => op)
     this.columns = table.columns.map(({ name, type }) => {
       const values = rows.map((row) => row.values[name])
@@ -63,16 +74,18 @@ export class SourceRows {
     })
   }
 
-  /** @returns rows [start, end) in memory of their own */
+  /** @returns changes [start, end) in memory of their own */
   batch(start: number, end: number): ChangeBatch {
-    const rows = end - start
-    const selection = Int32Array.from({ length: rows }, (_, at) => start + at)
+    const first = this.starts[start] ?? 0
+    const behind = this.starts[end] ?? 0
+    const rows = behind - first
+    const selection = Int32Array.from({ length: rows }, (_, at) => first + at)
     return {
       kind: 'changes',
       table: tableKey(this.table),
       schemaVersion: 0,
       rows,
-      ops: this.ops.slice(start, end),
+      ops: this.ops.slice(first, behind),
       columns: this.columns.map((column) => gatherColumn(column, selection)),
       transactions: {
         count: 1,
@@ -117,6 +130,12 @@ function logRows(table: SourceTable, { op, before, after, label }: TestRowConfig
         { op: Op.insert, ...is },
       ]
     : [{ op: Op.update, ...is }]
+}
+
+/** What an update replaced: columns that `before` does not name have stayed. */
+function oldRow({ op, before, after, label }: TestRowConfig): LogRow[] {
+  if (op !== 'u' || before === null) return []
+  return [{ op: Op.before, values: { ...after, ...before }, label: `${label}.before` }]
 }
 
 /** A column of the key that `before` does not name has stayed. */

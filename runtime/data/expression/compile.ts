@@ -20,7 +20,7 @@ import { resolveCondition } from './resolve/resolve.ts'
 import { Scope, type ExpressionColumn } from './resolve/scope.ts'
 import { zoneNamed } from './zone.ts'
 
-export type { ExpressionColumn } from './resolve/scope.ts'
+export { withOldColumns, type ExpressionColumn } from './resolve/scope.ts'
 export { FILTER_OUTPUT, type RowFailure, type RowFailures } from './failures.ts'
 
 export interface ExpressionTexts {

@@ -102,7 +102,7 @@ export interface Overload {
   readonly prepare: (binding: Binding) => Kernel
 }
 
-export type FunctionGroup = 'string' | 'numeric' | 'time' | 'json' | 'list' | 'hash'
+export type FunctionGroup = 'string' | 'numeric' | 'time' | 'json' | 'list' | 'hash' | 'change'
 
 export interface FunctionSpec {
   /** Lowercase. */

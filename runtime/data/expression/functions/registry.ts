@@ -75,8 +75,6 @@ export const REFUSED: ReadonlyMap<string, string> = new Map([
 
 /** They ask for what rows do not have: what there is instead. */
 export const UNABLE: ReadonlyMap<string, string> = new Map([
-  ['before', 'Rows come without the values from before an update; compare two tables of the lake.'],
-  ['is_changed', 'Rows come without the values from before an update.'],
   [
     'commit_time',
     'Write __source_commit_time__: what the source stamped, which may go back a little.',

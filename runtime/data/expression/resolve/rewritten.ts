@@ -7,6 +7,7 @@ import type { Ir } from '../ir.ts'
 import { parseExpression } from '../parse/parser.ts'
 import type { ColumnType } from '../../type.ts'
 import type { Span } from '../place.ts'
+import { before, isChanged } from './before.ts'
 import { conversion, isTyped, refuse, widened, type Resolved, type Resolving } from './context.ts'
 import { arithmetic } from './operators.ts'
 
@@ -70,6 +71,26 @@ export const REWRITTEN: ReadonlyMap<string, Rewritten> = new Map<string, Rewritt
       summary: 'What is left of the division, as `x % y`; it has the sign of `x`.',
       resolve: modulo,
       arguments: 2,
+    },
+  ],
+  [
+    'before',
+    {
+      group: 'change',
+      usage: 'before(col)',
+      summary: 'What the column was before the update; null for every row that is no update.',
+      resolve: before,
+      arguments: 1,
+    },
+  ],
+  [
+    'is_changed',
+    {
+      group: 'change',
+      usage: 'is_changed(col)',
+      summary: 'Whether the update changed the column; null for every row that is no update.',
+      resolve: isChanged,
+      arguments: 1,
     },
   ],
   [

@@ -11,8 +11,23 @@ export interface ExpressionColumn {
   readonly name: string
   readonly type: ColumnType
   readonly nullable: boolean
-  /** Not part of `*`: metadata as `__op__`. */
+  /** Not part of `*`: metadata as `__op__`, and what is read by functions, whose name is ''. */
   readonly hidden?: boolean
+  /** Where its values from before an update are, and whether a row is one; absent: nowhere. */
+  readonly old?: { readonly value: number; readonly updated: number }
+}
+
+/** @returns the columns of a batch that has rows before updates beside its rows */
+export function withOldColumns(columns: readonly ExpressionColumn[]): ExpressionColumn[] {
+  const updated = columns.length
+  const base = { name: '', hidden: true }
+  return [
+    ...columns.map((column, index) => {
+      return { ...column, old: { value: updated + 1 + index, updated } }
+    }),
+    { ...base, type: { kind: 'boolean' }, nullable: false },
+    ...columns.map(({ type }) => ({ ...base, type, nullable: true })),
+  ]
 }
 
 export class Scope {
@@ -40,7 +55,7 @@ export class Scope {
   /** @returns the index of a column; `null` when there is none @throws when there are several */
   find(source: SourceText, name: string, span: Span): number | null {
     const names = this.columns.map((column) => column.name)
-    const found = match(name, names)
+    const found = name === '' ? [] : match(name, names)
     if (found.length > 1) {
       const hint = `Write one of ${found.join(', ')} as it is, in double quotes if need be.`
       throw invalid(source, span, `"${name}" can be one of several columns`, hint)
@@ -49,7 +64,8 @@ export class Scope {
   }
 
   missing(source: SourceText, name: string, span: Span): Error {
-    const names = [...this.columns.map((column) => column.name), ...this.computed.keys()]
+    const columns = this.columns.map((column) => column.name).filter((one) => one !== '')
+    const names = [...columns, ...this.computed.keys()]
     const near = nearestName(name, names)
     const known = names.filter((one) => !one.startsWith('__'))
     const hint = near === null ? `Columns are ${listed(known)}.` : `Is ${near} meant?`
