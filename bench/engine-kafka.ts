@@ -38,6 +38,9 @@ export class KafkaEngine implements Engine {
   private readonly folder: string
   private readonly totals = new PlayTotals()
   private marked: readonly string[] = []
+  /** Of all messages, and of those before the mark. */
+  private bytes = 0
+  private markedBytes = 0
 
   private constructor(server: KafkaServer, folder: string) {
     this.server = server
@@ -85,6 +88,7 @@ export class KafkaEngine implements Engine {
         const messages = Array.from({ length: count }, (_, index) => {
           const n = first + at + index
           const value = Buffer.from(type.encode(type.fromObject(play(n))).finish())
+          this.bytes += value.length
           return { value, partition: index % PARTITIONS }
         })
         await producer.send({ topic: TOPIC, messages })
@@ -102,6 +106,7 @@ export class KafkaEngine implements Engine {
   }
 
   async mark(): Promise<void> {
+    this.markedBytes = this.bytes
     this.marked = await withAdmin(this.server, async (admin) => {
       const offsets = await admin.fetchTopicOffsets(TOPIC)
       return offsets
@@ -117,6 +122,15 @@ export class KafkaEngine implements Engine {
 
   /** The brokers know nothing of readers without a group. */
   async forget(): Promise<void> {}
+
+  /** Of the messages alone, without what Kafka stores around them. */
+  async logBytes(): Promise<number> {
+    return this.bytes - this.markedBytes
+  }
+
+  async tableBytes(): Promise<number> {
+    throw new Error('a topic is no table')
+  }
 
   async logReferences(rows: number): Promise<readonly Reference[]> {
     const servers = this.server.brokers.join(',')

@@ -1,8 +1,7 @@
 // MySQL or MariaDB under test. A new binary log file begins at the mark, so that "the log from the
 // mark on" is a list of whole files.
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../runtime/base/clock.ts'
@@ -20,6 +19,7 @@ import {
 import type { Command } from './measure.ts'
 import { scatteredIds } from './orders.ts'
 import type { DatabaseAddress } from './pipeline.ts'
+import { memoryFolder, streamReferences } from './peers/table-readers.ts'
 import { tableShapes, type TableShape } from './table-shapes.ts'
 
 const DATABASE = 'shop'
@@ -30,7 +30,6 @@ const COUNTING_ROWS_MAX = 500_000
 const PARQUET_ROWS_MAX = 100_000
 const DIRTY_PAGES_MAX = 100
 const SETTLE_MS_MAX = 20_000
-const SHARED_MEMORY = '/dev/shm'
 const PEER = fileURLToPath(new URL('peers/zongji.ts', import.meta.url))
 
 /** Durability of the load's commits is not what is measured; what stands in the log is the same. */
@@ -60,8 +59,7 @@ export class MysqlEngine implements Engine {
     const { user, host, port, password } = server
     const uri = `mysql://${user}@${host}:${port}`
     this.source = { type: 'mysql', uri, password, table: `${DATABASE}.orders` }
-    const base = existsSync(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir()
-    this.folder = mkdtempSync(join(base, 'millrace-bench-'))
+    this.folder = memoryFolder()
   }
 
   static async start(kind: 'mysql' | 'mariadb', shape: TableShape): Promise<MysqlEngine> {
@@ -137,6 +135,21 @@ export class MysqlEngine implements Engine {
   /** The server knows nothing of its log readers. */
   async forget(): Promise<void> {}
 
+  async logBytes(): Promise<number> {
+    const rows = await queryMysql(this.server.uri(), 'SHOW BINARY LOGS')
+    const first = rows.findIndex((row) => row['Log_name'] === this.firstFile)
+    return rows.slice(first).reduce((sum, row) => sum + Number(row['File_size']), 0)
+  }
+
+  /** Pages of the clustered index; the statistics say how many. */
+  async tableBytes(): Promise<number> {
+    await queryMysql(this.server.uri(DATABASE), 'ANALYZE TABLE orders')
+    const statistics = `SELECT stat_value * @@innodb_page_size FROM mysql.innodb_index_stats
+      WHERE database_name = '${DATABASE}' AND table_name = 'orders'
+        AND index_name = 'PRIMARY' AND stat_name = 'size'`
+    return Number(await this.one(statistics))
+  }
+
   async logReferences(rows: number): Promise<readonly Reference[]> {
     const peers = [this.peer('zongji, counting', 'count', Math.min(rows, COUNTING_ROWS_MAX))]
     // It has the columns of the usual table written into it.
@@ -158,7 +171,22 @@ export class MysqlEngine implements Engine {
       return this.client(this.kind === 'mysql' ? 'mysql' : 'mariadb', ['--quick', '-N', '-e', sql])
     })
     const name = `SELECT to nowhere, ${countConnections(connections)}`
-    return [{ name, kind: 'denominator', commands }]
+    const select: Reference = { name, kind: 'denominator', commands }
+    // They read by one connection, whatever ours does.
+    return connections === 1 ? [select, ...this.streams(rows)] : [select]
+  }
+
+  private streams(rows: number): readonly Reference[] {
+    const { uri, password, table } = this.source
+    return streamReferences({
+      library: 'mysql2 stream',
+      uri,
+      password,
+      table,
+      rows,
+      output: join(this.folder, 'orders.parquet'),
+      isUsual: this.shape === tableShapes.usual,
+    })
   }
 
   async fingerprint(): Promise<string> {

@@ -2,6 +2,8 @@
 // a slot stands at the mark, and every reader gets a copy of it.
 
 import type { Client } from 'pg'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../runtime/base/clock.ts'
 import { withPostgres } from '../test/servers/clients.ts'
@@ -18,7 +20,8 @@ import { scatteredIds } from './orders.ts'
 import { SLOT, type DatabaseAddress } from './pipeline.ts'
 import { CopyIn } from './postgres-copy.ts'
 import { findPostgresTools, type PostgresTools } from './postgres-tools.ts'
-import type { TableShape } from './table-shapes.ts'
+import { memoryFolder, streamReferences } from './peers/table-readers.ts'
+import { tableShapes, type TableShape } from './table-shapes.ts'
 
 const MARK = 'bench_mark'
 const UPDATE_ROWS_MAX = 1000
@@ -44,6 +47,8 @@ export class PostgresEngine implements Engine {
   private readonly shape: TableShape
   private readonly server: PostgresServer
   private readonly tools: PostgresTools
+  /** For what the readers beside us write. */
+  private readonly folder = memoryFolder()
 
   private constructor(server: PostgresServer, tools: PostgresTools, shape: TableShape) {
     this.server = server
@@ -117,6 +122,16 @@ export class PostgresEngine implements Engine {
     await this.one(`DROP PUBLICATION IF EXISTS ${SLOT}; SELECT 1`)
   }
 
+  async logBytes(): Promise<number> {
+    const sql = `SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), confirmed_flush_lsn)
+                 FROM pg_replication_slots WHERE slot_name = '${MARK}'`
+    return Number(await this.one(sql))
+  }
+
+  async tableBytes(): Promise<number> {
+    return Number(await this.one(`SELECT pg_table_size('orders')`))
+  }
+
   async logReferences(rows: number): Promise<readonly Reference[]> {
     const end = await this.one('SELECT pg_current_wal_insert_lsn()::text')
     const { source } = this
@@ -152,7 +167,22 @@ export class PostgresEngine implements Engine {
       return this.copyOut(`COPY (SELECT * FROM orders WHERE ${where}) TO STDOUT (FORMAT binary)`)
     })
     const name = `COPY to nowhere, ${countConnections(connections)}`
-    return [{ name, kind: 'denominator', commands }]
+    const copy: Reference = { name, kind: 'denominator', commands }
+    // They read by one connection, whatever ours does.
+    return connections === 1 ? [copy, ...this.streams(rows)] : [copy]
+  }
+
+  private streams(rows: number): readonly Reference[] {
+    const { uri, password } = this.source
+    return streamReferences({
+      library: 'pg-query-stream',
+      uri,
+      password,
+      table: 'orders',
+      rows,
+      output: join(this.folder, 'orders.parquet'),
+      isUsual: this.shape === tableShapes.usual,
+    })
   }
 
   async fingerprint(): Promise<string> {
@@ -161,6 +191,7 @@ export class PostgresEngine implements Engine {
   }
 
   async stop(): Promise<void> {
+    rmSync(this.folder, { recursive: true, force: true })
     await this.server.stop()
   }
 

@@ -52,6 +52,10 @@ export interface Engine {
   rewind(): Promise<void>
   /** Before each first run: no trace of the pipeline is on the server. */
   forget(): Promise<void>
+  /** Of the log between the mark and now, as it lies on the server's disk. */
+  logBytes(): Promise<number>
+  /** Of the table, as it lies there. */
+  tableBytes(): Promise<number>
   /** Readers of the log between the mark and now, each to be run after a `rewind`. */
   logReferences(rows: number): Promise<readonly Reference[]>
   /** Readers of the whole table, each a part of it. */

@@ -24,6 +24,8 @@ export interface Figure {
   readonly kind: 'ours' | 'denominator' | 'alternative'
   /** That one run reads. */
   readonly rows: number
+  /** In the source: of the log, or of the table's pages. */
+  readonly bytesPerRow: number
   readonly command: string
   /** At least one; the n-th of each figure ran in the n-th round. */
   readonly samples: readonly Sample[]

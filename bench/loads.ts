@@ -28,6 +28,8 @@ export const USUAL_LOG: LogShape = {
 export interface Loaded {
   /** That one run reads. */
   readonly rows: number
+  /** In the source, on average. */
+  readonly bytesPerRow: number
   readonly startup: Startup
   /** Puts the pipeline before them again. */
   readonly prepare: () => Promise<void>
@@ -44,7 +46,7 @@ export async function loadLog(bench: Bench, { rows, log }: Sizes): Promise<Loade
   const startup = await bench.startup(prepare)
   await engine.load(1, rows, log)
   await engine.settle()
-  return { rows, startup, prepare }
+  return { rows, bytesPerRow: (await engine.logBytes()) / rows, startup, prepare }
 }
 
 export async function loadTopic(bench: Bench, { rows }: Sizes): Promise<Loaded> {
@@ -55,7 +57,7 @@ export async function loadTopic(bench: Bench, { rows }: Sizes): Promise<Loaded> 
   await engine.mark()
   const startup = await bench.startup(prepare)
   await engine.load(2, rows, USUAL_LOG)
-  return { rows, startup, prepare }
+  return { rows, bytesPerRow: (await engine.logBytes()) / rows, startup, prepare }
 }
 
 export async function loadUpdates(bench: Bench, { updates, keys }: Sizes): Promise<Loaded> {
@@ -68,7 +70,8 @@ export async function loadUpdates(bench: Bench, { updates, keys }: Sizes): Promi
   const startup = await bench.startup(prepare)
   await engine.update(updates, keys, ROWS_PER_TRANSACTION)
   await engine.settle()
-  return { rows: updates, startup, prepare }
+  const bytesPerRow = (await engine.logBytes()) / updates
+  return { rows: updates, bytesPerRow, startup, prepare }
 }
 
 export async function loadTable(bench: Bench, { rows }: Sizes): Promise<Loaded> {
@@ -78,7 +81,7 @@ export async function loadTable(bench: Bench, { rows }: Sizes): Promise<Loaded> 
   const startup = await bench.startup(prepare)
   await engine.load(1, rows, USUAL_LOG)
   await engine.settle()
-  return { rows, startup, prepare }
+  return { rows, bytesPerRow: (await engine.tableBytes()) / rows, startup, prepare }
 }
 
 /** What can be read again and again, by scenario. */

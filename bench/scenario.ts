@@ -10,6 +10,7 @@ import { PostgresEngine } from './engine-postgres.ts'
 import type { Engine, Reference } from './engine.ts'
 import type { Figure, Sample } from './figures.ts'
 import { assertEqual, lakeFingerprint } from './lake-check.ts'
+import type { Loaded } from './loads.ts'
 import { watchLake } from './latency/lake-watch.ts'
 import { formatCommand, measure, measureDuring, type Usage } from './measure.ts'
 import { BenchPipeline } from './pipeline.ts'
@@ -131,14 +132,12 @@ export class Bench {
   /**
    * Rounds of ours and of each reference, so that a slow minute of the machine hits all of them.
    *
-   * @param prepare  before each run
+   * @param loaded  what all of them read
    * @param time  for all rounds; the first is run in any case
    */
   async rounds(
-    rows: number,
-    startup: Startup,
+    { rows, bytesPerRow, startup, prepare }: Loaded,
     references: readonly Reference[],
-    prepare: () => Promise<void>,
     time: TimeShare = this.context.time,
   ): Promise<Figure[]> {
     const { runs } = this.context
@@ -163,10 +162,16 @@ export class Bench {
       name: 'millrace run --once',
       kind: 'ours',
       rows,
+      bytesPerRow,
       command: this.command,
       samples: ours,
     }
-    return [mine, ...references.map((reference, at) => figureOf(reference, rows, others[at] ?? []))]
+    const theirs = references.map((reference, at): Figure => {
+      const { name, kind, commands, rows: some = rows } = reference
+      const command = commands.map(formatCommand).join(' & ')
+      return { name, kind, rows: some, bytesPerRow, command, samples: others[at] ?? [] }
+    })
+    return [mine, ...theirs]
   }
 
   /** Ours once, and whether all of it has arrived. */
@@ -243,10 +248,4 @@ function sampleOf(usage: Usage, steadySeconds: number, steadyCpuSeconds: number)
 function saidSeconds(output: string): number {
   const { seconds } = JSON.parse(output) as { seconds: number }
   return seconds
-}
-
-function figureOf(reference: Reference, rows: number, samples: readonly Sample[]): Figure {
-  const { name, kind, commands } = reference
-  const command = commands.map(formatCommand).join(' & ')
-  return { name, kind, rows: reference.rows ?? rows, command, samples }
 }

@@ -18,12 +18,13 @@ import {
   loadUpdates,
   ROWS_PER_TRANSACTION,
   USUAL_LOG,
+  type Loaded,
   type Sizes,
 } from './loads.ts'
 import { BACKFILL_CONNECTIONS } from './pipeline.ts'
 import { latencyScenario } from './latency/scenario.ts'
 import { tableShapes } from './table-shapes.ts'
-import { Bench, type Context } from './scenario.ts'
+import { Bench, type Context, type Startup } from './scenario.ts'
 
 export type Scenario = (sizes: Sizes, context: Context) => Promise<ScenarioResult>
 
@@ -61,10 +62,9 @@ async function insertScenario(
   const { rows, log } = sizes
   return Bench.with(kind, context, async (bench) => {
     const { engine } = bench
-    const { startup, prepare } = await loadLog(bench, sizes)
-    if (context.profile) return profiled(bench, `${kind}-log`, prepare)
-    const references = await engine.logReferences(rows)
-    const figures = await bench.rounds(rows, startup, references, prepare)
+    const loaded = await loadLog(bench, sizes)
+    if (context.profile) return profiled(bench, `${kind}-log`, loaded)
+    const figures = await bench.rounds(loaded, await engine.logReferences(rows))
     return {
       scenario: `${kind}-log`,
       title:
@@ -72,7 +72,7 @@ async function insertScenario(
         `${log.transactionRows} a transaction, ${log.statementRows} a statement${tableNote(context)}`,
       figures,
       floors: isUsual(log, context) ? logFloors(kind, figures) : [],
-      notes: [startupNote(startup.seconds, startup.cpuSeconds)],
+      notes: [startupNote(loaded.startup)],
     }
   })
 }
@@ -82,10 +82,9 @@ async function topicScenario(sizes: Sizes, context: Context): Promise<ScenarioRe
   const { rows } = sizes
   return Bench.with('kafka', context, async (bench) => {
     const { engine } = bench
-    const { startup, prepare } = await loadTopic(bench, sizes)
-    if (context.profile) return profiled(bench, 'kafka-protobuf', prepare)
-    const references = await engine.logReferences(rows)
-    const figures = await bench.rounds(rows, startup, references, prepare)
+    const loaded = await loadTopic(bench, sizes)
+    if (context.profile) return profiled(bench, 'kafka-protobuf', loaded)
+    const figures = await bench.rounds(loaded, await engine.logReferences(rows))
     return {
       scenario: 'kafka-protobuf',
       title:
@@ -93,7 +92,7 @@ async function topicScenario(sizes: Sizes, context: Context): Promise<ScenarioRe
         'a filter and five expressions, into Iceberg',
       figures,
       floors: topicFloors(figures),
-      notes: [startupNote(startup.seconds, startup.cpuSeconds)],
+      notes: [startupNote(loaded.startup)],
     }
   })
 }
@@ -106,11 +105,11 @@ async function updateScenario(
   const { updates, keys } = sizes
   return Bench.with(kind, context, async (bench) => {
     const { engine } = bench
-    const { startup, prepare } = await loadUpdates(bench, sizes)
-    if (context.profile) return profiled(bench, `${kind}-update`, prepare)
+    const loaded = await loadUpdates(bench, sizes)
+    if (context.profile) return profiled(bench, `${kind}-update`, loaded)
     const references = await engine.logReferences(updates)
     const plain = references.filter((reference) => reference.kind === 'denominator')
-    const figures = await bench.rounds(updates, startup, plain, prepare)
+    const figures = await bench.rounds(loaded, plain)
     return {
       scenario: `${kind}-update`,
       title:
@@ -118,7 +117,7 @@ async function updateScenario(
         `${ROWS_PER_TRANSACTION} a transaction`,
       figures,
       floors: [memoryFloor(figures)],
-      notes: [startupNote(startup.seconds, startup.cpuSeconds)],
+      notes: [startupNote(loaded.startup)],
     }
   })
 }
@@ -131,8 +130,8 @@ async function backfillScenario(
   const { rows } = sizes
   return Bench.with(kind, context, async (bench) => {
     const { engine } = bench
-    const { startup, prepare } = await loadTable(bench, sizes)
-    if (context.profile) return profiled(bench, `${kind}-backfill`, prepare)
+    const loaded = await loadTable(bench, sizes)
+    if (context.profile) return profiled(bench, `${kind}-backfill`, loaded)
     const figures: Figure[] = []
     const floors: Floor[] = []
     const plans = [BACKFILL_CONNECTIONS, 1]
@@ -140,7 +139,7 @@ async function backfillScenario(
       bench.backfillWith(connections)
       const references = engine.tableReferences(rows, connections)
       const time = context.time.part(plans.length - at)
-      const found = await bench.rounds(rows, startup, references, prepare, time)
+      const found = await bench.rounds(loaded, references, time)
       const [ours, ...others] = found
       if (ours === undefined) throw new Error('no figures')
       figures.push({ ...ours, name: `${ours.name}, ${countConnections(connections)}` }, ...others)
@@ -151,7 +150,7 @@ async function backfillScenario(
       title: `${await engine.version()}, first copy of ${count(rows)} rows${tableNote(context)}`,
       figures,
       floors: isUsual(USUAL_LOG, context) ? [...floors, memoryFloor(figures)] : [],
-      notes: [startupNote(startup.seconds, startup.cpuSeconds)],
+      notes: [startupNote(loaded.startup)],
     }
   })
 }
@@ -169,8 +168,8 @@ async function memoryScenario(
       const { engine } = bench
       version = await engine.version()
       const log = { ...USUAL_LOG, transactionRows: rowsPerTransaction }
-      const { startup, prepare } = await loadLog(bench, { ...sizes, rows: memoryRows, log })
-      const [ours] = await bench.rounds(memoryRows, startup, [], prepare)
+      const loaded = await loadLog(bench, { ...sizes, rows: memoryRows, log })
+      const [ours] = await bench.rounds(loaded, [])
       return ours
     })
     const name = `ours, transactions of ${count(rowsPerTransaction)}`
@@ -202,7 +201,7 @@ function tableNote({ table }: Context): string {
 async function profiled(
   bench: Bench,
   scenario: string,
-  prepare: () => Promise<void>,
+  { prepare }: Loaded,
 ): Promise<ScenarioResult> {
   await prepare()
   const text = await bench.profile(scenario)
@@ -315,7 +314,7 @@ function evenMemoryFloor(figures: readonly Figure[]): Floor {
   }
 }
 
-function startupNote(seconds: number, cpuSeconds: number): string {
+function startupNote({ seconds, cpuSeconds }: Startup): string {
   return (
     `A run that finds nothing takes ${seconds.toFixed(2)} s and ${cpuSeconds.toFixed(2)} CPU s; ` +
     'rows/s and CPU s/M are without it, "whole run" is with it.'

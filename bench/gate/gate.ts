@@ -104,6 +104,7 @@ async function runRounds(
   }
 }
 
-function figureOf({ bench, loaded: { rows }, samples }: Side): Figure {
-  return { name: 'millrace run --once', kind: 'ours', rows, command: bench.command, samples }
+function figureOf({ bench, loaded: { rows, bytesPerRow }, samples }: Side): Figure {
+  const { command } = bench
+  return { name: 'millrace run --once', kind: 'ours', rows, bytesPerRow, command, samples }
 }

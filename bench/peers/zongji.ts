@@ -5,9 +5,8 @@
 //   BENCH_PASSWORD=... node bench/peers/zongji.ts '{"job":"count"|"parquet","host":...}'
 
 import Zongji from '@vlasky/zongji'
-// @ts-expect-error the package has no types
-import parquet from 'parquetjs-lite'
 import { systemClock } from '../../runtime/base/clock.ts'
+import { openOrders, type OrderRow, type OrderWriter } from './orders-parquet.ts'
 
 interface Plan {
   readonly job: 'count' | 'parquet'
@@ -21,28 +20,8 @@ interface Plan {
   readonly output: string
 }
 
-type Row = Record<string, unknown>
-
 /** Rows that may wait for the file; zongji itself never waits. */
 const QUEUE_ROWS_MAX = 20_000
-
-const SCHEMA = {
-  id: { type: 'INT64' },
-  customer: { type: 'INT32' },
-  status: { type: 'UTF8' },
-  amount: { type: 'INT64' },
-  price: { type: 'DOUBLE' },
-  note: { type: 'UTF8', optional: true },
-  created: { type: 'TIMESTAMP_MILLIS' },
-  updated: { type: 'TIMESTAMP_MILLIS', optional: true },
-  flag: { type: 'BOOLEAN' },
-  payload: { type: 'BYTE_ARRAY' },
-} as const
-
-interface RowWriter {
-  appendRow(row: Row): Promise<void>
-  close(): Promise<void>
-}
 
 const plan = JSON.parse(process.argv[2] ?? '') as Plan
 const { host, port, user, database, table, file } = plan
@@ -52,26 +31,15 @@ let received = 0
 let queued = 0
 let tail: Promise<void> = Promise.resolve()
 const done = Promise.withResolvers<void>()
-const writer = plan.job === 'parquet' ? await openWriter() : null
+const writer = plan.job === 'parquet' ? await openOrders(plan.output) : null
 
-async function openWriter(): Promise<RowWriter> {
-  const schema = new parquet.ParquetSchema(SCHEMA)
-  return parquet.ParquetWriter.openFile(schema, plan.output) as Promise<RowWriter>
-}
-
-async function append(to: RowWriter, rows: readonly Row[]): Promise<void> {
-  for (const row of rows) {
-    // Decimals as whole cents: exact, and the cheapest that the library has.
-    const amount = Math.round(Number(row['amount']) * 100)
-    const updated = row['updated'] ?? undefined
-    const note = row['note'] ?? undefined
-    await to.appendRow({ ...row, amount, updated, note, flag: row['flag'] === 1 })
-  }
+async function append(to: OrderWriter, rows: readonly OrderRow[]): Promise<void> {
+  for (const row of rows) await to.append(row)
   queued -= rows.length
 }
 
 interface RowsEvent {
-  readonly rows?: readonly Row[]
+  readonly rows?: readonly OrderRow[]
 }
 
 function onEvent(event: RowsEvent): void {

@@ -17,6 +17,7 @@ import {
 const COLUMNS = [
   '',
   'rows/s',
+  'MB/s',
   'spread',
   'whole run',
   'CPU s/M',
@@ -80,6 +81,7 @@ function figureRow(figure: Figure, at: number): string[] {
   return [
     `${figure.name} [${at + 1}]`,
     integer(median(rate.steady)),
+    integer((median(rate.steady) * figure.bytesPerRow) / 1e6),
     figure.samples.length > 1 ? `${integer(spread(rate.steady) * 100)} %` : '-',
     integer(median(rate.whole)),
     median(cpu.steady).toFixed(2),

@@ -30,7 +30,14 @@ function sample(values: Partial<Sample>): Sample {
 }
 
 function figure(rows: number, samples: readonly Partial<Sample>[]): Figure {
-  return { name: 'f', kind: 'ours', rows, command: 'c', samples: samples.map(sample) }
+  return {
+    name: 'f',
+    kind: 'ours',
+    rows,
+    bytesPerRow: 1,
+    command: 'c',
+    samples: samples.map(sample),
+  }
 }
 
 function floor(values: Partial<Floor>): Floor {

@@ -22,7 +22,7 @@ function figure(seconds: readonly number[], cpuSeconds: readonly number[]): Figu
       memory: [],
     }
   })
-  return { name: 'ours', kind: 'ours', rows: 1_000_000, command: '', samples }
+  return { name: 'ours', kind: 'ours', rows: 1_000_000, bytesPerRow: 1, command: '', samples }
 }
 
 function verdict(ours: Figure, theirs: Figure): string[] {

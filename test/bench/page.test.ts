@@ -11,6 +11,7 @@ function figure(name: string, kind: Figure['kind'], seconds: readonly number[]):
     name,
     kind,
     rows: 1_000_000,
+    bytesPerRow: 1,
     command: `run <${name}> & wait`,
     samples: seconds.map((each) => ({
       seconds: each,

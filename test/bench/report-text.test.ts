@@ -13,6 +13,7 @@ const result: ScenarioResult = {
       name: 'millrace run --once',
       kind: 'ours',
       rows: 2_000_000,
+      bytesPerRow: 200,
       command: 'node main.ts run FILE --once',
       samples: [1, 2, 4].map((seconds) => ({
         seconds: seconds + 1,
@@ -47,6 +48,7 @@ test('a result shows medians, spread, worst memory, floors, notes and commands',
   expect(row?.trim().split(/\s{2,}/)).toEqual([
     'millrace run --once [1]',
     '1,000,000',
+    '200',
     '150 %',
     '666,667',
     '1.00',
