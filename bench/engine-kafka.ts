@@ -155,6 +155,10 @@ export class KafkaEngine implements Engine {
     ]
   }
 
+  async logPeers(): Promise<readonly Reference[]> {
+    return []
+  }
+
   tableReferences(): readonly Reference[] {
     return []
   }

@@ -19,6 +19,7 @@ import {
 import type { Command } from './measure.ts'
 import { scatteredIds } from './orders.ts'
 import type { DatabaseAddress } from './pipeline.ts'
+import { debeziumReference } from './peers/debezium.ts'
 import { memoryFolder, streamReferences } from './peers/table-readers.ts'
 import { tableShapes, type TableShape } from './table-shapes.ts'
 
@@ -50,6 +51,8 @@ export class MysqlEngine implements Engine {
   private readonly folder: string
   /** Log file that begins at the mark. */
   private firstFile = ''
+  /** Transactions before the mark. */
+  private firstGtids = ''
 
   private constructor(server: MysqlServer, shape: TableShape) {
     this.server = server
@@ -115,6 +118,8 @@ export class MysqlEngine implements Engine {
   async mark(): Promise<void> {
     await queryMysql(this.server.uri(), 'FLUSH BINARY LOGS')
     this.firstFile = (await this.logFiles()).at(-1) ?? ''
+    if (this.kind !== 'mysql') return
+    this.firstGtids = (await this.one('SELECT @@gtid_executed')).replaceAll('\n', '')
   }
 
   /** Waits for the pages that the load has changed to be written. */
@@ -161,6 +166,27 @@ export class MysqlEngine implements Engine {
     const target = [`--result-file=${this.folder}/`, '--raw', '--to-last-log', this.firstFile]
     const dump = this.client(name, ['--read-from-remote-server', ...target])
     return [{ name: `${name} --raw`, kind: 'denominator', commands: [dump] }, ...peers]
+  }
+
+  async logPeers(rows: number): Promise<readonly Reference[]> {
+    const { user, host, port, password, kind } = this.server
+    // Debezium has a connector of its own for MariaDB.
+    if (kind !== 'mysql') return []
+    return [
+      await debeziumReference(rows, password, {
+        'connector.class': 'io.debezium.connector.mysql.MySqlConnector',
+        'database.hostname': host,
+        'database.port': String(port),
+        'database.user': user,
+        'database.server.id': '99002',
+        'database.include.list': DATABASE,
+        'table.include.list': this.source.table,
+        'snapshot.mode': 'recovery',
+        'snapshot.locking.mode': 'none',
+        'start.file': this.firstFile,
+        'start.gtids': this.firstGtids,
+      }),
+    ]
   }
 
   tableReferences(rows: number, connections: number): readonly Reference[] {

@@ -20,6 +20,7 @@ import { scatteredIds } from './orders.ts'
 import { SLOT, type DatabaseAddress } from './pipeline.ts'
 import { CopyIn } from './postgres-copy.ts'
 import { findPostgresTools, type PostgresTools } from './postgres-tools.ts'
+import { debeziumReference } from './peers/debezium.ts'
 import { memoryFolder, streamReferences } from './peers/table-readers.ts'
 import { tableShapes, type TableShape } from './table-shapes.ts'
 
@@ -157,6 +158,25 @@ export class PostgresEngine implements Engine {
         rows: some,
         reportsItself: true,
       },
+    ]
+  }
+
+  async logPeers(rows: number): Promise<readonly Reference[]> {
+    const { user, host, port, password } = this.server
+    return [
+      await debeziumReference(rows, password, {
+        'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
+        'plugin.name': 'pgoutput',
+        'database.hostname': host,
+        'database.port': String(port),
+        'database.user': user,
+        'database.dbname': 'postgres',
+        'slot.name': REFERENCE_SLOT,
+        'publication.name': SLOT,
+        'publication.autocreate.mode': 'disabled',
+        'table.include.list': this.source.table,
+        'snapshot.mode': 'no_data',
+      }),
     ]
   }
 

@@ -4,12 +4,17 @@
 import type { Command } from './measure.ts'
 import type { SourceAddress } from './pipeline.ts'
 
+/**
+ * denominator: does nothing but receive · alternative: what npm offers for the same job · peer:
+ * what is taken for it elsewhere.
+ */
+export type ReferenceKind = 'denominator' | 'alternative' | 'peer'
+
 /** Something that reads the same log or table as we do, to measure ourselves by. */
 export interface Reference {
   /** As it stands in the report. */
   readonly name: string
-  /** denominator: does nothing but receive · alternative: what npm offers for the same job. */
-  readonly kind: 'denominator' | 'alternative'
+  readonly kind: ReferenceKind
   /** Started together. */
   readonly commands: readonly Command[]
   /** Rows that one run reads, if it reads less than all. */
@@ -58,6 +63,8 @@ export interface Engine {
   tableBytes(): Promise<number>
   /** Readers of the log between the mark and now, each to be run after a `rewind`. */
   logReferences(rows: number): Promise<readonly Reference[]>
+  /** Readers of the same log from elsewhere, which first have to be fetched. */
+  logPeers(rows: number): Promise<readonly Reference[]>
   /** Readers of the whole table, each a part of it. */
   tableReferences(rows: number, connections: number): readonly Reference[]
   /** What `fingerprintColumns` must be, as `lakeFingerprint` gives them. */

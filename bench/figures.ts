@@ -1,6 +1,7 @@
 // What a benchmark found: runs of ours and of what it is measured by, and the floors they must
 // reach. Medians of runs, ratios of runs that stood beside each other; pure, so that it is tested.
 
+import type { ReferenceKind } from './engine.ts'
 import type { LatencyPoint } from './latency/lag.ts'
 import type { Outcome } from './latency/sustained.ts'
 import type { Machine } from './machine.ts'
@@ -21,7 +22,7 @@ export interface Sample {
 
 export interface Figure {
   readonly name: string
-  readonly kind: 'ours' | 'denominator' | 'alternative'
+  readonly kind: 'ours' | ReferenceKind
   /** That one run reads. */
   readonly rows: number
   /** In the source: of the log, or of the table's pages. */

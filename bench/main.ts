@@ -32,6 +32,7 @@ const HELP = `npm run bench -- [options]
                    the largest rate that is kept then
   --seconds N      for which they offer each (10)
   --interval N     seconds between their checkpoints (1; the product's default is 10)
+  --peers          beside the logs of databases also Debezium's engine, which is fetched with Maven
   --json FILE      all figures of all runs
   --html FILE      the same as one page with plots
   --from FILE      the page from an earlier --json FILE, without running anything
@@ -63,14 +64,15 @@ interface Options {
   readonly json: string | null
   readonly html: string | null
   readonly from: string | null
+  readonly peers: boolean
   readonly profile: boolean
   readonly floors: boolean
   /** Commit that this tree is compared with, instead of measuring. */
   readonly against: string | null
 }
 
-function parseOptions(): Options | null {
-  const { values } = parseArgs({
+function parsed() {
+  return parseArgs({
     options: {
       only: { type: 'string' },
       rows: { type: 'string' },
@@ -83,6 +85,7 @@ function parseOptions(): Options | null {
       rates: { type: 'string' },
       seconds: { type: 'string' },
       interval: { type: 'string' },
+      peers: { type: 'boolean', default: false },
       json: { type: 'string' },
       html: { type: 'string' },
       from: { type: 'string' },
@@ -93,7 +96,11 @@ function parseOptions(): Options | null {
       against: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
-  })
+  }).values
+}
+
+function parseOptions(): Options | null {
+  const values = parsed()
   if (values.help) return null
   const { quick, profile, floors, check, against = null } = values
   if (check !== (against !== null)) {
@@ -134,6 +141,7 @@ function parseOptions(): Options | null {
     json: values.json ?? null,
     html: values.html ?? null,
     from: values.from ?? null,
+    peers: values.peers,
     profile,
     floors,
     against,
@@ -186,17 +194,24 @@ async function main(): Promise<number> {
 async function gate(commit: string, options: Options): Promise<number> {
   const { names, sizes } = options
   console.log(`${formatMachine(describeMachine())}\n`)
-  const contextOf = contexts({ ...options, profile: false })
+  const contextOf = contexts({ ...options, peers: false, profile: false })
   const losses = await runGate(commit, names, sizes, contextOf)
   for (const loss of losses) console.log(`FAIL: ${loss}`)
   return losses.length > 0 ? 1 : 0
 }
 
 /** @returns what the n-th scenario gets when it begins */
-function contexts({ names, runs, minutes, table, profile }: Options): (at: number) => Context {
+function contexts({
+  names,
+  runs,
+  minutes,
+  table,
+  peers,
+  profile,
+}: Options): (at: number) => Context {
   const now = (): number => systemClock.elapsedMs()
   const all = new TimeShare(now, now() + minutes * 60_000)
-  return (at) => ({ runs, time: all.part(names.length - at), table, profile, say })
+  return (at) => ({ runs, time: all.part(names.length - at), table, peers, profile, say })
 }
 
 async function runAll(options: Options): Promise<{ results: ScenarioResult[]; failures: number }> {

@@ -30,6 +30,8 @@ export interface Context {
   readonly table: TableName
   /** Of another version of Millrace that is run in place of this one. */
   readonly tree?: string
+  /** Also measure what is not on npm. */
+  readonly peers: boolean
   /** Profile ours instead of measuring. */
   readonly profile: boolean
   /** Tells whoever waits what is being done. */

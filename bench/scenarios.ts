@@ -64,7 +64,8 @@ async function insertScenario(
     const { engine } = bench
     const loaded = await loadLog(bench, sizes)
     if (context.profile) return profiled(bench, `${kind}-log`, loaded)
-    const figures = await bench.rounds(loaded, await engine.logReferences(rows))
+    const peers = context.peers ? await engine.logPeers(rows) : []
+    const figures = await bench.rounds(loaded, [...(await engine.logReferences(rows)), ...peers])
     return {
       scenario: `${kind}-log`,
       title:
@@ -209,7 +210,7 @@ async function profiled(
 }
 
 function logFloors(kind: Engine['kind'], figures: readonly Figure[]): Floor[] {
-  const [ours, denominator, ...alternatives] = figures
+  const [ours, denominator] = figures
   if (ours === undefined || denominator === undefined) throw new Error('no figures')
   if (kind === 'postgres') {
     const ratio = rateRatio(ours, denominator)
@@ -226,7 +227,7 @@ function logFloors(kind: Engine['kind'], figures: readonly Figure[]): Floor[] {
       memoryFloor(figures),
     ]
   }
-  const slowest = alternatives.at(-1)
+  const slowest = figures.findLast((figure) => figure.kind === 'alternative')
   if (slowest === undefined) throw new Error('no alternative')
   return [
     rateFloor(ours, 500_000),

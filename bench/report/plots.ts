@@ -24,6 +24,7 @@ const KIND_NAMES = {
   ours: 'Millrace',
   denominator: 'what the server can send',
   alternative: 'what npm offers',
+  peer: 'what others take',
 } as const
 
 /** Looks of lines and parts; there are as many in the style. */

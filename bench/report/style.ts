@@ -9,6 +9,7 @@ const LIGHT = {
   ours: '#0b63c4',
   denominator: '#8c959f',
   alternative: '#d9730d',
+  peer: '#8250df',
   looks: ['#0b63c4', '#d9730d', '#2d8a4e', '#8250df', '#b8860b', '#c2255c', '#0c8599', '#57606a'],
 }
 
@@ -20,6 +21,7 @@ const DARK: typeof LIGHT = {
   ours: '#58a6ff',
   denominator: '#6e7681',
   alternative: '#f0883e',
+  peer: '#bc8cff',
   looks: ['#58a6ff', '#f0883e', '#56d364', '#bc8cff', '#e3b341', '#ff7eb6', '#39c5cf', '#9aa4ae'],
 }
 
@@ -29,7 +31,8 @@ function variables({ looks, ...named }: typeof LIGHT): string {
 }
 
 function fills(): string {
-  const names = ['ours', 'denominator', 'alternative', ...LIGHT.looks.map((_, at) => `look-${at}`)]
+  const kinds = ['ours', 'denominator', 'alternative', 'peer']
+  const names = [...kinds, ...LIGHT.looks.map((_, at) => `look-${at}`)]
   return names
     .map(
       (name) =>

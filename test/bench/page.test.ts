@@ -92,7 +92,7 @@ test('a profile, which has no figures, is its text', () => {
 
 test('every look that a plot can have has a colour in both schemes', () => {
   const [, style = ''] = /<style>([^<]*)<\/style>/.exec(formatPage(report)) ?? []
-  for (const look of ['ours', 'denominator', 'alternative', 'look-0', 'look-7']) {
+  for (const look of ['ours', 'denominator', 'alternative', 'peer', 'look-0', 'look-7']) {
     expect(style).toContain(`.${look}{fill:var(--${look})`)
     expect(style.match(new RegExp(`[;{]--${look}:#`, 'g'))).toHaveLength(2)
   }
