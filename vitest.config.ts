@@ -18,7 +18,11 @@ export default defineConfig({
       {
         test: {
           name: 'live',
-          globalSetup: ['test/servers/temporary.ts', 'test/servers/program.ts'],
+          globalSetup: [
+            'test/servers/temporary.ts',
+            'test/servers/program.ts',
+            'test/servers/readers.ts',
+          ],
           include: ['test/**/*.live.test.ts', 'connectors/**/*.live.test.ts'],
           exclude: ['node_modules/**', 'dist/**'],
           maxWorkers: 2,

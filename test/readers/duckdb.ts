@@ -35,10 +35,30 @@ export async function readParquetWithDuckdb(path: string): Promise<TableDump> {
   )
 }
 
-/** Runs SQL over a fresh instance with the iceberg extension loaded; values as DuckDB gives. */
+/**
+ * Runs SQL over a database that is empty, with the iceberg extension loaded; values as DuckDB
+ * gives. Its tables and the connection's settings are gone behind it.
+ */
 export async function withDuckdb<T>(
   work: (connection: DuckDBConnection) => Promise<T>,
 ): Promise<T> {
+  shared ??= openInstance()
+  const connection = await (await shared).connect()
+  const database = `own_${numbers++}`
+  try {
+    await connection.run(`ATTACH ':memory:' AS ${database}; USE ${database}`)
+    return await work(connection)
+  } finally {
+    await connection.run(`USE memory; DETACH DATABASE IF EXISTS ${database}`)
+    connection.closeSync()
+  }
+}
+
+/** One for all of a process: to load the extensions takes half a second of a processor. */
+let shared: Promise<DuckDBInstance> | undefined
+let numbers = 0
+
+async function openInstance(): Promise<DuckDBInstance> {
   const extensions = await extensionFiles()
   const instance = await DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
@@ -46,15 +66,11 @@ export async function withDuckdb<T>(
     threads: '2',
   })
   const connection = await instance.connect()
-  try {
-    for (const path of extensions) await connection.run(`LOAD ${quoted(path)}`)
-    // With the cache on, DuckDB 1.5.5 may apply one file's deletion vector to another.
-    await connection.run('SET enable_external_file_cache=false')
-    return await work(connection)
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
-  }
+  for (const path of extensions) await connection.run(`LOAD ${quoted(path)}`)
+  // With the cache on, DuckDB 1.5.5 may apply one file's deletion vector to another.
+  await connection.run('SET GLOBAL enable_external_file_cache=false')
+  connection.closeSync()
+  return instance
 }
 
 /** Makes everything that the first read needs. */

@@ -9,23 +9,23 @@ import { hashOf, mavenLibraries } from '../servers/maven.ts'
 import { serverFolder } from '../servers/process.ts'
 import { catalogNameOf } from './catalog-name.ts'
 import { type CatalogRequest, type LakeDump, readDumpFile, requestText } from './dump-file.ts'
+import { askService } from './ask.ts'
 
 const SOURCES = join(import.meta.dirname, 'java')
+const PROGRAMS = ['ReaderService', 'IcebergDump', 'IcebergPlan']
 
 // A JVM costs seconds: the first compiler tier and one collector thread halve that.
 const JVM = ['-Xmx1g', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 const QUIET = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
 
-/** One JVM for all tables and snapshots of the request, so ask for many at once. */
+/** One program for all tables and snapshots of the request, so ask for many at once. */
 export async function readIcebergWithJava(request: CatalogRequest): Promise<LakeDump[]> {
-  const classPath = await compiledReader()
   const folder = await serverFolder('java')
   try {
     const output = join(folder, 'dump')
     const tables = (request.tables ?? []).map(requestText)
     const args = [output, request.catalog, catalogNameOf(request), ...tables]
-    const { java, env } = await javaTools()
-    await run(java, [...JVM, QUIET, '-cp', classPath, 'IcebergDump', ...args], { env })
+    await runReader('IcebergDump', args)
     return await readDumpFile(output)
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -37,12 +37,10 @@ export async function readIcebergWithJava(request: CatalogRequest): Promise<Lake
  * @returns its output
  */
 export async function planIcebergWithJava(args: readonly string[]): Promise<string> {
-  const classPath = await compiled('IcebergPlan')
   const folder = await serverFolder('java-plan')
   try {
     const output = join(folder, 'plan')
-    const { java, env } = await javaTools()
-    await run(java, [...JVM, QUIET, '-cp', classPath, 'IcebergPlan', output, ...args], { env })
+    await runReader('IcebergPlan', [output, ...args])
     return await readFile(output, 'utf8')
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -51,15 +49,28 @@ export async function planIcebergWithJava(args: readonly string[]): Promise<stri
 
 /** Makes everything that the first read needs. */
 export async function prepareJava(): Promise<void> {
-  await compiledReader()
+  for (const name of PROGRAMS) await compiled(name)
+}
+
+/** What starts the JVM that stays. */
+export async function javaServiceCommand(
+  socket: string,
+): Promise<{ command: string; args: string[]; env: Record<string, string> }> {
+  const classPath = await Promise.all(PROGRAMS.map(compiled))
+  const { java, env } = await javaTools()
+  const args = [...JVM, QUIET, '-cp', classPath.join(':'), 'ReaderService', socket]
+  return { command: java, args, env }
+}
+
+async function runReader(className: string, args: readonly string[]): Promise<void> {
+  if ((await askService('java', [className, ...args])) !== null) return
+  const classPath = await compiled(className)
+  const { java, env } = await javaTools()
+  await run(java, [...JVM, QUIET, '-cp', classPath, className, ...args], { env })
 }
 
 async function libraries(): Promise<string> {
   return mavenLibraries('java-libraries', join(SOURCES, 'pom.xml'))
-}
-
-async function compiledReader(): Promise<string> {
-  return compiled('IcebergDump')
 }
 
 async function compiled(className: string): Promise<string> {

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { cached } from '../servers/cache.ts'
 import { run, type Tool } from '../servers/command.ts'
 import { CERTIFICATES, unpackDebian, unpackedTool, writeCertificates } from '../servers/debian.ts'
+import { askService } from './ask.ts'
 
 const READERS = ['pyiceberg[sql-sqlite,pyarrow]==0.12.0']
 
-interface Python extends Tool {
+export interface Python extends Tool {
   env: Record<string, string>
 }
 
@@ -24,9 +25,17 @@ export async function pythonPackages(name: string, packages: readonly string[]):
 /** Runs a script of this folder with pyiceberg and pyarrow at hand. */
 export async function runReaderScript(script: string, args: readonly string[]): Promise<string> {
   const path = join(import.meta.dirname, script)
+  const answer = await askService('python', { script: path, args })
+  if (answer !== null) return answer
   const packages = await readerPackages()
   // Without -B the scripts' byte code would land in the tree.
   return runPython(['-B', path, ...args], packages)
+}
+
+/** What starts the service that has pyiceberg and pyarrow in memory. */
+export async function pythonServiceCommand(socket: string): Promise<Python> {
+  const args = ['-B', join(import.meta.dirname, 'zygote.py'), socket]
+  return pythonCommand(args, await readerPackages())
 }
 
 /** Makes everything that the first read needs. */
@@ -39,10 +48,15 @@ async function readerPackages(): Promise<string> {
 }
 
 async function runPython(args: readonly string[], packages = ''): Promise<string> {
+  const python = await pythonCommand(args, packages)
+  return run(python.command, python.args, { env: python.env })
+}
+
+async function pythonCommand(args: readonly string[], packages: string): Promise<Python> {
   found ??= findPython()
   const { command, args: first, env } = await found
   const path = [packages, env['PYTHONPATH']].filter(Boolean).join(':')
-  return run(command, [...first, ...args], { env: { ...env, PYTHONPATH: path } })
+  return { command, args: [...first, ...args], env: { ...env, PYTHONPATH: path } }
 }
 
 /** The machine's Python if it is new enough and has pip, else Debian's, unpacked. */

@@ -2,11 +2,12 @@
 import { readFile, rm } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { available } from '../servers/available.ts'
 import { serverFolder } from '../servers/process.ts'
 import { type Cell, differenceOf, project, tableDump } from './canonical.ts'
-import { readIcebergWithDuckdb, readParquetWithDuckdb } from './duckdb.ts'
+import { SERVICES } from './ask.ts'
+import { readIcebergWithDuckdb, readParquetWithDuckdb, withDuckdb } from './duckdb.ts'
 import { readIcebergWithJava } from './java.ts'
 import { readParquetWithPyarrow } from './pyarrow.ts'
 import { readIcebergWithPyiceberg } from './pyiceberg.ts'
@@ -135,6 +136,44 @@ test.skipIf(!hasDuckdb)(
       const same = differenceOf(project(arrow[index]!, plain), project(dump, plain))
       expect(same).toEqual(SAME)
     }
+  },
+)
+
+test.skipIf(!hasDuckdb)('a read with DuckDB leaves nothing to the next one', async () => {
+  const state = async (): Promise<unknown> =>
+    withDuckdb(async (connection) => {
+      const tables = 'FROM duckdb_tables() WHERE database_name = current_database()'
+      const sql = `SELECT current_setting('TimeZone') AS zone,
+        current_setting('enable_external_file_cache') AS cache,
+        (SELECT count(*) ${tables}) AS tables`
+      const before = (await connection.runAndReadAll(sql)).getRowObjectsJS()
+      await connection.run("SET TimeZone = 'Asia/Tokyo'; CREATE TABLE lake AS SELECT 1 AS id")
+      return before
+    })
+  const first = await state()
+  expect(first).toMatchObject([{ tables: 0n, cache: false }])
+  const together = await Promise.all([state(), state()])
+  expect(together).toEqual([first, first])
+})
+
+test.skipIf(!hasJava)(
+  'a reader says why it fails, whether it stays or not, and reads the next table',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const wrong = { catalog, tables: [{ table: 'lake.nowhere' }] }
+    const right = { catalog, tables: [{ table: 'lake.every_type' }] }
+    for (const stays of [true, false]) {
+      for (const name of Object.values(SERVICES)) {
+        if (stays) expect(process.env[name]).toBeDefined()
+        else vi.stubEnv(name, undefined)
+      }
+      for (const read of [readIcebergWithPyiceberg, readIcebergWithJava]) {
+        await expect(read(wrong)).rejects.toThrow(/ended with 1\n[^]*NoSuchTable/)
+        const [dump] = await read(right)
+        expect(differenceOf(expected, dump!)).toEqual(SAME)
+      }
+    }
+    vi.unstubAllEnvs()
   },
 )
 
