@@ -8,6 +8,7 @@ import { verdictOf, type Report, type ScenarioResult } from './figures.ts'
 import { gateScenarios, runGate } from './gate/gate.ts'
 import { loads, type Sizes } from './loads.ts'
 import { describeMachine, formatMachine } from './machine.ts'
+import { formatMarkdown } from './report/markdown.ts'
 import { formatPage } from './report/page.ts'
 import { formatResult } from './report/text.ts'
 import type { Context } from './scenario.ts'
@@ -35,6 +36,7 @@ const HELP = `npm run bench -- [options]
   --peers          beside the logs of databases also Debezium's engine, which is fetched with Maven
   --json FILE      all figures of all runs
   --html FILE      the same as one page with plots
+  --markdown FILE  the same as a page of the documentation
   --from FILE      the page from an earlier --json FILE, without running anything
   --quick          smaller and once: does it work, under two minutes; its figures mean little
   --profile        the hottest functions of each thread of ours, instead of figures, and a
@@ -63,6 +65,7 @@ interface Options {
   readonly minutes: number
   readonly json: string | null
   readonly html: string | null
+  readonly markdown: string | null
   readonly from: string | null
   readonly peers: boolean
   readonly profile: boolean
@@ -88,6 +91,7 @@ function parsed() {
       peers: { type: 'boolean', default: false },
       json: { type: 'string' },
       html: { type: 'string' },
+      markdown: { type: 'string' },
       from: { type: 'string' },
       quick: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
@@ -140,6 +144,7 @@ function parseOptions(): Options | null {
     minutes: atLeast(1, 'minutes', values.minutes),
     json: values.json ?? null,
     html: values.html ?? null,
+    markdown: values.markdown ?? null,
     from: values.from ?? null,
     peers: values.peers,
     profile,
@@ -234,9 +239,10 @@ async function runAll(options: Options): Promise<{ results: ScenarioResult[]; fa
   return { results, failures }
 }
 
-function keep(report: Report, { json, html }: Options): void {
+function keep(report: Report, { json, html, markdown }: Options): void {
   if (json !== null) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`)
   if (html !== null) writeFileSync(html, formatPage(report))
+  if (markdown !== null) writeFileSync(markdown, formatMarkdown(report))
 }
 
 try {
