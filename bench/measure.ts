@@ -89,7 +89,7 @@ async function observed(
   const serverBefore = serverPid === null ? 0 : treeCpuSeconds(serverPid)
   const reapedBefore = reapedCpuSeconds()
   const startMs = systemClock.elapsedMs()
-  const runs = commands.map((command) => start(command))
+  const runs = commands.map((command) => startCommand(command))
   const sampler = new TreeSampler()
   const sample = (): void => {
     const roots = runs.flatMap(({ child: { pid, exitCode } }) =>
@@ -120,13 +120,14 @@ async function observed(
   }
 }
 
-interface Run {
+export interface Run {
   readonly child: ChildProcess
   /** Resolves at the end of the process. */
   readonly output: Promise<string>
 }
 
-function start(command: Command): Run {
+/** For whoever measures by itself; `measure` also waits for the end. */
+export function startCommand(command: Command): Run {
   const { program, args, env, stdout } = command
   // A bench that is killed must not leave its children behind.
   const guard = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'SIGKILL', '--'] : []

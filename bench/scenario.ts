@@ -207,6 +207,13 @@ export class Bench {
     }
   }
 
+  /** For what starts and ends ours by itself; afterwards the lake has what the source has. */
+  async steered<T>(work: (pipeline: BenchPipeline) => Promise<T>): Promise<T> {
+    const value = await work(this.pipeline)
+    await this.checkLake()
+    return value
+  }
+
   /** @returns the hottest functions of one run, as text, with the profiles' files, which stay */
   async profile(scenario: string): Promise<string> {
     const folder = mkdtempSync(join(tmpdir(), `millrace-profile-${scenario}-`))

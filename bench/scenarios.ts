@@ -22,6 +22,7 @@ import {
   type Sizes,
 } from './loads.ts'
 import { BACKFILL_CONNECTIONS } from './pipeline.ts'
+import { restartScenario } from './restart.ts'
 import { latencyScenario } from './latency/scenario.ts'
 import { tableShapes } from './table-shapes.ts'
 import { Bench, type Context, type Startup } from './scenario.ts'
@@ -45,6 +46,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'postgres-update': (sizes, context) => updateScenario('postgres', sizes, context),
   'mysql-latency': ({ latency }, context) => latencyScenario('mysql', latency, context),
   'postgres-latency': ({ latency }, context) => latencyScenario('postgres', latency, context),
+  'mysql-restart': (_, context) => restartScenario('mysql', context),
+  'postgres-restart': (_, context) => restartScenario('postgres', context),
   'mysql-memory': (sizes, context) => memoryScenario('mysql', sizes, context),
   'postgres-memory': (sizes, context) => memoryScenario('postgres', sizes, context),
 }
