@@ -69,7 +69,8 @@ async function killAgain(
   }
   const caughtUp = async (run: Run): Promise<void> => {
     const startMs = systemClock.elapsedMs()
-    while (visible < rows) {
+    const isVisible = (): boolean => visible >= rows
+    while (!isVisible()) {
       if (run.child.exitCode !== null) await run.output
       if (systemClock.elapsedMs() - startMs > VISIBLE_MS_MAX) throw new Error('no row is visible')
       await systemClock.sleep(LOOK_MS)
