@@ -203,7 +203,7 @@ async function decodeCopy(fixture: Fixture, bytes: Uint8Array): Promise<number> 
   const rows = compileRows({ ...plan, form: 'copy', columns: fields.length, key: [] })
   const { signal } = new AbortController()
   const reader = new CopyReader(clientOf(socket), '', 'orders', fields, systemClock, signal)
-  const stamp = { serial: 0, lsn: 1, time2000Us: 1, xid: 0 }
+  const stamp = { serial: 0, lsn: 1, time2000Us: 1, latest2000Us: 0, xid: 0 }
   let at = 0
   await reader.fill()
   do {

@@ -117,7 +117,8 @@ class ChunkReader {
     this.durable = parts.durable(start.inserted, signal)
     // Whoever gives the chunk up does not ask what became of it.
     this.durable.catch(() => undefined)
-    this.stamp = { serial: 0, lsn: this.low, time2000Us: start.time2000Us, xid: 0 }
+    const { time2000Us } = start
+    this.stamp = { serial: 0, lsn: this.low, time2000Us, latest2000Us: time2000Us, xid: 0 }
     this.signal = signal
   }
 

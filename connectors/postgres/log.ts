@@ -36,6 +36,8 @@ export interface LogReaderParts {
   readonly delivered: DeliveredCommits
   readonly poll: StructurePoll
   readonly sourceEpoch: number
+  /** Running maximum of the commit times before, us since 2000. */
+  readonly latest2000Us: number
   /** Opens the stream at a place, all checks passed. */
   readonly connect: (position: Lsn, signal: AbortSignal) => Promise<LogStream>
 }
@@ -62,8 +64,13 @@ export class LogReader {
     this.parts = parts
     this.context = context
     this.heardMs = parts.options.clock.elapsedMs()
-    this.parser = new LogParser(after, parts.options.slot, parts.delivered)
+    const { slot } = parts.options
+    this.parser = new LogParser(after, slot, parts.delivered, parts.latest2000Us)
     this.structure = new LogStructure(parts, context, () => this.stream?.wire.wake())
+  }
+
+  get latest2000Us(): number {
+    return this.parser.latest2000Us
   }
 
   /** Everything that commits before it has been decoded. */

@@ -48,6 +48,8 @@ class PostgresSource implements Source {
   private reader: LogReader | null = null
   private acknowledged: Lsn = 0
   private highest: Lsn = 0
+  /** Running maximum of the commit times of the log before the start. */
+  private latest2000Us = 0
 
   constructor(options: PostgresOptions) {
     this.options = options
@@ -68,6 +70,7 @@ class PostgresSource implements Source {
     this.opened = opened
     this.delivered = new DeliveredCommits(opened.xid, state?.unseen ?? [])
     this.highest = state?.highest ?? 0
+    this.latest2000Us = state?.latest2000Us ?? 0
     this.acknowledged = opened.position
     this.poll = new StructurePoll(this.ask, opened.registry, opened.facts)
     return {
@@ -83,12 +86,13 @@ class PostgresSource implements Source {
 
   read(after: Position, context: SourceContext, signal: AbortSignal): AsyncIterable<SourceElement> {
     const { registry, sourceEpoch } = this.ready
-    const { options, ask, delivered, poll } = this
+    const { options, ask, delivered, poll, latest2000Us } = this
     if (poll === null) throw new PipelineError('INTERNAL', 'the source is not open')
     poll.forget()
     const connect = async (position: Lsn, stop: AbortSignal): Promise<LogStream> =>
       this.connectLog(position, stop)
-    const parts = { options, ask, registry, delivered, poll, sourceEpoch, connect }
+    const known = { options, ask, registry, delivered, poll, sourceEpoch }
+    const parts = { ...known, latest2000Us, connect }
     this.reader = new LogReader(parts, placeOf(after).lsn, context)
     return this.reader.read(signal)
   }
@@ -243,6 +247,7 @@ class PostgresSource implements Source {
       sourceEpoch,
       highest: this.highest,
       unseen: this.delivered.save(),
+      latest2000Us: this.reader?.latest2000Us ?? this.latest2000Us,
       xid,
       tables: registry.all(),
     })

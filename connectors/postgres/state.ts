@@ -82,6 +82,8 @@ export interface SavedState {
   /** Largest HIGH that a chunk was given: rows up to there may be in the lake. */
   readonly highest: Lsn
   readonly unseen: readonly UnseenCommit[]
+  /** Running maximum of the commit times, us since 2000; versions before `__commit_time__`: none. */
+  readonly latest2000Us?: number
   /** Some transaction id of the time of the checkpoint. */
   readonly xid: number
   readonly tables: readonly KnownTable[]

@@ -25,6 +25,8 @@ export interface TransactionStamp {
   readonly lsn: Lsn
   /** Commit time, microseconds since 2000. */
   readonly time2000Us: number
+  /** Running maximum of these; of a chunk its own. */
+  readonly latest2000Us: number
   /** As text in `Transactions.idBytes`; 0: no id. */
   readonly xid: number
 }
@@ -46,6 +48,7 @@ export class TableBatch {
   private serial = -1
   private orders = new Uint32Array(0)
   private times = new Int32Array(0)
+  private latest = new Int32Array(0)
   private idOffsets = new Int32Array(1)
   private idBytes = new Uint8Array(0)
   /** By column: what generated code writes its bytes through. */
@@ -143,20 +146,20 @@ export class TableBatch {
     return count
   }
 
-  private addTransaction({ serial, lsn, time2000Us, xid }: TransactionStamp): void {
+  private addTransaction({ serial, lsn, xid, ...stamp }: TransactionStamp): void {
     const at = this.count
     if (at * 2 >= this.orders.length) {
       const capacity = Math.max(16, at * 2)
       this.orders = grown(this.orders, new Uint32Array(capacity * 2))
       this.times = grown(this.times, new Int32Array(capacity * 2))
+      this.latest = grown(this.latest, new Int32Array(capacity * 2))
       this.idOffsets = grown(this.idOffsets, new Int32Array(capacity + 1))
       this.idBytes = grown(this.idBytes, new Uint8Array(capacity * 10))
     }
     this.orders[2 * at] = lsn >>> 0
     this.orders[2 * at + 1] = Math.floor(lsn / TWO_32)
-    const timeUs = time2000Us + US_TO_2000
-    this.times[2 * at] = timeUs % TWO_32
-    this.times[2 * at + 1] = Math.floor(timeUs / TWO_32)
+    putTime(this.times, at, stamp.time2000Us)
+    putTime(this.latest, at, stamp.latest2000Us)
     this.idOffsets[at + 1] = this.writeId(this.idOffsets[at] ?? 0, xid)
     this.count = at + 1
     this.serial = serial
@@ -191,6 +194,7 @@ export class TableBatch {
         orderHigh: this.orderHigh,
         orderLow: new BigUint64Array(this.orders.buffer, 0, count),
         timeUs: new BigInt64Array(this.times.buffer, 0, count),
+        latestUs: new BigInt64Array(this.latest.buffer, 0, count),
         idOffsets: this.idOffsets.subarray(0, count + 1),
         idBytes: this.idBytes.subarray(0, this.idOffsets[count] ?? 0),
       },
@@ -210,6 +214,13 @@ export class TableBatch {
     this.count = 0
     this.serial = -1
   }
+}
+
+/** Times as pairs of words: a BigInt for each transaction would cost more than the rest. */
+function putTime(times: Int32Array, at: number, time2000Us: number): void {
+  const timeUs = time2000Us + US_TO_2000
+  times[2 * at] = timeUs % TWO_32
+  times[2 * at + 1] = Math.floor(timeUs / TWO_32)
 }
 
 function grown<A extends Uint8Array | Int32Array | Uint32Array>(array: A, larger: A): A {

@@ -4,6 +4,7 @@
 import type { ChangeBatch } from '../../runtime/data/batch.ts'
 import {
   constantColumn,
+  latestTimeColumn,
   opColumn,
   positionColumn,
   sequenceColumn,
@@ -11,9 +12,11 @@ import {
   transactionColumn,
 } from '../../runtime/data/change-columns.ts'
 import type { Column } from '../../runtime/data/column/column.ts'
+import { COMMIT_TIME_COLUMN } from '../../runtime/data/expression/compile.ts'
 import type { SourceTable } from '../../runtime/data/schema.ts'
 import type { ColumnType } from '../../runtime/data/type.ts'
 import type { OldRows } from './old-rows.ts'
+import type { RowTimes } from './options.ts'
 
 export interface HiddenColumn {
   readonly name: string
@@ -35,7 +38,10 @@ const NAMESPACE = ['__db__', '__schema__', '__namespace_name__', '__schema_name_
 const TABLE = ['__table__', '__table_name__']
 
 /** @returns those whose names no column of the table has */
-export function hiddenColumns({ namespace, name, columns }: SourceTable): HiddenColumn[] {
+export function hiddenColumns(
+  { namespace, name, columns }: SourceTable,
+  { commits }: RowTimes,
+): HiddenColumn[] {
   const constant =
     (text: string) =>
     (column: string): HiddenColumn => ({
@@ -60,6 +66,10 @@ export function hiddenColumns({ namespace, name, columns }: SourceTable): Hidden
       make: timeColumn,
     },
   ]
+  if (commits) {
+    const type = { kind: 'timestamptz' } as const
+    all.push({ name: COMMIT_TIME_COLUMN, type, ...varying, make: latestTimeColumn })
+  }
   return all.filter((hidden) => columns.every((column) => column.name !== hidden.name))
 }
 

@@ -17,9 +17,11 @@ import type { DeadRow, OperatorOutput, OperatorPlan } from '../../runtime/operat
 import { DeadRows } from './dead-rows.ts'
 import { OldRows } from './old-rows.ts'
 import {
+  BY_COMMITS,
   type InsertedRows,
   type MaskKey,
   NO_MASK_KEY,
+  type RowTimes,
   type SinkKind,
   type TransformOptions,
 } from './options.ts'
@@ -32,13 +34,15 @@ export function transformPlan(
   sink: SinkKind,
   maskKey: MaskKey = NO_MASK_KEY,
   inserted: InsertedRows = 'new',
+  times: RowTimes = BY_COMMITS,
 ): OperatorPlan {
   const { json, explode, ...others } = options
   // As it was written before there were these two, where there is none of them.
   const parts = { ...(json.length > 0 && { json }), ...(explode !== null && { explode }) }
-  const written = JSON.stringify({ ...others, ...parts })
+  const plain = JSON.stringify({ ...others, ...parts })
+  const written = /event_time/i.test(plain) ? plain + JSON.stringify(times.event) : plain
   // The key is fetched where something asks for it, and only there.
-  const key = written.includes('hmac_sha256') ? maskKey : NO_MASK_KEY
+  const key = /hmac_sha256/i.test(written) ? maskKey : NO_MASK_KEY
   return {
     get semantics() {
       return written + fingerprint(key())
@@ -46,7 +50,8 @@ export function transformPlan(
     plan: (table) => {
       const stages = stagesOf(table, options, sink)
       const last = stages.at(-1)?.output ?? table
-      const own = new Transform(planTransform(last, options, sink, key()), options, sink, inserted)
+      const planned = planTransform(last, options, sink, key(), times)
+      const own = new Transform(planned, options, sink, inserted)
       if (own.readsOldRows && inserted === 'unknown') {
         throw new PipelineError('OPERATOR_REFUSED', OLD_OF_TOPICS)
       }

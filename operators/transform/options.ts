@@ -1,5 +1,6 @@
 // What an entry of `transform` asks for, and what it must know of the sink.
 
+import { COMMIT_TIME_COLUMN, type EventTimeColumn } from '../../runtime/data/expression/compile.ts'
 import type { Encoding } from '../../runtime/data/json/fill.ts'
 import type { ColumnType } from '../../runtime/data/type.ts'
 
@@ -71,3 +72,16 @@ export type SinkKind = 'upsert' | 'append' | 'changelog'
  * unknown: it may replace one, as each record of a key of a topic does.
  */
 export type InsertedRows = 'new' | 'unknown'
+
+/** What the rows of the source say of time. */
+export interface RowTimes {
+  /** They come by one log, in the order of its commits: `__commit_time__`. */
+  readonly commits: boolean
+  /** What event_time() is; of a database, tables without the column go by their commits. */
+  readonly event: EventTimeColumn | null
+}
+
+export const BY_COMMITS: RowTimes = {
+  commits: true,
+  event: { column: COMMIT_TIME_COLUMN, unit: null },
+}

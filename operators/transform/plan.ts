@@ -7,14 +7,16 @@ import {
   compileExpressions,
   type CompileOptions,
   type CompiledExpressions,
+  type EventTimeColumn,
   type ExpressionColumn,
   type OutputColumn,
 } from '../../runtime/data/expression/compile.ts'
+import { TIME_KINDS } from '../../runtime/data/event-times.ts'
 import type { ExistingValue, SourceColumn, SourceTable } from '../../runtime/data/schema.ts'
 import { formatType } from '../../runtime/data/type.ts'
 import { hiddenColumns, oldColumns, type HiddenColumn } from './hidden-columns.ts'
 import { keyOf } from './key.ts'
-import type { SinkKind, TransformOptions } from './options.ts'
+import { BY_COMMITS, type RowTimes, type SinkKind, type TransformOptions } from './options.ts'
 import { quoted, shorthandOf, type Shorthand } from './shorthand.ts'
 
 /** A column that leaves. */
@@ -59,9 +61,10 @@ export function planTransform(
   options: TransformOptions,
   sink: SinkKind,
   maskKey: Uint8Array | null,
+  times: RowTimes,
 ): TransformPlan {
-  const compiling = { maskKey }
-  const inputs = new Inputs(table)
+  const compiling = { maskKey, eventTime: eventTimeOf(table, times) }
+  const inputs = new Inputs(table, times)
   const shorthand = shorthandOf(
     options,
     table.columns.map(({ name }) => name),
@@ -110,6 +113,16 @@ export function planTransform(
   }
 }
 
+/** Of a database, a table without the column goes by the time of its commits. */
+function eventTimeOf(
+  { columns }: SourceTable,
+  { commits, event }: RowTimes,
+): EventTimeColumn | null {
+  if (event === null || !commits) return event
+  const told = columns.find(({ name }) => name === event.column)
+  return told !== undefined && TIME_KINDS.has(told.type.kind) ? event : BY_COMMITS.event
+}
+
 function secretColumns(
   { columns }: SourceTable,
   { mask }: TransformOptions,
@@ -133,9 +146,9 @@ export class Inputs {
   readonly oldFrom: number
   private readonly table: SourceTable
 
-  constructor(table: SourceTable) {
+  constructor(table: SourceTable, times: RowTimes) {
     this.table = table
-    const named = hiddenColumns(table)
+    const named = hiddenColumns(table, times)
     const old = oldColumns(table)
     this.hidden = [...named, ...old]
     this.oldFrom = table.columns.length + named.length

@@ -4,7 +4,7 @@
 
 import { differences } from '../data/expression/differences.ts'
 import type { FunctionGroup } from '../data/expression/functions/function.ts'
-import { functions, REFUSED, UNABLE } from '../data/expression/functions/registry.ts'
+import { functions, REFUSED } from '../data/expression/functions/registry.ts'
 import { REWRITTEN } from '../data/expression/resolve/rewritten.ts'
 
 const HEAD = `# Expressions
@@ -74,7 +74,6 @@ export function expressionManual(): string {
     '## Functions\n\nNull in, null out, unless said otherwise.\n',
     ...chapters,
     `### Refused\n\nThey would give another value at every replay.\n\n| | instead |\n|---|---|\n${table(REFUSED)}`,
-    `They ask for what rows do not have:\n\n| | instead |\n|---|---|\n${table(UNABLE)}`,
     '## Differences from other databases\n\n' +
       'All operators and functions are tested against DuckDB on random inputs. These differences are ' +
       `on purpose:\n\n| | here |\n|---|---|\n${others.join('')}`,

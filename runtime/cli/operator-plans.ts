@@ -3,10 +3,11 @@
 import { ScriptHost } from '../../operators/script/host.ts'
 import { scriptPlan } from '../../operators/script/operator.ts'
 import { transformPlan } from '../../operators/transform/operator.ts'
+import { BY_COMMITS, type RowTimes } from '../../operators/transform/options.ts'
 import { moduleUrl } from '../base/module-url.ts'
 import { deadLetterTable } from '../data/dead-letters.ts'
 import { tableKey } from '../data/schema.ts'
-import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import type { KafkaSourceConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
 import { routeTable } from '../job/config/route.ts'
 import { tableSelector } from '../job/config/selector.ts'
 import type { ScriptConfig } from '../job/config/script.ts'
@@ -19,7 +20,8 @@ export type PlannedConfig = Pick<
   'routes' | 'transforms' | 'scripts' | 'onError' | 'maskKey'
 > & {
   readonly sink: Pick<PipelineConfig['sink'], 'mode'>
-  readonly source: Pick<PipelineConfig['source'], 'type'>
+  readonly source: Pick<PipelineConfig['source'], 'type' | 'eventTime'> &
+    Partial<Pick<KafkaSourceConfig, 'rowTime'>>
 }
 
 export function operatorPlans(config: PlannedConfig): OperatorPlans {
@@ -27,8 +29,9 @@ export function operatorPlans(config: PlannedConfig): OperatorPlans {
   const maskKey = (): Uint8Array | null =>
     secret === null ? null : new TextEncoder().encode(secret.reveal())
   const inserted = config.source.type === 'kafka' ? 'unknown' : 'new'
+  const times = rowTimes(config.source)
   const entries = transforms.map(({ from, ...options }) => {
-    const plan = transformPlan(options, sink.mode, maskKey, inserted)
+    const plan = transformPlan(options, sink.mode, maskKey, inserted, times)
     return { selects: tableSelector([from]), plan }
   })
   const scripted = scripts.map((script) => {
@@ -58,6 +61,18 @@ export function operatorPlans(config: PlannedConfig): OperatorPlans {
     },
     target: (table) => tableKey(routeTable(routes, table)),
   }
+}
+
+/** By when the rows of the source happened. */
+function rowTimes({ type, eventTime, rowTime }: PlannedConfig['source']): RowTimes {
+  if (type !== 'kafka') {
+    const { column } = eventTime
+    return column === null ? BY_COMMITS : { commits: true, event: { column, unit: null } }
+  }
+  if (rowTime === undefined || rowTime === null) return { commits: false, event: null }
+  const { field, unit } = rowTime
+  // The time of a record of a topic is that of its timestamp.
+  return { commits: false, event: { column: field ?? '__source_commit_time__', unit } }
 }
 
 /**

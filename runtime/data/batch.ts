@@ -32,6 +32,11 @@ export interface Transactions {
   readonly orderLow: BigUint64Array
   /** Commit time as the source stamped it, microseconds since 1970. */
   readonly timeUs: BigInt64Array
+  /**
+   * Running maximum of the commit times, since those go back against the order of the log, and of
+   * the clock of its heartbeats. Missing in rows of topics, whose log has no commits.
+   */
+  readonly latestUs?: BigInt64Array
   /** Transaction ids (xid, GTID) as UTF-8: id i is idBytes[idOffsets[i], idOffsets[i + 1]). */
   readonly idOffsets: Int32Array
   readonly idBytes: Uint8Array

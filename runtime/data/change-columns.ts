@@ -58,10 +58,18 @@ export function positionColumn({ rows, transactions, transaction, sequence }: Ch
 }
 
 /** @returns the commit time of each row as the source stamped it (timestamptz) */
-export function timeColumn({ rows, transactions, transaction }: ChangeBatch): Column {
+export function timeColumn(batch: ChangeBatch): Column {
+  return columnOfTimes(batch, batch.transactions.timeUs)
+}
+
+/** @returns for each row the latest commit time of the log up to it (timestamptz) */
+export function latestTimeColumn(batch: ChangeBatch): Column {
+  return columnOfTimes(batch, batch.transactions.latestUs ?? batch.transactions.timeUs)
+}
+
+function columnOfTimes({ rows, transaction }: ChangeBatch, timeUs: BigInt64Array): Column {
   const builder = columnBuilder({ kind: 'timestamptz' }) as FixedBuilder
   builder.reserveRows(rows)
-  const { timeUs } = transactions
   const times = new Int32Array(timeUs.buffer, timeUs.byteOffset, timeUs.length * 2)
   for (let row = 0; row < rows; row++) {
     const from = (transaction[row] as number) * 2

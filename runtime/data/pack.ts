@@ -56,6 +56,7 @@ export function packBatch(batch: ChangeBatch): ChangeBatch {
       ...transactions,
       orderLow: slab.take(transactions.orderLow),
       timeUs: slab.take(transactions.timeUs),
+      ...(transactions.latestUs && { latestUs: slab.take(transactions.latestUs) }),
       idOffsets: slab.take(transactions.idOffsets),
       idBytes: slab.take(transactions.idBytes),
     },
@@ -88,6 +89,7 @@ export function visitArrays(batch: ChangeBatch, visit: (array: PackableArray) =>
   if (batch.keyHash !== null) visit(batch.keyHash)
   visit(batch.transactions.orderLow)
   visit(batch.transactions.timeUs)
+  if (batch.transactions.latestUs !== undefined) visit(batch.transactions.latestUs)
   visit(batch.transactions.idOffsets)
   visit(batch.transactions.idBytes)
 }

@@ -8,7 +8,7 @@ import type { FixedBuilder } from '../../runtime/data/column/builder.ts'
 import { isNull } from '../../runtime/data/column/column.ts'
 import type { TableSchema } from '../../runtime/data/schema.ts'
 
-const STAMP = { serial: 0, lsn: 16, time2000Us: 0, xid: 0 }
+const STAMP = { serial: 0, lsn: 16, time2000Us: 0, latest2000Us: 0, xid: 0 }
 
 function schemaOf(version: number): TableSchema {
   const type = { kind: 'int' } as const

@@ -211,7 +211,7 @@ async function readCopy(
   const socket = fakeSocket()
   const client = { connection: { stream: socket } } as unknown as Client
   const reader = new CopyReader(client, '', 't', fields, systemClock, new AbortController().signal)
-  const stamp = { serial: 0, lsn: 7, time2000Us: 1, xid: 0 }
+  const stamp = { serial: 0, lsn: 7, time2000Us: 1, latest2000Us: 1, xid: 0 }
   const batches: unknown[] = []
   let error: unknown = null
   try {

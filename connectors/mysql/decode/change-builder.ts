@@ -40,6 +40,7 @@ export class ChangeBuilder {
   private orderHigh = 0n
   private orderLow = new BigUint64Array(TRANSACTIONS_AT_START)
   private timeUs = new BigInt64Array(TRANSACTIONS_AT_START)
+  private latestUs = new BigInt64Array(TRANSACTIONS_AT_START)
   private idOffsets = new Int32Array(TRANSACTIONS_AT_START + 1)
   private idBytes = new Uint8Array(ID_BYTES_AT_START)
 
@@ -62,9 +63,10 @@ export class ChangeBuilder {
    * changes nothing.
    *
    * @param id  text of the GTID as UTF-8; copied
+   * @param latestUs  running maximum of the commit times; of a chunk its own
    * @returns false when the batch must be taken first: all its orders share their upper 64 bits
    */
-  beginTransaction(order: Order, timeUs: bigint, id: Uint8Array): boolean {
+  beginTransaction(order: Order, timeUs: bigint, id: Uint8Array, latestUs = timeUs): boolean {
     const { high, low } = splitOrder(order)
     const at = this.transactions
     if (at > 0) {
@@ -81,6 +83,7 @@ export class ChangeBuilder {
     this.orderHigh = high
     this.orderLow[at] = low
     this.timeUs[at] = timeUs
+    this.latestUs[at] = latestUs
     this.idBytes.set(id, start)
     this.idOffsets[at + 1] = start + id.length
     this.transactions = at + 1
@@ -137,6 +140,7 @@ export class ChangeBuilder {
         orderHigh: this.orderHigh,
         orderLow: this.orderLow.subarray(0, count),
         timeUs: this.timeUs.subarray(0, count),
+        latestUs: this.latestUs.subarray(0, count),
         idOffsets: this.idOffsets.subarray(0, count + 1),
         idBytes: this.idBytes.subarray(0, this.idOffsets[count]),
       },
@@ -156,12 +160,14 @@ export class ChangeBuilder {
   }
 
   private growTransactions(): void {
-    const { orderLow, timeUs, idOffsets } = this
+    const { orderLow, timeUs, latestUs, idOffsets } = this
     const length = orderLow.length * 2
     this.orderLow = new BigUint64Array(length)
     this.orderLow.set(orderLow)
     this.timeUs = new BigInt64Array(length)
     this.timeUs.set(timeUs)
+    this.latestUs = new BigInt64Array(length)
+    this.latestUs.set(latestUs)
     this.idOffsets = new Int32Array(length + 1)
     this.idOffsets.set(idOffsets)
   }

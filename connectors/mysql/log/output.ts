@@ -13,6 +13,8 @@ import { ChangeBuilder } from '../decode/change-builder.ts'
 export interface TransactionMark {
   readonly order: Order
   readonly timeUs: bigint
+  /** Running maximum of the commit times, this one included. */
+  readonly latestUs: bigint
   readonly id: Uint8Array
 }
 
@@ -57,10 +59,10 @@ export class LogOutput {
   }
 
   /** Names the transaction of the rows that come next for a table. */
-  begin(buffer: TableBuffer, { order, timeUs, id }: TransactionMark): void {
-    if (!buffer.builder.beginTransaction(order, timeUs, id)) {
+  begin(buffer: TableBuffer, { order, timeUs, id, latestUs }: TransactionMark): void {
+    if (!buffer.builder.beginTransaction(order, timeUs, id, latestUs)) {
       this.take(buffer)
-      buffer.builder.beginTransaction(order, timeUs, id)
+      buffer.builder.beginTransaction(order, timeUs, id, latestUs)
     }
     if (buffer.listed) return
     buffer.listed = true

@@ -93,7 +93,7 @@ export class LogReader implements LogWitness {
 
   constructor(parts: LogReaderParts) {
     this.parts = parts
-    this.rows = new RowWriter(parts)
+    this.rows = new RowWriter(parts, () => this.maxTimeUs)
     this.events = new EventReader(parts.mariadb)
     this.held = new HeldEvents(this.rows, parts.mariadb)
     this.rolledBack = new RolledBack(parts.options.spillFolder)

@@ -28,9 +28,12 @@ export interface RowParts {
 
 export class RowWriter {
   private readonly parts: RowParts
+  private readonly latestUs: () => bigint
 
-  constructor(parts: RowParts) {
+  /** @param latestUs  running maximum of the commit times before the transaction that is read */
+  constructor(parts: RowParts, latestUs: () => bigint) {
     this.parts = parts
+    this.latestUs = latestUs
   }
 
   /** Takes an event of a transaction. @returns what is left to do, `null` when it is done */
@@ -127,7 +130,9 @@ export class RowWriter {
       // Its rows would lose against rows that are older: better to stop, and to begin again.
       throw new PipelineError('CONNECT_FAILED', 'the log was continued before its position')
     }
-    group.mark = { order, timeUs: group.commitTimeUs, id: Buffer.from(group.id) }
+    const [timeUs, before] = [group.commitTimeUs, this.latestUs()]
+    const latestUs = timeUs > before ? timeUs : before
+    group.mark = { order, timeUs, latestUs, id: Buffer.from(group.id) }
     return group.mark
   }
 }

@@ -7,12 +7,13 @@ import { PipelineError } from '../../../runtime/base/errors.ts'
 import { BATCH_ROWS_MAX, Op } from '../../../runtime/data/batch.ts'
 import type { ChangeBatch } from '../../../runtime/data/batch.ts'
 import type { LogTable } from '../log-table.ts'
-import { lsnOf, type Lsn } from '../lsn.ts'
+import type { Lsn } from '../lsn.ts'
 import { readRelation, type Relation } from '../relation.ts'
 import { startFailure } from '../server.ts'
 import type { DeliveredCommits } from '../snapshot.ts'
 import { Message, MESSAGE_HEADER, readServerError, utf8, type Wire } from '../wire.ts'
 import { NULL_LENGTH } from './generate.ts'
+import { int64, lsnAt, uint32 } from './log-integers.ts'
 import {
   columnAt,
   emptyTuple,
@@ -57,7 +58,6 @@ const XLOG_HEADER = 25
 const NEW_TUPLE = 0x4e
 const OLD_KEY = 0x4b
 const OLD_ROW = 0x4f
-const TWO_32 = 0x1_0000_0000
 
 /** Why a row cannot be read; `no key`: the old row in the log does not tell which row it was. */
 type Unreadable = UnrepresentableValue | 'toasted key' | 'no key'
@@ -80,6 +80,8 @@ export class LogParser {
   inTransaction = false
   /** Commit time of the last transaction, or the server's time on an idle log; us since 2000. */
   time2000Us = 0
+  /** The latest that `time2000Us` has ever been. */
+  latest2000Us: number
   /** Stops before a transaction that commits here or later. */
   turn = Number.POSITIVE_INFINITY
   /** Stops at the end of a transaction. */
@@ -105,7 +107,7 @@ export class LogParser {
   /** The message just before a Relation announced this table; -1: it announced none. */
   announcedBefore = -1
   private announcedLast = -1
-  readonly stamp = { serial: 0, lsn: 0, time2000Us: 0, xid: 0 }
+  readonly stamp = { serial: 0, lsn: 0, time2000Us: 0, latest2000Us: 0, xid: 0 }
   private readonly delivered: DeliveredCommits
   private readonly slot: string
   private readonly row: Tuple = emptyTuple()
@@ -113,8 +115,10 @@ export class LogParser {
   private lastOid = -1
   private lastTable: LogTable | null = null
 
-  constructor(end: Lsn, slot: string, delivered: DeliveredCommits) {
+  /** @param latest2000Us  of the log before `end` */
+  constructor(end: Lsn, slot: string, delivered: DeliveredCommits, latest2000Us = 0) {
     this.end = end
+    this.latest2000Us = latest2000Us
     this.slot = slot
     this.delivered = delivered
   }
@@ -212,6 +216,7 @@ export class LogParser {
     if (this.inTransaction) return Stop.bytes
     const end = lsnAt(bytes, at + 1)
     this.time2000Us = int64(bytes, at + 9)
+    this.latest2000Us = Math.max(this.latest2000Us, this.time2000Us)
     if (end <= this.end) return Stop.bytes
     this.end = end
     return Stop.idle
@@ -256,6 +261,7 @@ export class LogParser {
     stamp.serial++
     stamp.lsn = lsn
     stamp.time2000Us = int64(bytes, at + 9)
+    stamp.latest2000Us = Math.max(this.latest2000Us, stamp.time2000Us)
     stamp.xid = uint32(bytes, at + 17)
     this.sequence = 0
     if (this.counts.size > 0) this.counts.clear()
@@ -270,6 +276,7 @@ export class LogParser {
     this.delivered.add(stamp.xid, stamp.lsn)
     this.end = lsnAt(bytes, at + 10)
     this.time2000Us = Math.max(this.time2000Us, stamp.time2000Us)
+    this.latest2000Us = stamp.latest2000Us
     this.inTransaction = false
     return this.commitWanted || this.countsWanted ? Stop.commit : Stop.bytes
   }
@@ -478,21 +485,6 @@ function keyOf(bytes: Uint8Array, tuple: Tuple, keyColumns: Int32Array): string 
     return utf8(bytes, start, start + Math.max(0, tuple.lengths[column]!))
   })
   return parts.length === 0 ? '' : `(${parts.join(', ')})`
-}
-
-function uint32(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
-  )
-}
-
-function lsnAt(bytes: Uint8Array, at: number): Lsn {
-  return lsnOf(uint32(bytes, at), uint32(bytes, at + 4))
-}
-
-/** Exact below 2^53 in magnitude, which times are until the year 2285. */
-function int64(bytes: Uint8Array, at: number): number {
-  return (uint32(bytes, at) | 0) * TWO_32 + uint32(bytes, at + 4)
 }
 
 function unknown(what: string): PipelineError {

@@ -3,6 +3,7 @@
 
 import { PipelineError } from '../../base/errors.ts'
 import {
+  COMMIT_TIME_COLUMN,
   compileExpressions,
   type ExpressionTexts,
   withOldColumns,
@@ -44,6 +45,7 @@ export const addExplainExpr: AddCommand = (program, context) => {
         zone: options.timeZone ?? 'UTC',
         // Nothing is computed here, so any key does.
         maskKey: new Uint8Array(1),
+        eventTime: { column: COMMIT_TIME_COLUMN, unit: null },
       })
       const outputs = compiled.columns.map(({ name, type, nullable, passThrough }) => ({
         name,

@@ -18,8 +18,10 @@ import { Program } from './program.ts'
 import { resolveProjection, type Output } from './resolve/projection.ts'
 import { resolveCondition } from './resolve/resolve.ts'
 import { Scope, type ExpressionColumn } from './resolve/scope.ts'
+import type { EventTimeColumn } from './resolve/times.ts'
 import { zoneNamed } from './zone.ts'
 
+export { COMMIT_TIME_COLUMN, type EventTimeColumn } from './resolve/times.ts'
 export { withOldColumns, type ExpressionColumn } from './resolve/scope.ts'
 export { FILTER_OUTPUT, type RowFailure, type RowFailures } from './failures.ts'
 
@@ -37,6 +39,8 @@ export interface CompileOptions {
   readonly maskKey?: Uint8Array | null
   /** Expressions without AS get names (`column1`), instead of an error. */
   readonly unnamed?: boolean
+  /** What event_time() stands for; default: nothing. */
+  readonly eventTime?: EventTimeColumn | null
 }
 
 export interface OutputColumn {
@@ -78,7 +82,8 @@ export function compileExpressions(
   const factory = new IrFactory(zone, options.maskKey ?? null)
   const fold = (node: Ir): Ir => folded(factory, node)
   factory.source = source
-  const context = { factory, source, scope: new Scope(columns), fold }
+  const { eventTime = null } = options
+  const context = { factory, source, scope: new Scope(columns), fold, eventTime }
   const outputs = resolveProjection(context, parseProjection(source), options.unnamed === true)
   let filter: Ir | null = null
   if (texts.filter !== undefined) {

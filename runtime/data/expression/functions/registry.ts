@@ -72,12 +72,3 @@ export const REFUSED: ReadonlyMap<string, string> = new Map([
   ['uuid', 'Use uuid_v5(namespace, id), which is the same at every replay.'],
   ['gen_random_uuid', 'Use uuid_v5(namespace, id), which is the same at every replay.'],
 ])
-
-/** They ask for what rows do not have: what there is instead. */
-export const UNABLE: ReadonlyMap<string, string> = new Map([
-  [
-    'commit_time',
-    'Write __source_commit_time__: what the source stamped, which may go back a little.',
-  ],
-  ['event_time', 'Write the column that `source.event_time` names, or __source_commit_time__.'],
-])

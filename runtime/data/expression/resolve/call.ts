@@ -7,7 +7,7 @@ import { asDecimal, widens, type ExpressionType } from '../expression-type.ts'
 import { Refusal } from '../functions/function.ts'
 import type { Binding, ConstantArgument, FunctionSpec } from '../functions/function.ts'
 import type { Overload, Parameter } from '../functions/function.ts'
-import { functions, REFUSED, UNABLE } from '../functions/registry.ts'
+import { functions, REFUSED } from '../functions/registry.ts'
 import type { Ir } from '../ir.ts'
 import type { CallAst } from '../parse/ast.ts'
 import type { Span } from '../place.ts'
@@ -107,8 +107,6 @@ function unknownFunction(context: Resolving, name: string, span: Span): Error {
     const message = `${name} gives another value at every replay, so it is refused`
     return refuse(context, span, message, instead)
   }
-  const unable = UNABLE.get(name)
-  if (unable !== undefined) throw refuse(context, span, `${name} has no value here`, unable)
   const near = nearestName(name, [...functions.keys(), ...CONDITIONAL.keys(), ...REWRITTEN.keys()])
   const hint = near === null ? undefined : `Is ${near} meant?`
   return refuse(context, span, `there is no function "${name}"`, hint)

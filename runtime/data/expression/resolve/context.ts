@@ -9,6 +9,7 @@ import type { Ir, IrFactory, OperationIr } from '../ir.ts'
 import { invalid, type SourceText, type Span } from '../place.ts'
 import { castFails } from './cast-rules.ts'
 import type { Scope } from './scope.ts'
+import type { EventTimeColumn } from './times.ts'
 
 export interface Resolving {
   readonly factory: IrFactory
@@ -16,6 +17,8 @@ export interface Resolving {
   readonly scope: Scope
   /** @returns the constant that an operation on constants is; anything else as it is */
   readonly fold: (node: Ir) => Ir
+  /** `null`: rows have no event time. */
+  readonly eventTime: EventTimeColumn | null
 }
 
 /** NULL and intervals: they exist only until something gives them a type or takes them. */

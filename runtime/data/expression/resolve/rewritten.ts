@@ -10,6 +10,7 @@ import type { Span } from '../place.ts'
 import { before, isChanged } from './before.ts'
 import { conversion, isTyped, refuse, widened, type Resolved, type Resolving } from './context.ts'
 import { arithmetic } from './operators.ts'
+import { commitTime, eventTime } from './times.ts'
 
 /** Resolves the call of another function. */
 type Call = (context: Resolving, name: string, args: readonly Resolved[], span: Span) => Ir
@@ -91,6 +92,28 @@ export const REWRITTEN: ReadonlyMap<string, Rewritten> = new Map<string, Rewritt
       summary: 'Whether the update changed the column; null for every row that is no update.',
       resolve: isChanged,
       arguments: 1,
+    },
+  ],
+  [
+    'commit_time',
+    {
+      group: 'time',
+      usage: 'commit_time()',
+      summary: 'The column __commit_time__: the latest commit of the log of a database so far.',
+      resolve: commitTime,
+      arguments: 0,
+    },
+  ],
+  [
+    'event_time',
+    {
+      group: 'time',
+      usage: 'event_time()',
+      summary:
+        'When the row happened: by `source.event_time`, of a database else `commit_time()`. It has ' +
+        'the type of the column that tells it.',
+      resolve: eventTime,
+      arguments: 0,
     },
   ],
   [
