@@ -7,6 +7,7 @@ import { CERTIFICATES, unpackDebian, writeCertificates } from './debian.ts'
 export interface JavaTools {
   java: string
   javac: string
+  jcmd: string
   mvn: string
   env: Record<string, string>
 }
@@ -22,7 +23,7 @@ export async function javaTools(): Promise<JavaTools> {
 }
 
 async function findTools(): Promise<JavaTools> {
-  const own = { java: 'java', javac: 'javac', mvn: 'mvn', env: {} }
+  const own = { java: 'java', javac: 'javac', jcmd: 'jcmd', mvn: 'mvn', env: {} }
   const usable = await Promise.all([run('javac', ['-version']), run('mvn', ['-version'])]).then(
     ([version]) => Number(/\d+/.exec(version)?.[0]) >= 17,
     () => false,
@@ -52,6 +53,7 @@ async function toolsBelow(root: string): Promise<JavaTools> {
   return {
     java: join(home, 'bin/java'),
     javac: join(home, 'bin/javac'),
+    jcmd: join(home, 'bin/jcmd'),
     mvn: join(root, 'usr/share/maven/bin/mvn'),
     env: {
       JAVA_HOME: home,

@@ -73,6 +73,8 @@ const JVM = [
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
 ]
 
+const BROKER = 'kafka.Kafka'
+
 interface NodePorts {
   readonly plain: number
   readonly controller: number
@@ -82,9 +84,10 @@ interface NodePorts {
 }
 
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {
-  const { line = 'kafka4', nodes = 1, secured = false, proxies = [], jvm = JVM } = options
+  const { line = 'kafka4', nodes = 1, secured = false, proxies = [] } = options
   const version = KAFKA_VERSIONS[line]
   const libraries = await kafkaLibraries(line)
+  const jvm = options.jvm ?? [...JVM, `-XX:SharedArchiveFile=${await brokerClasses(line)}`]
   const ports: NodePorts[] = []
   for (let node = 0; node < nodes; node++) ports.push(await nodePorts())
   const store = secured ? await keyStore() : null
@@ -130,6 +133,36 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
 export async function prepareKafka(line: KafkaLine): Promise<void> {
   await kafkaLibraries(line)
   await formatted(line, 1, 1)
+  await brokerClasses(line)
+}
+
+/** By line; a machine's Java does not change under a process. */
+const classes = new Map<KafkaLine, Promise<string>>()
+
+/**
+ * The classes of a broker as a JVM has them in memory: a third of the work of a start is to load
+ * them. A JVM that cannot use the file, or finds none, starts as ever.
+ */
+async function brokerClasses(line: KafkaLine): Promise<string> {
+  const known = classes.get(line) ?? dumpedClasses(line)
+  classes.set(line, known)
+  return known
+}
+
+async function dumpedClasses(line: KafkaLine): Promise<string> {
+  const { java, jcmd, env } = await javaTools()
+  const made = hashOf(Buffer.from(await run(java, ['--version'], { env })))
+  const entry = await cached(`kafka-${KAFKA_VERSIONS[line]}-classes-${made}`, async (folder) => {
+    const broker = await startKafka({ line, jvm: [...JVM, '-XX:+RecordDynamicDumpInfo'] })
+    try {
+      const dump = [String(broker.nodes[0]?.pid()), 'VM.cds', 'dynamic_dump']
+      // Not every JVM can: what is lost is time.
+      await run(jcmd, [...dump, join(folder, 'classes.jsa')], { env }).catch(() => '')
+    } finally {
+      await broker.stop()
+    }
+  })
+  return join(entry, 'classes.jsa')
 }
 
 async function kafkaLibraries(line: KafkaLine): Promise<string> {
@@ -165,7 +198,7 @@ async function nodeProcess(node: {
 }): Promise<ServerProcess> {
   const { libraries, folder, version, port, jvm } = node
   const { java, env } = await javaTools()
-  const args = [...jvm, '-cp', join(libraries, '*'), 'kafka.Kafka']
+  const args = [...jvm, '-cp', join(libraries, '*'), BROKER]
   return serverProcess({
     name: `Kafka ${version}`,
     folder,
