@@ -5,7 +5,7 @@
 //   cuts          the same rows in other batches give the same rows
 //   order         rows of one key leave in the order in which they came
 //   determinism   what leaves depends on what came and on the configuration, on nothing else
-//   conservation  every row that came has left, or is counted under a reason
+//   conservation  rows that came, and those made of them, have left or are counted under a reason
 
 import type { ChangeBatch } from './data/batch.ts'
 import { tableKey, type SourceTable } from './data/schema.ts'
@@ -29,6 +29,8 @@ export interface OperatorOutput {
   emit(batch: ChangeBatch): void
   /** Rows that a filter has taken out. */
   filtered(rows: number): void
+  /** Rows that are emitted beside those that came: by an operator that makes several of one. */
+  made?(rows: number): void
   /**
    * Rows that cannot be computed and are set aside; called once a batch, before `emit`.
    *

@@ -67,8 +67,9 @@ class Script implements Operator {
     const results = this.resultsOf(batch)
     // Whatever can go wrong has, before anything is counted or leaves.
     for (const { from, rows, result } of results) {
-      const gone = rows - new Set(result.parents).size
-      if (gone > 0) out.filtered(gone)
+      const parents = new Set(result.parents).size
+      if (rows > parents) out.filtered(rows - parents)
+      if (result.parents.length > parents) out.made?.(result.parents.length - parents)
       if (result.parents.length > 0) out.emit(this.batchOf(batch, from, result))
     }
   }

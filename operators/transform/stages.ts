@@ -89,18 +89,21 @@ export class Staged implements Operator {
       out.dead(dead.list(), this.secret)
     }
     if (ran.filtered > 0) out.filtered(ran.filtered)
+    if (ran.made > 0) out.made?.(ran.made)
     for (const made of ran.left) out.emit(made)
   }
 
   private run(batch: ChangeBatch, dead: DeadRows): Ran {
     let parts: readonly Part[] = [{ batch, parents: null }]
-    let filtered = 0
+    let [filtered, more] = [0, 0]
     for (const stage of this.stages) {
       parts = parts.flatMap((part) => {
         const own = new DeadRows()
         const made = stage.take(part.batch, own)
         bury(own.list(), part, dead)
-        filtered += part.batch.rows - parentsOf(made, part.batch.rows)
+        const parents = parentsOf(made, part.batch.rows)
+        filtered += part.batch.rows - parents
+        more += made.reduce((rows, one) => rows + one.batch.rows, 0) - parents
         return made.map((one) => originsOf(one, part))
       })
     }
@@ -114,16 +117,18 @@ export class Staged implements Operator {
         dead: (rows) => bury(rows, part, dead),
       })
     }
-    return { left, filtered }
+    return { left, filtered, made: more }
   }
 }
 
 interface Ran {
   readonly left: readonly ChangeBatch[]
   readonly filtered: number
+  /** Rows beside those that came, before a filter. */
+  readonly made: number
 }
 
-const NOTHING: Ran = { left: [], filtered: 0 }
+const NOTHING: Ran = { left: [], filtered: 0, made: 0 }
 
 /** @param rows  of the part, which stand for the rows that they come from */
 function bury(rows: readonly DeadRow[], { parents }: Part, dead: DeadRows): void {

@@ -1,5 +1,7 @@
 // Every row that the source read is accounted for before its epoch is committed: per table,
-//   read = written + stale + absorbed + parked + held(now) - held(before).
+//   taken + made = sent + filtered + dead                         of its operators,
+//   sent = read                                                   of the way to the writers,
+//   read = written + stale + absorbed + parked + held(now) - held(before)   of the writers.
 // An epoch whose rows do not add up is not committed; a counter that lies is found the same day.
 
 import { PipelineError } from '../base/errors.ts'
@@ -8,6 +10,10 @@ import type { TableCounts } from '../sink.ts'
 /** Rows of one table that the source thread has sent (and skipped) since the last barrier. */
 export interface SourceCounts {
   readonly table: string
+  /** Rows that operators were given, those not counted that an update has replaced. */
+  readonly taken: number
+  /** Rows that operators made beside them: elements, dead letters. */
+  readonly made: number
   readonly sent: number
   /** Rows of a parked table that were skipped at the source. */
   readonly skipped: number
@@ -37,7 +43,11 @@ export class Trace {
     writers: readonly (readonly TableCounts[])[],
   ): void {
     const totals = sumByTable(writers.flat())
-    for (const { table, sent } of source) {
+    for (const { table, sent, taken, made, filtered, dead } of source) {
+      if (taken + made !== sent + filtered + dead) {
+        const left = `${sent} were sent, ${filtered} filtered and ${dead} set aside`
+        throw broken(epoch, table, `${taken} rows were taken and ${made} made, ${left}`)
+      }
       const read = totals.get(table)?.read ?? 0
       if (read !== sent) throw broken(epoch, table, `${sent} rows were sent and ${read} arrived`)
     }

@@ -32,10 +32,14 @@ class Chain implements Operator {
 
   onBatch(batch: ChangeBatch, out: OperatorOutput): void {
     const between: ChangeBatch[] = []
-    let filtered = 0
+    let [filtered, more] = [0, 0]
+    const made = (rows: number): void => {
+      more += rows
+    }
     let bury = (): void => undefined
     this.first.onBatch(batch, {
-      emit: (made) => between.push(made),
+      emit: (batch) => between.push(batch),
+      made,
       filtered: (rows) => {
         filtered += rows
       },
@@ -44,9 +48,10 @@ class Chain implements Operator {
       },
     })
     const left: ChangeBatch[] = []
-    for (const made of between) {
-      this.second.onBatch(made, {
+    for (const part of between) {
+      this.second.onBatch(part, {
         emit: (each) => left.push(each),
+        made,
         filtered: (rows) => {
           filtered += rows
         },
@@ -59,6 +64,7 @@ class Chain implements Operator {
     // All or nothing: the second may have failed on what the first had given already.
     bury()
     if (filtered > 0) out.filtered(filtered)
-    for (const made of left) out.emit(made)
+    if (more > 0) out.made?.(more)
+    for (const each of left) out.emit(each)
   }
 }

@@ -5,8 +5,7 @@
 import { PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
 import type { Adoption } from '../checkpoint/commit.ts'
 import type { SavedTimes } from '../checkpoint/manifest.ts'
-import type { SourceCounts } from '../checkpoint/trace.ts'
-import { Op, type ChangeBatch } from '../data/batch.ts'
+import type { ChangeBatch } from '../data/batch.ts'
 import type { Control, Progress, Shown } from '../data/element.ts'
 import type { EvolutionOptions } from '../data/evolution.ts'
 import type { Order, Position } from '../data/position.ts'
@@ -21,6 +20,7 @@ import { DeadLetters } from './dead-letters.ts'
 import { LateRows } from './late-rows.ts'
 import type { SourceBarrier } from './messages.ts'
 import { refusal, requireLetters, routeTaken } from './refusals.ts'
+import { changesOf, RowCounts } from './row-counts.ts'
 import { shapeOf, Structures, type Step } from './structures.ts'
 
 /** Rows that cannot be carried on: they park their table, and the others go on. */
@@ -34,18 +34,6 @@ const OF_ROWS: ReadonlySet<string> = new Set([
 interface CorridorOptions extends EvolutionOptions {
   /** Default: true. A source without a first copy cannot bring a parked table back. */
   readonly rereads?: boolean
-}
-
-/** Rows of a table since the last barrier. */
-interface Counts {
-  /** Sent to the writers. */
-  sent: number
-  /** Skipped, since the table takes none. */
-  skipped: number
-  /** Taken out by a filter. */
-  filtered: number
-  /** Set aside as dead letters. */
-  dead: number
 }
 
 export class Corridor implements SourceContext, HandOverOutput {
@@ -77,7 +65,7 @@ export class Corridor implements SourceContext, HandOverOutput {
   private readonly targets = new Map<string, string>()
   private position: Position = { split: '', order: 0n, token: '' }
   private schemas: TableSchema[] = []
-  private readonly counts = new Map<string, Counts>()
+  private readonly counts = new RowCounts()
   private readonly letters: DeadLetters | null
 
   constructor(
@@ -171,14 +159,16 @@ export class Corridor implements SourceContext, HandOverOutput {
     if (this.isDeadLetters(batch.table)) this.letters?.passed(batch.rows)
     try {
       const operator = this.operators.get(batch.table)
-      if (operator === undefined) return this.enter(batch, record.schema)
-      return this.operate(operator, batch, record)
+      if (operator !== undefined) return this.operate(operator, batch, record)
+      const credit = this.enter(batch, record.schema)
+      this.counts.of(batch.table).taken += batch.rows
+      return credit
     } catch (error) {
       // Such as rows without a whole key, which have no owner: none of the batch was sent.
       if (!(error instanceof PipelineError && OF_ROWS.has(error.error))) throw error
       if (this.options.rereads === false) throw error
       this.park(batch.table, error)
-      this.countParked(batch.table, batch.rows)
+      this.counts.gaveUp(batch)
       return undefined
     }
   }
@@ -188,8 +178,10 @@ export class Corridor implements SourceContext, HandOverOutput {
     batch: ChangeBatch,
     record: TableRecord,
   ): Promise<unknown> | undefined {
-    const counts = this.countsOf(batch.table)
+    const counts = this.counts.of(batch.table)
     const schema = lakeSchema(record)
+    // What leaves may take the batch's memory with it.
+    const changes = operator.readsOldRows === true ? changesOf(batch) : batch.rows
     const credits: Promise<unknown>[] = []
     const wait = (credit: Promise<unknown> | undefined): void => {
       if (credit !== undefined) credits.push(credit)
@@ -199,12 +191,16 @@ export class Corridor implements SourceContext, HandOverOutput {
       filtered: (rows) => {
         counts.filtered += rows
       },
+      made: (rows) => {
+        counts.made += rows
+      },
       dead: (rows, secret) => {
         wait(this.bury(batch, record.schema, rows, secret))
         counts.dead += rows.length
       },
     })
-    this.letters?.count(operator.readsOldRows === true ? changesOf(batch) : batch.rows)
+    counts.taken += changes
+    this.letters?.count(changes)
     return credits.length < 2 ? credits[0] : Promise.all(credits)
   }
 
@@ -223,13 +219,16 @@ export class Corridor implements SourceContext, HandOverOutput {
       throw new PipelineError('TABLE_PARKED', message)
     }
     const target = lakeSchema(record)
-    return this.enter(letters.letters(batch, schema, target.version, rows, secret), target)
+    const made = letters.letters(batch, schema, target.version, rows, secret)
+    const credit = this.enter(made, target)
+    this.counts.of(letters.name).made += rows.length
+    return credit
   }
 
   private enter(batch: ChangeBatch, schema: TableSchema): Promise<unknown> | undefined {
     const credit = this.exchange.send(batch, schema)
     this.rowsSent += batch.rows
-    this.countsOf(batch.table).sent += batch.rows
+    this.counts.of(batch.table).sent += batch.rows
     return credit
   }
 
@@ -342,15 +341,7 @@ export class Corridor implements SourceContext, HandOverOutput {
   }
 
   countParked(table: string, rows: number): void {
-    this.countsOf(table).skipped += rows
-  }
-
-  private countsOf(table: string): Counts {
-    const known = this.counts.get(table)
-    if (known !== undefined) return known
-    const counts = { sent: 0, skipped: 0, filtered: 0, dead: 0 }
-    this.counts.set(table, counts)
-    return counts
+    this.counts.of(table).skipped += rows
   }
 
   timesRead(times: EventTimes): void {
@@ -364,11 +355,10 @@ export class Corridor implements SourceContext, HandOverOutput {
   /** Cuts the corridor here. @returns what the checkpoint of `epoch` needs of the source thread */
   barrier(epoch: number, state: string, times: SavedTimes, shows: Shown = 'all'): SourceBarrier {
     this.exchange.broadcast({ kind: 'barrier', epoch, shows })
-    const counts = [...this.counts].map(([table, each]): SourceCounts => ({ table, ...each }))
+    const counts = this.counts.end()
     const { position, sourceTimeUs, schemas } = this
     const tables = structuredClone([...this.tables.values()])
     this.schemas = []
-    this.counts.clear()
     this.letters?.endEpoch()
     const checkpoint = { position, sourceTimeUs, state, tables, times }
     const refused = [...this.refused].map(([table, reason]) => ({ table, reason }))
@@ -470,11 +460,6 @@ function renewed(schema: TableSchema, adoption: Adoption): TableSchema {
     return { ...field, id, elementId, nullable: true, initialDefault: null }
   })
   return { ...schema, version, fields, lastFieldId: next }
-}
-
-/** Rows of the batch, those not counted that others have replaced. */
-function changesOf({ ops }: ChangeBatch): number {
-  return ops.reduce((changes, op) => (op === Op.before ? changes : changes + 1), 0)
 }
 
 function setLakeSchema(record: TableRecord, schema: TableSchema): void {

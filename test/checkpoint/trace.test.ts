@@ -8,7 +8,8 @@ function counts(rows: Partial<TableCounts>): TableCounts {
   return { table: 'a', ...none, ops, ...rows }
 }
 
-const sent = (rows: number) => [{ table: 'a', sent: rows, skipped: 0, filtered: 0, dead: 0 }]
+const NONE = { table: 'a', taken: 0, made: 0, sent: 0, skipped: 0, filtered: 0, dead: 0 }
+const sent = (rows: number) => [{ ...NONE, taken: rows, sent: rows }]
 
 test('rows that are written, stale, absorbed, parked or held add up over all writers', () => {
   const trace = new Trace({})
@@ -35,4 +36,20 @@ test.each([
   expect(() => new Trace({}).check(3, sent(rows), [[counted]])).toThrow(
     'does not add up in epoch 3',
   )
+})
+
+test('rows that operators filter, set aside or make several of add up', () => {
+  const source = [{ ...NONE, taken: 10, made: 4, sent: 9, filtered: 3, dead: 2, skipped: 7 }]
+  new Trace({}).check(1, source, [[counts({ read: 9, written: 9 })]])
+})
+
+test.each([
+  ['a row that an operator lost', { taken: 5, sent: 3, filtered: 1 }],
+  ['a row that an operator doubled', { taken: 5, sent: 6 }],
+  ['a row that was made and never left', { taken: 5, made: 1, sent: 5 }],
+  ['a dead letter that was also sent', { taken: 5, sent: 5, dead: 1 }],
+])('%s stops the epoch', (_name, rows) => {
+  const source = [{ ...NONE, ...rows }]
+  const written = counts({ read: source[0]?.sent ?? 0, written: source[0]?.sent ?? 0 })
+  expect(() => new Trace({}).check(3, source, [[written]])).toThrow('does not add up in epoch 3')
 })

@@ -183,7 +183,9 @@ test('a row without a key parks its table, whoever would own it', () => {
   const batch = batchOf(schema, [{ op: Op.delete, values: {} }], 2n)
   expect(corridor.send(batch)).toBeUndefined()
   expect(corridor.tables.get('shop.orders')).toMatchObject({ phase: 'parked' })
-  const counts = [{ table: 'shop.orders', sent: 0, skipped: 1, filtered: 0, dead: 0 }]
+  const counts = [
+    { table: 'shop.orders', taken: 0, made: 0, sent: 0, skipped: 1, filtered: 0, dead: 0 },
+  ]
   expect(corridor.barrier(1, '', NO_TIMES).counts).toEqual(counts)
 })
 
