@@ -85,6 +85,8 @@ export interface OperatorPlans {
   of(table: TableNames): OperatorPlan | null
   /** @returns the table's name in the sink, as `tableKey` writes it; two tables cannot share one */
   target(table: TableNames): string
+  /** Of several sinks: what no other table may be called, one name for each. Missing: `target`. */
+  targets?(table: TableNames): readonly string[]
   /** Default: no operator sets rows aside. */
   readonly deadLetters?: DeadLetterPlan | null
 }

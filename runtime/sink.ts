@@ -90,6 +90,11 @@ export interface SinkWriter<Committable> {
    *               they count as `held`. Missing: all
    */
   prepare(epoch: number, shows?: Shown): Promise<PreparedEpoch<Committable>>
+  /**
+   * Of several sinks as one: under which names counts and committables have a table of the source,
+   * one for each of them. Missing: under its own.
+   */
+  namesOf?(table: string): readonly string[]
   close(): Promise<void>
 }
 

@@ -14,6 +14,7 @@ import { receiptOf, type CommitQueue } from './commit.ts'
 import { CHECKPOINT_FORMAT, type Checkpoint, type SourceCheckpoint } from './manifest.ts'
 import type { SavedReadiness } from './readiness.ts'
 import { PendingIntent } from './pending-intent.ts'
+import { SinkTables, type SinkParts } from './sink-parts.ts'
 import type { CheckpointStore } from './store.ts'
 import { Trace, type SourceCounts } from './trace.ts'
 
@@ -57,6 +58,8 @@ export interface CoordinatorOptions {
    * may forget only what is committed. Else a durable checkpoint is enough for both.
    */
   readonly commitsFirst?: boolean
+  /** Missing: there is one sink. */
+  readonly parts?: SinkParts | undefined
 }
 
 /** What is decided of each epoch at its barrier, and saved with it. */
@@ -110,6 +113,7 @@ export class Coordinator {
   private readonly commits: CommitQueue
   private readonly options: CoordinatorOptions
   private readonly trace: Trace
+  private readonly names: SinkTables
   private epoch: number
   private saved: Checkpoint | null
   /** The last checkpoint that was begun to be written. */
@@ -134,7 +138,8 @@ export class Coordinator {
     this.saved = options.last
     this.epoch = options.last?.epoch ?? 0
     this.receipt = options.last === null ? null : receiptOf(options.last)
-    this.trace = new Trace(options.last?.held ?? {})
+    this.names = new SinkTables(options.parts ?? null)
+    this.trace = new Trace(options.last?.held ?? {}, this.names)
   }
 
   /** The newest durable checkpoint. */
@@ -188,7 +193,15 @@ export class Coordinator {
     const source = withParked(checkpoint.source, this.parkings())
     const { refused } = cut
     const commits = hasRows(intent)
-    return { epoch, durationMs, bytes, commits, source, counts: counts.flat(), refused }
+    return { epoch, durationMs, bytes, commits, source, counts: this.counted(counts), refused }
+  }
+
+  /** Rows that go to several sinks are shown as the first of them has them. */
+  private counted(counts: readonly (readonly TableCounts[])[]): TableCounts[] {
+    return counts.flat().flatMap((entry) => {
+      const table = this.names.source(entry.table)
+      return this.names.of(table)[0] === entry.table ? [{ ...entry, table }] : []
+    })
   }
 
   /** At most one epoch is prepared and not committed: the one of the newest checkpoint. */
@@ -209,7 +222,8 @@ export class Coordinator {
    * checkpoint names both intents, and the first is refused again.
    */
   private withoutParked(intent: Intent<unknown>): Intent<unknown> {
-    const tables = intent.tables.filter(({ table }) => !this.parkedByCommit.has(table))
+    const { names, parkedByCommit } = this
+    const tables = intent.tables.filter(({ table }) => !parkedByCommit.has(names.source(table)))
     return { ...intent, tables }
   }
 
@@ -227,7 +241,7 @@ export class Coordinator {
       assert(writer.epoch === epoch, 'writers prepare the epoch whose barrier they have met')
       for (const { table, reason } of writer.parked) this.parkTable(table, reason)
     }
-    const { pipeline, timeline, fence, mode, clock, decisions } = this.options
+    const { pipeline, timeline, fence, mode, clock, decisions, parts } = this.options
     const parked = this.parkings()
     this.parkedByCommit.clear()
     const source = withParked(cut.checkpoint, parked)
@@ -251,6 +265,7 @@ export class Coordinator {
       held,
       parked,
       mode,
+      ...(parts === undefined ? {} : { sinks: parts.sinks }),
       readiness: decisions.decide(epoch, source, tables, open),
       ...this.shownAt(shows === 'all' && hasRows(intent)),
       savedAtMs: clock.nowMs(),
@@ -275,27 +290,31 @@ export class Coordinator {
     )
     const committables = prepared
       .flatMap((writer) => writer.committables as readonly CommittableOfTable[])
-      .filter(({ table }) => !parked.has(table))
+      .filter(({ table }) => !parked.has(this.names.source(table)))
     const changed = schemas.filter(({ table }) => !parked.has(table))
-    const names = new Set([...changed, ...committables].map(({ table }) => table))
+    const names = new Set([
+      ...changed.flatMap(({ table }) => this.names.of(table)),
+      ...committables.map(({ table }) => table),
+    ])
     const current = new Map(
       source.tables.map((record) => [record.schema.table, lakeSchema(record)]),
     )
     const watermarks = new Map(source.times?.tables)
-    return [...names].map((table): TableIntent<unknown> => ({
-      table,
-      // Rows of before the watermark may be among those that are held back.
-      watermarkUs: table in held ? null : (watermarks.get(table) ?? null),
-      ...(table in held ? { held: held[table] ?? 0 } : {}),
-      snapshotId: randomId63(),
-      schemas: this.schemasFor(
-        changed.filter((schema) => schema.table === table),
-        current.get(table),
-      ),
-      tableUuid: null,
-      lastIntent: null,
-      committables: committables.filter((committable) => committable.table === table),
-    }))
+    return [...names].map((table): TableIntent<unknown> => {
+      const own = this.names.source(table)
+      const announced = changed.filter((schema) => schema.table === own)
+      return {
+        table,
+        // Rows of before the watermark may be among those that are held back.
+        watermarkUs: table in held ? null : (watermarks.get(own) ?? null),
+        ...(table in held ? { held: held[table] ?? 0 } : {}),
+        snapshotId: randomId63(),
+        schemas: this.schemasFor(table, announced, current.get(own)),
+        tableUuid: null,
+        lastIntent: null,
+        committables: committables.filter((committable) => committable.table === table),
+      }
+    })
   }
 
   /**
@@ -303,11 +322,12 @@ export class Coordinator {
    * that writes it brings the structure that it has by then.
    */
   private schemasFor(
+    table: string,
     announced: readonly TableSchema[],
     current: TableSchema | undefined,
   ): readonly TableSchema[] {
     if (current === undefined) return announced
-    const last = announced.at(-1)?.version ?? this.commits.lakeTable(current.table).schemaVersion
+    const last = announced.at(-1)?.version ?? this.commits.lakeTable(table).schemaVersion
     return current.version > last ? [...announced, current] : announced
   }
 

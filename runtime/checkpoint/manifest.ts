@@ -8,6 +8,7 @@ import type { SavedWatermarks } from '../flow/watermark.ts'
 import type { Intent, WriterState } from '../sink.ts'
 import { decodeDocument, encodeDocument } from './document.ts'
 import type { SavedReadiness } from './readiness.ts'
+import type { SinkIdentity } from './sink-parts.ts'
 import type { IntentChain, PendingIntent } from './pending-intent.ts'
 
 export const CHECKPOINT_FORMAT = 2
@@ -69,6 +70,8 @@ interface CheckpointParts {
   readonly parked: readonly { readonly table: string; readonly reason: ErrorRecord }[]
   /** How the sink keeps rows: tables of one mode cannot go on in another. Missing: not known. */
   readonly mode?: string
+  /** Where there are several sinks: which. Missing: there is one. */
+  readonly sinks?: readonly SinkIdentity[]
   /** Which partitions are whole, and who has to be told; missing: nobody is. */
   readonly readiness?: SavedReadiness
   /** When the last epoch that showed all rows was cut, and it had some; missing: none has. */

@@ -6,6 +6,7 @@
 
 import { PipelineError } from '../base/errors.ts'
 import type { TableCounts } from '../sink.ts'
+import { SinkTables } from './sink-parts.ts'
 
 /** Rows of one table that the source thread has sent (and skipped) since the last barrier. */
 export interface SourceCounts {
@@ -26,9 +27,12 @@ export interface SourceCounts {
 /** Holds what must be carried from epoch to epoch: rows held back for their backfill row. */
 export class Trace {
   private readonly heldBefore: Map<string, number>
+  private readonly names: SinkTables
 
-  constructor(held: Readonly<Record<string, number>>) {
+  /** @param names  a table of the source is counted once in each of its sinks */
+  constructor(held: Readonly<Record<string, number>>, names: SinkTables = new SinkTables(null)) {
     this.heldBefore = new Map(Object.entries(held))
+    this.names = names
   }
 
   /** What the next epoch begins with; goes into the checkpoint. */
@@ -43,13 +47,15 @@ export class Trace {
     writers: readonly (readonly TableCounts[])[],
   ): void {
     const totals = sumByTable(writers.flat())
-    for (const { table, sent, taken, made, filtered, dead } of source) {
+    for (const { table: own, sent, taken, made, filtered, dead } of source) {
       if (taken + made !== sent + filtered + dead) {
         const left = `${sent} were sent, ${filtered} filtered and ${dead} set aside`
-        throw broken(epoch, table, `${taken} rows were taken and ${made} made, ${left}`)
+        throw broken(epoch, own, `${taken} rows were taken and ${made} made, ${left}`)
       }
-      const read = totals.get(table)?.read ?? 0
-      if (read !== sent) throw broken(epoch, table, `${sent} rows were sent and ${read} arrived`)
+      for (const table of this.names.of(own)) {
+        const read = totals.get(table)?.read ?? 0
+        if (read !== sent) throw broken(epoch, table, `${sent} rows were sent and ${read} arrived`)
+      }
     }
     for (const [table, total] of totals) {
       const held = this.heldBefore.get(table) ?? 0

@@ -7,6 +7,7 @@ import { localStore } from '../../connectors/storage/local.ts'
 import type { Log } from '../base/log.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import { PartsCommitter } from '../job/parts-committer.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Committer } from '../sink.ts'
 import { openDirectory } from './directory.ts'
@@ -14,12 +15,15 @@ import { openTopicCommitter } from './kafka-sink.ts'
 import { openCatalog } from './lake-catalog.ts'
 import { lakeTargets } from './lake-target.ts'
 import { lakePartitioning } from './partitioning.ts'
+import { partCheckpoint, sinkParts } from './sink-parts.ts'
 
 export async function openCommitter(
   config: PipelineConfig,
   state: ObjectStore,
   log: Log,
 ): Promise<Committer<unknown>> {
+  const parts = committerParts(config, state, log)
+  if (parts !== null) return parts
   const { sink } = config
   if (sink.type === 'parquet') return openDirectory(config, sink, log)
   if (sink.type === 'kafka') return openTopicCommitter(config, sink, state)
@@ -48,13 +52,39 @@ export async function openCommitter(
   }
 }
 
+/** @returns `null` when there is one sink */
+export function committerParts(
+  config: PipelineConfig,
+  state: ObjectStore,
+  log: Log,
+): PartsCommitter | null {
+  const sinks = sinkParts(config)
+  if (sinks === null || config.parts === undefined) return null
+  return new PartsCommitter(
+    config.parts.map((part) => ({
+      name: part.part,
+      // A transaction of Kafka is aborted when it is open for too long.
+      isFleeting: part.sink.type === 'kafka',
+      takes: (table) => sinks.of(table).includes(part.part),
+      create: async () => openCommitter(part, state, log),
+    })),
+  )
+}
+
 /** Data files that a checkpoint needs and no lake table names yet, relative to the warehouse. */
 export async function heldFiles(
-  { sink }: PipelineConfig,
+  config: PipelineConfig,
   state: ObjectStore,
   checkpoint: Checkpoint,
 ): Promise<string[]> {
-  const hasIndex = sink.type === 'iceberg'
+  if (config.parts !== undefined) {
+    // A path of one sink that another one has as well is kept in both.
+    const held = config.parts.map(async (part) =>
+      heldFiles(part, state, partCheckpoint(part, checkpoint)),
+    )
+    return (await Promise.all(held)).flat()
+  }
+  const hasIndex = config.sink.type === 'iceberg'
   const held = hasIndex ? await heldDataFiles(state, checkpoint.writers) : []
   for (const intent of checkpoint.intents) {
     const { tables } = await intent.read()
@@ -74,10 +104,14 @@ interface HoldingCommittable {
 
 /** Removes files that a durable checkpoint does not name any more, and older ones did. */
 export async function deleteLeftovers(
-  { sink }: PipelineConfig,
+  { sink, parts = [] }: PipelineConfig,
   state: ObjectStore,
   checkpoint: Checkpoint | null,
 ): Promise<void> {
+  for (const part of parts) {
+    await deleteLeftovers(part, state, checkpoint && partCheckpoint(part, checkpoint))
+  }
+  if (parts.length > 0) return
   if (sink.type !== 'iceberg') return
   const warehouse = localStore(sink.warehouse.path)
   for (const path of await leftoverFiles(state, checkpoint?.writers ?? [])) {

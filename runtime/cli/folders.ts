@@ -7,14 +7,28 @@ import { PipelineError } from '../base/errors.ts'
 import type { CheckpointRecord } from '../checkpoint/manifest.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import { intentOfPart } from '../job/parts-committer.ts'
 import { readRequests } from '../job/requests.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Finding } from '../source.ts'
 import { ownedBy } from '../../connectors/parquet/directory/committer.ts'
 import { directoryOwner } from './directory.ts'
 import { catalogProblem } from './lake-catalog.ts'
+import { partCheckpoint } from './sink-parts.ts'
 
-export async function checkFolders({ name, sink, checkpoint }: PipelineConfig): Promise<Finding[]> {
+export async function checkFolders(config: PipelineConfig): Promise<Finding[]> {
+  const { name, sink, checkpoint, parts } = config
+  if (parts !== undefined) {
+    const found = await Promise.all(
+      parts.map(async (part) =>
+        (await checkFolders(part)).map((finding) => ({
+          ...finding,
+          name: finding.name.replace(/^sink(?=\.)/, `sinks.${part.part}`),
+        })),
+      ),
+    )
+    return [...new Map(found.flat().map((one) => [JSON.stringify(one), one])).values()]
+  }
   const state = await checkFolder('checkpoint.store', checkpoint.store.path)
   if (sink.type === 'kafka') return [state]
   const { path } = sink.warehouse
@@ -41,15 +55,13 @@ async function checkOwner(pipeline: string, path: string): Promise<Finding[]> {
  *
  * @throws PipelineError STORAGE_FAILED
  */
-export async function requireWarehouse(
-  { sink }: PipelineConfig,
-  state: ObjectStore,
-): Promise<void> {
+export async function requireWarehouse(config: PipelineConfig, state: ObjectStore): Promise<void> {
+  const { sink } = config
   if (sink.type === 'kafka') return
   const { path } = sink.warehouse
   if ((await entriesOf(path)).length > 0 || (await readRequests(state)).length > 0) return
   const last = await new CheckpointStore(state).peekNewest()
-  if (last === null || !hasWritten(last)) return
+  if (last === null || !hasWritten(last, config)) return
   throw new PipelineError('STORAGE_FAILED', `the warehouse ${path} is empty`, {
     detail: 'The last run left lake tables in it. Nothing was read or written.',
     hint:
@@ -62,7 +74,12 @@ export async function requireWarehouse(
 }
 
 /** The commit of the last epoch may have come after its checkpoint, which then lists the intent. */
-function hasWritten({ lake, intent, older }: CheckpointRecord): boolean {
+function hasWritten(last: CheckpointRecord, config: PipelineConfig): boolean {
+  const { older } = last
+  const { lake } = partCheckpoint(config, last)
+  const { part } = config
+  const intent =
+    part === undefined || last.intent === null ? last.intent : intentOfPart(last.intent, part)
   if (older !== null || lake.some(({ metadataLocation }) => metadataLocation !== null)) return true
   return intent?.tables.some(({ committables }) => committables.length > 0) ?? false
 }

@@ -12,6 +12,7 @@ import type {
   WrittenFormatConfig,
 } from '../job/config/pipeline-config.ts'
 import { sourceSelector } from '../job/config/selector.ts'
+import { intentOfPart } from '../job/parts-committer.ts'
 import type { WriterPlan } from '../job/run.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Committer, SinkWriter, WriterState } from '../sink.ts'
@@ -100,7 +101,9 @@ export async function settleTopics(
   const committer = await openTopicCommitter(config, sink, state)
   try {
     for (const pending of checkpoint.intents) {
-      await committer.commit([await pending.read()], signal)
+      const intent = await pending.read()
+      const own = config.part === undefined ? intent : intentOfPart(intent, config.part)
+      if (own !== null) await committer.commit([own], signal)
     }
     return true
   } catch (error) {

@@ -10,6 +10,7 @@ import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import { lettersTable } from '../job/config/resolve-kafka.ts'
 import { openExistingCatalog } from './lake-catalog.ts'
 import { lakeTargets } from './lake-target.ts'
+import { partOfType } from './sink-parts.ts'
 import { valueText } from './verify/value-text.ts'
 
 /** By column that has a value: its JSON, bytes in hex. */
@@ -32,7 +33,8 @@ export interface LetterTable {
  * @returns a table without letters when the pipeline has none yet
  * @throws PipelineError CONFIG_UNSUPPORTED, CATALOG_UNAVAILABLE, LAKE_FORMAT, STORAGE_FAILED
  */
-export async function readLetters(config: PipelineConfig): Promise<LetterTable> {
+export async function readLetters(whole: PipelineConfig): Promise<LetterTable> {
+  const config = partOfType(whole, 'iceberg') ?? whole
   const { sink, source, name } = config
   if (sink.type !== 'iceberg') {
     throw new PipelineError('CONFIG_UNSUPPORTED', `dlq reads no sink of type ${sink.type}`, {

@@ -5,27 +5,30 @@ import { scriptPlan } from '../../operators/script/operator.ts'
 import { transformPlan } from '../../operators/transform/operator.ts'
 import { BY_COMMITS, type RowTimes } from '../../operators/transform/options.ts'
 import { moduleUrl } from '../base/module-url.ts'
+import { partTable } from '../checkpoint/sink-parts.ts'
 import { deadLetterTable } from '../data/dead-letters.ts'
 import { tableKey } from '../data/schema.ts'
 import type { KafkaSourceConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
-import { routeTable } from '../job/config/route.ts'
+import { routeTable, type TableNames } from '../job/config/route.ts'
 import { tableSelector } from '../job/config/selector.ts'
 import type { ScriptConfig } from '../job/config/script.ts'
 import type { OperatorPlans } from '../operator.ts'
 import { chained } from './operator-chain.ts'
+import { sinkParts } from './sink-parts.ts'
 
 /** What the plans are made from. */
 export type PlannedConfig = Pick<
   PipelineConfig,
   'routes' | 'transforms' | 'scripts' | 'onError' | 'maskKey'
 > & {
+  readonly parts?: PipelineConfig['parts']
   readonly sink: Pick<PipelineConfig['sink'], 'mode'>
   readonly source: Pick<PipelineConfig['source'], 'type' | 'eventTime'> &
     Partial<Pick<KafkaSourceConfig, 'rowTime'>>
 }
 
 export function operatorPlans(config: PlannedConfig): OperatorPlans {
-  const { routes, transforms, scripts, sink, onError, maskKey: secret } = config
+  const { transforms, scripts, sink, onError, maskKey: secret } = config
   const maskKey = (): Uint8Array | null =>
     secret === null ? null : new TextEncoder().encode(secret.reveal())
   const inserted = config.source.type === 'kafka' ? 'unknown' : 'new'
@@ -59,7 +62,28 @@ export function operatorPlans(config: PlannedConfig): OperatorPlans {
       const script = scripted.find(({ selects }) => selects(namespace, name))
       return chained(entry?.plan ?? null, script?.plan ?? null)
     },
-    target: (table) => tableKey(routeTable(routes, table)),
+    ...targetsOf(config),
+  }
+}
+
+function targetsOf({ routes, parts }: PlannedConfig): Pick<OperatorPlans, 'target' | 'targets'> {
+  const sinks = sinkParts({ routes, ...(parts === undefined ? {} : { parts }) })
+  if (sinks === null || parts === undefined) {
+    return { target: (table) => tableKey(routeTable(routes, table)) }
+  }
+  const bySink = (table: TableNames): (readonly [sink: string, name: string])[] => {
+    const names = sinks.of(tableKey(table))
+    const own = parts.filter(({ part }) => names.includes(part))
+    return own.map((part) => [part.part, tableKey(routeTable(part.routes, table))])
+  }
+  return {
+    target: (table) => {
+      const all = bySink(table)
+      const distinct = new Set(all.map(([, name]) => name))
+      if (distinct.size === 1 && all.length === parts.length) return [...distinct].join()
+      return all.map(([sink, name]) => partTable(sink, name)).join(', ')
+    },
+    targets: (table) => bySink(table).map(([sink, name]) => partTable(sink, name)),
   }
 }
 

@@ -20,9 +20,10 @@ import { moveDamagedAside } from '../job/requests.ts'
 import { runPipeline, type PipelineParts } from '../job/run.ts'
 import { spawnWorker } from '../job/worker-port.ts'
 import type { ObjectStore } from '../object-store.ts'
+import type { Committer } from '../sink.ts'
 import type { SourceInspector } from '../source.ts'
 import { announcements } from './announcements.ts'
-import { deleteLeftovers, heldFiles } from './committer-connector.ts'
+import { committerParts, deleteLeftovers, heldFiles } from './committer-connector.ts'
 import { lakeColumnsOf, openCommitter } from './committer-connector.ts'
 import { requireWarehouse } from './folders.ts'
 import { openInspector } from './inspectors.ts'
@@ -32,6 +33,7 @@ import { namingOwner } from './lock-owner.ts'
 import { requireSamePartitions } from './partitioning.ts'
 import { shellWord } from './query-hints.ts'
 import { requireSelection, selectionFaults, selectsNone } from './selection.ts'
+import { partCheckpoint, sinkParts } from './sink-parts.ts'
 import { lockPath, openState } from './state-folder.ts'
 import type { ExitReason, RunOptions } from './wiring.ts'
 import { workerSeed } from './worker-seed.ts'
@@ -66,7 +68,7 @@ async function lookAround(config: PipelineConfig, log: Log): Promise<void> {
   }
   const first = (await new CheckpointStore(state).epochs()).length === 0
   if (first) await requireSelected(config, log)
-  else await requireWarehouse(config, state)
+  else for (const part of config.parts ?? [config]) await requireWarehouse(part, state)
 }
 
 /**
@@ -97,14 +99,16 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
   const state = openState(config)
   const lake = new LakeCounter()
   const seed = workerSeed(config, logLevel)
+  const sinks = sinkParts(config)
   return {
     name: config.name,
     mode: config.sink.mode,
+    ...(sinks === null ? {} : { parts: sinks }),
     state,
     lockPath: lockPath(config),
     parallelism: config.parallelism,
     intervalMs: config.checkpoint.intervalMs,
-    maxFreshnessMs: config.sink.type === 'iceberg' ? config.sink.maxFreshnessMs : 0,
+    maxFreshnessMs: freshnessOf(config),
     checkpointsKept: config.checkpoint.keep,
     task: {
       ...readingOf(config.source, options.once),
@@ -115,8 +119,12 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
       ...lakeColumnsOf(config),
     },
     clock: systemClock,
-    createCommitter: async () => lake.watch(await openCommitter(config, state, log)),
-    requireContinuable: (checkpoint) => requireSamePartitions(config, state, checkpoint),
+    createCommitter: async () => lake.watch(await firstCommitter(config, state, log)),
+    requireContinuable: async (checkpoint) => {
+      for (const part of config.parts ?? [config]) {
+        await requireSamePartitions(part, state, partCheckpoint(part, checkpoint))
+      }
+    },
     announcements: announcements(config),
     ...settlingOf(config, state),
     heldFiles: (checkpoint) => heldFiles(config, state, checkpoint),
@@ -138,11 +146,30 @@ function pipelineParts(config: PipelineConfig, options: RunOptions): PipelinePar
   }
 }
 
+/** Only one of several sinks may hold rows back, and the others show all at every epoch. */
+function freshnessOf({ sink, parts = [] }: PipelineConfig): number {
+  const sinks = parts.length === 0 ? [sink] : parts.map((part) => part.sink)
+  return Math.max(...sinks.map((one) => (one.type === 'iceberg' ? one.maxFreshnessMs : 0)))
+}
+
+/** Sinks that are one of several are opened when they are needed, but for the very first start. */
+async function firstCommitter(
+  config: PipelineConfig,
+  state: ObjectStore,
+  log: Log,
+): Promise<Committer<unknown>> {
+  const parts = committerParts(config, state, log)
+  if (parts === null) return openCommitter(config, state, log)
+  if ((await new CheckpointStore(state).epochs()).length === 0) await parts.open()
+  return parts
+}
+
 /** A transaction of Kafka does not last: it is finished before anything else is begun. */
 function settlingOf(config: PipelineConfig, state: ObjectStore): Pick<PipelineParts, 'settle'> {
-  const { sink } = config
-  if (sink.type !== 'kafka') return {}
-  return { settle: (last, signal) => settleTopics(config, sink, state, last, signal) }
+  const topics = (config.parts ?? [config]).find(({ sink }) => sink.type === 'kafka')
+  if (topics?.sink.type !== 'kafka') return {}
+  const { sink } = topics
+  return { settle: (last, signal) => settleTopics(topics, sink, state, last, signal) }
 }
 
 /** A topic has no rows beside its log: its tables begin with what the log brings. */

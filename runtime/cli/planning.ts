@@ -11,6 +11,7 @@ import { formatType } from '../data/type.ts'
 import { lakeSchema, type TableRecord } from '../flow/tables.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import { requireSameMode } from '../job/mode-change.ts'
+import { requireSameSinks } from '../job/sink-change.ts'
 import { readRequests } from '../job/requests.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { OperatorPlans } from '../operator.ts'
@@ -20,6 +21,7 @@ import { lakeTargets } from './lake-target.ts'
 import { operatorPlans } from './operator-plans.ts'
 import { requireSamePartitions } from './partitioning.ts'
 import { sampleTables, type TableSample } from './sampling.ts'
+import { partCheckpoint, partOfType, sinkParts } from './sink-parts.ts'
 
 /**
  * KEEP: goes on where it was · ADD: begins · REBACKFILL: all its rows are read again · REMOVE:
@@ -97,7 +99,12 @@ async function refusals(
   const refused: ErrorRecord[] = []
   for (const look of [
     async () => requireSameMode(checkpoint, config.sink.mode),
-    async () => requireSamePartitions(config, state, checkpoint),
+    async () => requireSameSinks(checkpoint, sinkParts(config)?.sinks),
+    ...(config.parts ?? [config]).map((part) => async () => {
+      // Sinks that are others have been said to be; nothing is known of them.
+      if ((part.part === undefined) !== (checkpoint.sinks === undefined)) return
+      await requireSamePartitions(part, state, partCheckpoint(part, checkpoint))
+    }),
   ]) {
     try {
       await look()
@@ -111,11 +118,14 @@ async function refusals(
 
 class Planner {
   private readonly config: PipelineConfig
-  private readonly checkpoint: CheckpointRecord | null
   private readonly plans: OperatorPlans
   private readonly records: ReadonlyMap<string, TableRecord>
   private readonly isRequested: (table: string) => boolean
   private readonly targetOf: ReturnType<typeof lakeTargets>
+  private readonly lake: CheckpointRecord['lake']
+  /** Their readers cannot be told that rows are gone. */
+  private readonly hasTopics: boolean
+  private readonly isResynced: boolean
 
   constructor(
     config: PipelineConfig,
@@ -123,12 +133,15 @@ class Planner {
     isRequested: (table: string) => boolean,
   ) {
     this.config = config
-    this.checkpoint = checkpoint
     this.plans = operatorPlans(config)
     const records = checkpoint?.source.tables ?? []
     this.records = new Map(records.map((record) => [record.schema.table, record]))
     this.isRequested = isRequested
-    this.targetOf = lakeTargets(config)
+    const lake = partOfType(config, 'iceberg')
+    this.targetOf = lakeTargets(lake ?? config)
+    this.lake = checkpoint === null ? [] : partCheckpoint(lake ?? config, checkpoint).lake
+    this.hasTopics = partOfType(config, 'kafka') !== null
+    this.isResynced = config.parts === undefined && !this.hasTopics
   }
 
   plan(sample: TableSample, rows: number | null): TablePlan {
@@ -148,7 +161,7 @@ class Planner {
       ...(record.phase === 'parked' ? [this.parkedNote(record)] : []),
       ...(record.phase === 'parked' ? [] : errors),
     ]
-    const isCopied = this.copies() && this.config.sink.type !== 'kafka'
+    const isCopied = this.copies() && !this.hasTopics
     const rereads = this.isRequested(table) || (again.length > 0 && isCopied)
     if (!rereads) return { table, into, action: 'KEEP', copies: false, rows: null, notes }
     return { table, into, action: 'REBACKFILL', copies: true, rows, notes }
@@ -176,7 +189,7 @@ class Planner {
   private isMadeAnew(record: TableRecord, now: SourceTable | null): PlanNote[] {
     const { source } = this.config
     if (now === null || source.type === 'mysql' || now.incarnation === record.incarnation) return []
-    if (source.type !== 'kafka' && this.config.sink.type === 'kafka') {
+    if (source.type !== 'kafka' && this.hasTopics) {
       return [note('schema', 'made anew in the source: the table parks if its topic has rows')]
     }
     if (source.type !== 'kafka') {
@@ -201,9 +214,9 @@ class Planner {
     return [note('transform', again ? 'changed' : `changed: the table parks${this.until()}`)]
   }
 
-  /** A topic is not filled anew. */
+  /** A topic is not filled anew, nor one of several sinks. */
   private until(): string {
-    return this.config.sink.type === 'kafka' ? '' : ' until it is resynced'
+    return this.isResynced ? ' until it is resynced' : ''
   }
 
   private parkedNote({ reason }: TableRecord): PlanNote {
@@ -213,12 +226,12 @@ class Planner {
 
   /** Where the lake's table lies tells the name under which it was begun. */
   private routeNotes({ schema: { table } }: TableRecord): PlanNote[] {
-    const known = this.checkpoint?.lake.find((one) => one.table === table)?.metadataLocation ?? null
+    const known = this.lake.find((one) => one.table === table)?.metadataLocation ?? null
     if (known === null) return []
     const target = this.targetOf(table)
     if (known.includes(`/${tablePath(target)}/metadata/`)) return []
     const so = `${tableKey(target)} is not the lake table so far, which stays`
-    return [note('route', `changed: ${so}; the table parks until it is resynced`)]
+    return [note('route', `changed: ${so}; the table parks${this.until()}`)]
   }
 
   private schemaNotes(record: TableRecord, now: SourceTable | null): PlanNote[] {

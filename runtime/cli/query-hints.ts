@@ -5,6 +5,7 @@ import { tableFolder } from '../../connectors/parquet/directory/folders.ts'
 import type { TableStatus } from '../console/status.ts'
 import type { ParquetSinkConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
 import { lakeTargets } from './lake-target.ts'
+import { sinkParts } from './sink-parts.ts'
 
 const SPARK_ICEBERG = 'org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0'
 const SPARK_SQLITE = 'org.xerial:sqlite-jdbc:3.50.3.0'
@@ -19,9 +20,16 @@ export interface QueryHints {
 
 /** @returns `null` when the table has not been committed yet */
 export function queryHints(
-  config: Pick<PipelineConfig, 'routes' | 'sink'>,
-  { table, commit }: TableStatus,
+  config: Pick<PipelineConfig, 'routes' | 'sink' | 'parts'>,
+  status: TableStatus,
 ): QueryHints | null {
+  const { table, commit } = status
+  if (config.parts !== undefined) {
+    const sinks = sinkParts(config)?.of(table) ?? []
+    const own = config.parts.filter(({ part }) => sinks.includes(part))
+    const part = own.find(({ sink }) => sink.type === 'iceberg') ?? own[0]
+    return part === undefined ? null : queryHints(part, status)
+  }
   if (commit.metadata_location === null) return null
   if (config.sink.type === 'parquet') return directoryHints(config, config.sink, table)
   if (config.sink.type === 'kafka') return null

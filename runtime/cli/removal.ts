@@ -17,6 +17,7 @@ import type { Removal, SourceInspector } from '../source.ts'
 import { removeDirectory } from './directory.ts'
 import { openExistingCatalog } from './lake-catalog.ts'
 import { decideLake, removeTable, type LakeDecision } from './lake-removal.ts'
+import { partCheckpoint, partOfType } from './sink-parts.ts'
 import { lockPath, openState, stateFolder } from './state-folder.ts'
 
 /** @returns what was removed, and what had to stay */
@@ -28,28 +29,37 @@ export async function dropPipeline(
   try {
     const lock = await acquireLock(lockPath(config), systemClock)
     try {
-      const checkpoint = await new CheckpointStore(openState(config)).peekNewest()
-      const { sink } = config
-      if (sink.type === 'parquet') {
-        return await removeAll(config, inspector, null, [], keepLake ? null : sink)
-      }
-      if (sink.type === 'kafka') {
-        const removals = await removeAll(config, inspector, null, [], null)
-        const kept = 'others may read them: `kafka-topics.sh --delete` removes them'
-        return [...removals, { what: `topics ${sink.topic}`, kept }]
-      }
-      const catalog = keepLake ? null : await openExistingCatalog(sink)
-      try {
-        const lake = catalog === null ? [] : await decideLake(config, sink, catalog, checkpoint)
-        return await removeAll(config, inspector, { sink, catalog }, lake, null)
-      } finally {
-        await catalog?.close()
-      }
+      const removals = await removeTargets(config, keepLake, inspector)
+      const topics = partOfType(config, 'kafka')?.sink
+      if (topics?.type !== 'kafka') return removals
+      const kept = 'others may read them: `kafka-topics.sh --delete` removes them'
+      return [...removals, { what: `topics ${topics.topic}`, kept }]
     } finally {
       lock.release()
     }
   } finally {
     await inspector.close()
+  }
+}
+
+async function removeTargets(
+  config: PipelineConfig,
+  keepLake: boolean,
+  inspector: SourceInspector,
+): Promise<readonly Removal[]> {
+  const checkpoint = await new CheckpointStore(openState(config)).peekNewest()
+  const files = partOfType(config, 'parquet')?.sink
+  const directory = keepLake || files?.type !== 'parquet' ? null : files
+  const lake = partOfType(config, 'iceberg')
+  if (lake?.sink.type !== 'iceberg') return removeAll(config, inspector, null, [], directory)
+  const { sink } = lake
+  const catalog = keepLake ? null : await openExistingCatalog(sink)
+  try {
+    const known = checkpoint && partCheckpoint(lake, checkpoint)
+    const tables = catalog === null ? [] : await decideLake(lake, sink, catalog, known)
+    return await removeAll(config, inspector, { sink, catalog }, tables, directory)
+  } finally {
+    await catalog?.close()
   }
 }
 

@@ -4,12 +4,14 @@
 
 import { type ErrorName, PipelineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import type { SinkParts } from '../checkpoint/sink-parts.ts'
 import { tableKey } from '../data/schema.ts'
 import { literalName } from '../job/config/glob.ts'
 import type {
   DatabaseSourceConfig,
   KafkaSourceConfig,
   PipelineConfig,
+  PipelinePart,
   SourceConfig,
 } from '../job/config/pipeline-config.ts'
 import { type RouteConfig, routeTable } from '../job/config/route.ts'
@@ -22,6 +24,7 @@ import {
 import type { DiscoveredTable, Finding } from '../source.ts'
 import { announcementFaults } from './announcements.ts'
 import { partitionFaults } from './partitioning.ts'
+import { sinkParts } from './sink-parts.ts'
 
 export interface SelectionFault {
   /** What `run` ends with; `null`: it only warns. */
@@ -40,7 +43,12 @@ export function selectionFaults(
   config: PipelineConfig,
   tables: readonly DiscoveredTable[],
 ): readonly SelectionFault[] {
-  const { source, sink, routes } = config
+  const { source, sink, routes, parts } = config
+  if (parts !== undefined) {
+    // What is said of the source is the same for each of them.
+    const all = parts.flatMap((part) => faultsOfPart(part, tables, sinkParts(config)))
+    return [...new Map(all.map((fault) => [JSON.stringify(fault), fault])).values()]
+  }
   if (source.type === 'kafka') {
     return [...topicFaults(source, tables), ...routeFaults(source, routes, tables)]
   }
@@ -55,6 +63,23 @@ export function selectionFaults(
     ]),
     ...routeFaults(source, routes, tables),
   ]
+}
+
+function faultsOfPart(
+  part: PipelinePart,
+  tables: readonly DiscoveredTable[],
+  sinks: SinkParts | null,
+): readonly SelectionFault[] {
+  const { source, routes } = part
+  const own = tables.filter((table) => sinks?.of(tableKey(table)).includes(part.part) === true)
+  const rest = selectionFaults({ ...part, routes: [] }, tables).filter(
+    ({ name }) => !name.startsWith('sink.'),
+  )
+  const ofSink = (source.type === 'kafka' ? [] : partitionFaults(part, own)).map((fault) => ({
+    ...fault,
+    name: fault.name.replace(/^sink(?=\.)/, `sinks.${part.part}`),
+  }))
+  return [...rest, ...ofSink, ...routeFaults(source, routes, own)]
 }
 
 export function selectionFindings(faults: readonly SelectionFault[]): Finding[] {

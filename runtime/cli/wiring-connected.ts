@@ -8,7 +8,15 @@ import { openInspector } from './inspectors.ts'
 import type { Wiring } from './wiring.ts'
 
 /** A resync reads rows of now beside the log, and a topic is nothing but its log. */
-function requireBackfill({ source, sink }: PipelineConfig): void {
+function requireBackfill({ source, sink, parts }: PipelineConfig): void {
+  if (parts !== undefined) {
+    throw new PipelineError('CONFIG_UNSUPPORTED', 'resync does not know several sinks', {
+      detail: 'A table would be written anew in all of them at once. Nothing was asked of the run.',
+      hint:
+        'Run `millrace drop FILE` and begin anew; or copy the table into a sink by a pipeline of ' +
+        'another name, with that sink alone.',
+    })
+  }
   if (sink.type === 'kafka') {
     throw new PipelineError('CONFIG_UNSUPPORTED', 'a topic cannot be filled anew in place', {
       detail: 'Its readers have its records already, and nothing takes rows back that are gone.',

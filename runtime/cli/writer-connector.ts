@@ -5,13 +5,16 @@ import type { IcebergWriterOptions } from '../../connectors/iceberg/writer/optio
 import { createDirectoryWriter } from '../../connectors/parquet/directory/writer.ts'
 import { localStore } from '../../connectors/storage/local.ts'
 import type { Log } from '../base/log.ts'
-import type { PipelineConfig } from '../job/config/pipeline-config.ts'
+import { statesOfPart, type SinkParts } from '../checkpoint/sink-parts.ts'
+import type { PipelineConfig, PipelinePart } from '../job/config/pipeline-config.ts'
+import { errorOfPart, PartsWriter, type WriterPart } from '../job/parts-writer.ts'
 import type { WriterPlan } from '../job/run.ts'
 import type { SinkWriter } from '../sink.ts'
 import { directoryLayouts } from './directory.ts'
 import { openTopicWriter } from './kafka-sink.ts'
 import { lakeTargets } from './lake-target.ts'
 import { lakePartitioning } from './partitioning.ts'
+import { sinkParts } from './sink-parts.ts'
 import { openState } from './state-folder.ts'
 
 export async function openWriter(
@@ -19,6 +22,8 @@ export async function openWriter(
   plan: WriterPlan,
   log: Log,
 ): Promise<SinkWriter<unknown>> {
+  const sinks = sinkParts(config)
+  if (sinks !== null) return openParts(config.parts ?? [], sinks, plan, log)
   const { sink } = config
   if (sink.type === 'kafka') return openTopicWriter(config, sink, plan, log)
   const shared = {
@@ -53,6 +58,26 @@ export async function openWriter(
     fileBytesMax: sink.fileBytesMax,
     ...writerMemory(config),
   })
+}
+
+async function openParts(
+  parts: readonly PipelinePart[],
+  sinks: SinkParts,
+  plan: WriterPlan,
+  log: Log,
+): Promise<SinkWriter<unknown>> {
+  const writers: WriterPart[] = []
+  for (const part of parts) {
+    const { part: name } = part
+    const own = { ...plan, states: statesOfPart(plan.states, name) }
+    try {
+      writers.push({ name, writer: await openWriter(part, own, log) })
+    } catch (error) {
+      await Promise.all(writers.map(async ({ writer }) => writer.close()))
+      throw errorOfPart(name, error)
+    }
+  }
+  return new PartsWriter(writers, (table) => sinks.of(table))
 }
 
 /**

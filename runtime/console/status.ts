@@ -71,6 +71,8 @@ export interface TableStatus {
     /** Commit time at the source of the newest row in the lake, ISO 8601. */
     readonly source_time: string | null
     readonly metadata_location: string | null
+    /** Of several sinks each; the above is that of the last of them. Missing: there is one. */
+    readonly sinks?: readonly { sink: string; epoch: number | null; source_time: string | null }[]
   }
 }
 
@@ -268,6 +270,11 @@ export class StatusTracker {
         epoch: table.committedEpoch,
         source_time: isoTimeUs(table.committedTimeUs),
         metadata_location: table.metadataLocation,
+        ...(table.sinks && {
+          sinks: table.sinks.map(({ sink, committedEpoch: epoch, committedTimeUs: us }) => {
+            return { sink, epoch, source_time: isoTimeUs(us) }
+          }),
+        }),
       },
     }
   }

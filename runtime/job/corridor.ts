@@ -61,8 +61,6 @@ export class Corridor implements SourceContext, HandOverOutput {
   private readonly options: CorridorOptions
   private readonly structures: Structures
   private readonly operators = new Map<string, Operator>()
-  /** By name in the sink: the table that has it. */
-  private readonly targets = new Map<string, string>()
   private position: Position = { split: '', order: 0n, token: '' }
   private schemas: TableSchema[] = []
   private readonly counts = new RowCounts()
@@ -86,7 +84,7 @@ export class Corridor implements SourceContext, HandOverOutput {
     if (letters === null) return
     const record = this.tables.get(letters.name)
     if (record === undefined) {
-      const taken = this.targets.get(this.structures.targetOf(letters.name))
+      const taken = this.structures.takenBy(letters.name)
       if (taken !== undefined) throw routeTaken(letters.name, taken)
       const step = this.structures.first(letters.table)
       if (step.kind === 'unmappable') throw refusal(letters.name, step)
@@ -110,7 +108,7 @@ export class Corridor implements SourceContext, HandOverOutput {
     record.lake ??= null
     record.semantics ??= null
     this.tables.set(record.schema.table, record)
-    this.targets.set(this.structures.targetOf(record.schema.table), record.schema.table)
+    this.structures.takeNames(record.schema.table)
     if (record.phase === 'dropped') return
     this.control({ kind: 'schema', schema: lakeSchema(record) })
     if (record.phase === 'parked' && record.reason !== null) {
@@ -367,7 +365,7 @@ export class Corridor implements SourceContext, HandOverOutput {
 
   private tableAppeared(table: SourceTable): TableSchema | null {
     const name = tableKey(table)
-    const taken = this.targets.get(this.structures.targetOf(name))
+    const taken = this.structures.takenBy(name)
     // Nothing can be made of it: two tables would write one, each with an index of its own.
     if (taken !== undefined) return this.refuse(name, routeTaken(name, taken))
     const step = this.structures.first(table)
@@ -411,7 +409,7 @@ export class Corridor implements SourceContext, HandOverOutput {
       waitsFor: null,
     }
     this.tables.set(schema.table, record)
-    this.targets.set(this.structures.targetOf(schema.table), schema.table)
+    this.structures.takeNames(schema.table)
     this.refused.delete(schema.table)
     return record
   }

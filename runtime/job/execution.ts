@@ -9,6 +9,7 @@ import { Coordinator } from '../checkpoint/coordinator.ts'
 import type { EpochDecisions, EpochReport, SourceCut } from '../checkpoint/coordinator.ts'
 import type { CommitQueue } from '../checkpoint/commit.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
+import type { SinkParts } from '../checkpoint/sink-parts.ts'
 import type { CheckpointStore } from '../checkpoint/store.ts'
 import type { Shown } from '../data/element.ts'
 import type { PreparedEpoch } from '../sink.ts'
@@ -40,6 +41,7 @@ export interface ExecutionOptions {
   readonly fence: string
   readonly mode: string
   readonly commitsFirst?: boolean
+  readonly parts?: SinkParts | undefined
   readonly last: Checkpoint | null
   readonly intervalMs: number
   /** Rows may be held back for so long; 0: they may not. */
@@ -90,7 +92,7 @@ export class Execution {
     this.options = options
     this.events = events
     this.ready = this.listen()
-    const { pipeline, timeline, fence, mode, commitsFirst = false, last } = options
+    const { pipeline, timeline, fence, mode, commitsFirst = false, parts: sinks, last } = options
     const { store, commits, clock, decisions } = parts
     // A clock that was set back says nothing: all is shown then.
     const sinceMs = clock.nowMs() - (last?.shownAtMs ?? Number.NEGATIVE_INFINITY)
@@ -106,7 +108,7 @@ export class Execution {
       })),
       store,
       commits,
-      { pipeline, timeline, fence, mode, commitsFirst, last, clock, decisions },
+      { pipeline, timeline, fence, mode, commitsFirst, parts: sinks, last, clock, decisions },
     )
   }
 

@@ -3,6 +3,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
+import type { SinkParts } from '../checkpoint/sink-parts.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { Committer, WriterState } from '../sink.ts'
 import type { AnnouncerParts } from './announcer.ts'
@@ -26,6 +27,8 @@ export interface PipelineParts {
   readonly name: string
   /** Of the sink: how it keeps rows. A pipeline has one for life. */
   readonly mode: string
+  /** Missing: there is one sink. */
+  readonly parts?: SinkParts
   readonly state: ObjectStore
   /** Absolute path of the lock file. */
   readonly lockPath: string

@@ -3,7 +3,7 @@
 
 import type { ErrorRecord } from '../base/errors.ts'
 import type { EpochReport } from '../checkpoint/coordinator.ts'
-import type { LakeTable } from '../checkpoint/manifest.ts'
+import type { KnownTable, SinkReach } from '../checkpoint/sink-parts.ts'
 import type { RowCounts, TableCounts } from '../sink.ts'
 import type { ReadySnapshot } from './announcer.ts'
 import { EventCounts, type DdlCount, type ErrorCount, type RetryCount } from './event-counts.ts'
@@ -27,6 +27,8 @@ export interface TableSnapshot {
   readonly committedEpoch: number | null
   readonly committedTimeUs: bigint | null
   readonly metadataLocation: string | null
+  /** How far each of several sinks is; missing: there is one. */
+  readonly sinks?: readonly SinkReach[]
   /** `null`: its partitions are not announced. */
   readonly ready: ReadySnapshot | null
 }
@@ -166,7 +168,7 @@ export class RunState {
   }
 
   snapshot(
-    lake: readonly LakeTable[],
+    lake: readonly KnownTable[],
     pending: number,
     ready: (table: string) => ReadySnapshot | null = () => null,
   ): RunSnapshot {
@@ -182,6 +184,7 @@ export class RunState {
         committedEpoch: known?.committedEpoch ?? null,
         committedTimeUs: known?.committedTimeUs ?? null,
         metadataLocation: known?.metadataLocation ?? null,
+        ...(known?.sinks === undefined ? {} : { sinks: known.sinks }),
         ready: ready(progress.table),
       }
     })

@@ -8,6 +8,7 @@ import { PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
 import { CommitQueue } from '../checkpoint/commit.ts'
 import { NO_DECISIONS, type EpochReport } from '../checkpoint/coordinator.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
+import { SinkTables } from '../checkpoint/sink-parts.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
 import type { Committer, TableClaim } from '../sink.ts'
 import { announcementEvents, Announcer } from './announcer.ts'
@@ -20,6 +21,7 @@ import { acquireLock } from './lock.ts'
 import { LogNotices } from './log-watch.ts'
 import type { Repairs } from './messages.ts'
 import { requireSameMode } from './mode-change.ts'
+import { requireSameSinks } from './sink-change.ts'
 import { RepairRequests } from './repairs.ts'
 import type { PipelineParts, WriterPlan } from './run-parts.ts'
 import { RunState } from './run-state.ts'
@@ -166,6 +168,7 @@ class PipelineRun {
     const all = await this.requests.wantsAll()
     const last = all ? await this.store.loadForResync() : await this.store.loadNewest()
     requireSameMode(last, this.parts.mode)
+    requireSameSinks(last, this.parts.parts?.sinks)
     if (last !== null) await this.parts.requireContinuable?.(last)
     return last
   }
@@ -234,8 +237,12 @@ class PipelineRun {
       if (this.state.phase === 'starting') this.state.phase = 'running'
       if (this.stopping.signal.aborted) execution.stop()
       const end = await execution.run()
-      await this.parts.deleteLeftovers?.(execution.lastCheckpoint())
-      if (!(await this.finishCommits(commits, COMMITS_AT_END_MS)) && end === 'finished') {
+      const done = await this.finishCommits(commits, COMMITS_AT_END_MS)
+      // An epoch that may be lost is read again from the checkpoint before, which names them.
+      if (done || this.parts.settle === undefined) {
+        await this.parts.deleteLeftovers?.(execution.lastCheckpoint())
+      }
+      if (!done && end === 'finished') {
         throw new PipelineError('CATALOG_UNAVAILABLE', 'the last epochs are not committed', {
           detail: 'They are durable in the state folder; the next start commits them first.',
         })
@@ -366,6 +373,7 @@ class PipelineRun {
         fence,
         mode: parts.mode,
         commitsFirst: parts.settle !== undefined,
+        parts: parts.parts,
         last,
         intervalMs: parts.intervalMs,
         maxFreshnessMs: parts.maxFreshnessMs ?? 0,
@@ -463,6 +471,7 @@ class PipelineRun {
     const { commits } = this
     const pending = commits?.pending().length ?? 0
     const ready = (table: string): ReadySnapshot | null => this.announcer?.statusOf(table) ?? null
-    this.parts.onSnapshot(this.state.snapshot(commits?.lake() ?? [], pending, ready))
+    const lake = new SinkTables(this.parts.parts ?? null).lake(commits?.lake() ?? [])
+    this.parts.onSnapshot(this.state.snapshot(lake, pending, ready))
   }
 }

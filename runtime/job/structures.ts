@@ -28,6 +28,8 @@ export type Step =
 export class Structures {
   private readonly plans: OperatorPlans
   private readonly options: EvolutionOptions
+  /** By name in a sink: the table that has it. */
+  private readonly owners = new Map<string, string>()
 
   constructor(plans: OperatorPlans, options: EvolutionOptions) {
     this.plans = plans
@@ -78,9 +80,19 @@ export class Structures {
     return { kind: 'unmappable', error: 'DDL_UNMAPPABLE', reason }
   }
 
-  /** @returns the name of a table (`tableKey`) in the sink */
-  targetOf(table: string): string {
-    return this.plans.target(namesOf(table))
+  /** @returns the table that has a name which this one would have in a sink */
+  takenBy(table: string): string | undefined {
+    const names = this.namesInSinks(table)
+    return names.map((name) => this.owners.get(name)).find((owner) => owner !== undefined)
+  }
+
+  takeNames(table: string): void {
+    for (const name of this.namesInSinks(table)) this.owners.set(name, table)
+  }
+
+  private namesInSinks(table: string): readonly string[] {
+    const names = namesOf(table)
+    return this.plans.targets?.(names) ?? [this.plans.target(names)]
   }
 
   /** @returns false: the lake's table is the source's, and always was */

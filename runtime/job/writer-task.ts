@@ -137,20 +137,27 @@ export class WriterTask {
   /** Adds what was dropped before the sink; only chunk rows can be stale. */
   private addCounts(counts: readonly TableCounts[]): TableCounts[] {
     const byTable = new Map(counts.map((entry) => [entry.table, entry]))
-    for (const [table, rows] of this.stale) {
+    for (const [table, rows] of this.named(this.stale)) {
       const entry = byTable.get(table) ?? emptyCounts(table)
       const ops = { ...entry.ops, read: entry.ops.read + rows }
       const { read, stale } = entry
       byTable.set(table, { ...entry, read: read + rows, stale: stale + rows, ops })
     }
     this.stale.clear()
-    for (const [table, rows] of this.parked) {
+    for (const [table, rows] of this.named(this.parked)) {
       if (rows === 0) continue
       const entry = byTable.get(table) ?? emptyCounts(table)
       byTable.set(table, { ...entry, read: entry.read + rows, parked: entry.parked + rows })
-      this.parked.set(table, 0)
     }
+    for (const table of this.parked.keys()) this.parked.set(table, 0)
     return [...byTable.values()]
+  }
+
+  /** Each sink of several counts all rows. */
+  private named(rows: ReadonlyMap<string, number>): (readonly [table: string, rows: number])[] {
+    return [...rows].flatMap(([table, count]) =>
+      (this.sink.namesOf?.(table) ?? [table]).map((name) => [name, count] as const),
+    )
   }
 }
 

@@ -312,7 +312,8 @@ test('the JSON Schema describes the same file, defaults included', () => {
   expect(schema).toMatchObject({
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     type: 'object',
-    required: ['version', 'name', 'source', 'sink', 'pipeline'],
+    required: ['version', 'name', 'source', 'pipeline'],
+    allOf: [{ oneOf: [{ required: ['sink'] }, { required: ['sinks'] }] }],
     additionalProperties: false,
     properties: {
       pipeline: {

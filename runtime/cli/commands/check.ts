@@ -16,6 +16,7 @@ import { checkTopics } from '../kafka-sink.ts'
 import { checkFolders } from '../folders.ts'
 import { formatTable } from '../mapping.ts'
 import { selectionFaults, selectionFindings } from '../selection.ts'
+import { sinkParts } from '../sink-parts.ts'
 import type { Wiring } from '../wiring.ts'
 
 const EXIT_NOT_READY = 3
@@ -43,8 +44,9 @@ export const addCheck: AddCommand = (program, context) => {
       }
       findings.push(...checkColumns(config, tables))
       findings.push(...(await checkSelection(config, wiring)), ...(await checkHere(config)))
-      if (config.sink.type === 'kafka') {
-        findings.push(...(await checkTopics(config, config.sink, tables)))
+      for (const part of config.parts ?? [config]) {
+        if (part.sink.type !== 'kafka') continue
+        findings.push(...(await checkTopics(part, part.sink, tablesOfPart(part, config, tables))))
       }
       print(context, command, { ready: isReady(findings), findings, tables }, () =>
         [
@@ -56,6 +58,17 @@ export const addCheck: AddCommand = (program, context) => {
       )
       if (!isReady(findings)) context.setExitCode(EXIT_NOT_READY)
     })
+}
+
+/** Those that go to one of several sinks. */
+function tablesOfPart(
+  { part }: PipelineConfig,
+  config: PipelineConfig,
+  tables: readonly DiscoveredTable[],
+): readonly DiscoveredTable[] {
+  const sinks = sinkParts(config)
+  if (sinks === null || part === undefined) return tables
+  return tables.filter((table) => sinks.of(tableKey(table)).includes(part))
 }
 
 function isReady(findings: readonly Finding[]): boolean {

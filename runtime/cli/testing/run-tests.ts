@@ -2,6 +2,7 @@
 // and a sink. Each test runs five times, its rows cut into batches in other ways, and with
 // operators made anew between two of them: what leaves must be the same before it is compared.
 
+import { splitPartTable } from '../../checkpoint/sink-parts.ts'
 import { PipelineError } from '../../base/errors.ts'
 import { CheckpointStore } from '../../checkpoint/store.ts'
 import { OP_LETTERS, type ChangeBatch } from '../../data/batch.ts'
@@ -51,7 +52,7 @@ async function problemsOf(
   try {
     requireSelected(test, config)
     const table = declaredTable(test) ?? (await known.table(test.table))
-    requireTarget(test, plans.target(table))
+    requireTarget(test, plans.target(table), plans.targets?.(table))
     const oldRows = plans.of(table)?.plan(table).readsOldRows === true
     const rows = new SourceRows(table, test.input, oldRows)
     const { output, left } = agreeing(rows, table, plans)
@@ -79,8 +80,13 @@ function requireSelected({ table }: TestConfig, { source }: PipelineConfig): voi
   })
 }
 
-function requireTarget({ into }: TestConfig, target: string): void {
+function requireTarget(
+  { into }: TestConfig,
+  target: string,
+  ofSinks: readonly string[] = [],
+): void {
   if (into === null || into === target) return
+  if (ofSinks.some((name) => splitPartTable(name).table === into)) return
   throw new PipelineError('CONFIG_VALUE', `rows go to ${target}, not to ${into}`)
 }
 

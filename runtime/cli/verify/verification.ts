@@ -6,7 +6,7 @@ import { present } from '../../base/assert.ts'
 import type { Clock } from '../../base/clock.ts'
 import { PipelineError, recordOf, type ErrorRecord } from '../../base/errors.ts'
 import type { Catalog } from '../../catalog.ts'
-import { CheckpointStore } from '../../checkpoint/store.ts'
+import type { CheckpointStore } from '../../checkpoint/store.ts'
 import { formatOrder, type PositionType } from '../../console/status.ts'
 import { POSITION_TYPES } from '../position-types.ts'
 import type { Order, Position } from '../../data/position.ts'
@@ -16,7 +16,7 @@ import type { SourceInspector } from '../../source.ts'
 import { openExistingCatalog } from '../lake-catalog.ts'
 import { lakeTargets } from '../lake-target.ts'
 import { operatorPlans } from '../operator-plans.ts'
-import { openState } from '../state-folder.ts'
+import { checkpointsOf, partOfType } from '../sink-parts.ts'
 import type { Repair, TableVerdict } from '../wiring.ts'
 import { compareRows, type Comparison } from './comparison.ts'
 import { derivedScan } from './derived-scan.ts'
@@ -46,18 +46,19 @@ export async function verifyPipeline(
   parts: VerificationParts,
   tables: readonly string[] | null,
 ): Promise<readonly TableVerdict[]> {
-  const { config, inspector } = parts
+  const { inspector } = parts
   try {
+    const config = compared(parts)
     const { sink } = config
     if (sink.type === 'kafka') throw notOfTopics()
     requireComparable(config)
     if (sink.type === 'parquet') throw notOfDirectories()
-    const checkpoints = new CheckpointStore(openState(config))
+    const checkpoints = checkpointsOf(config)
     const catalog = await openCatalogOf(config, sink, checkpoints)
     try {
       const warehouse = localStore(sink.warehouse.path)
       const lake = { catalog, warehouse, targetOf: lakeTargets(config) }
-      const verification = new Verification(parts, lake, checkpoints)
+      const verification = new Verification({ ...parts, config }, lake, checkpoints)
       return await verification.verdicts(await verification.tables(tables))
     } finally {
       await catalog.close()
@@ -65,6 +66,19 @@ export async function verifyPipeline(
   } finally {
     await inspector.close()
   }
+}
+
+/** Of several sinks the one that can be compared. */
+function compared(parts: VerificationParts): PipelineConfig {
+  const { config } = parts
+  if (config.parts === undefined) return config
+  const lake = partOfType(config, 'iceberg')
+  if (lake === null) return config.parts[0] ?? config
+  for (const { part, sink } of config.parts) {
+    if (part === lake.part) continue
+    parts.notice(`sink "${part}" is not compared: verify reads no sink of type ${sink.type}`)
+  }
+  return lake
 }
 
 /** A pipeline that has never run has no catalog yet, and looking for one must not make it. */

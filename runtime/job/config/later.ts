@@ -26,7 +26,6 @@ const CATALOG_KEYS: Readonly<Record<string, string>> = {
 
 /** What a key of a later version would do, as the end of "this version ...". */
 const LATER_KEYS: Readonly<Record<string, string>> = {
-  sinks: 'writes to one sink',
   merge: 'leaves small files to the tools of the lake',
   history: 'keeps 100 snapshots of a table and at least 10 minutes',
   triggers: 'starts no other pipelines',

@@ -9,6 +9,7 @@ import { readIncludes, readTestFile, readText } from './include.ts'
 import { reportIssues } from './issues.ts'
 import { reportLater } from './later.ts'
 import type { PipelineConfig } from './pipeline-config.ts'
+import { hasSinks, interpretSinks, type Resolved } from './several-sinks.ts'
 import { formatLintMessage, lintMessage } from './problems.ts'
 import type { FilePlace, LintMessage } from './problems.ts'
 import { resolvePipeline } from './resolve.ts'
@@ -73,11 +74,18 @@ function read(
   missingSecret: 'error' | 'warning',
   testFile?: string,
 ): Outcome {
-  const document = new ConfigDocument(readText(path), path, env)
-  if (testFile !== undefined && document.value !== undefined) {
-    readTestFile(document, testFile, env)
+  const text = readText(path)
+  const open = (): ConfigDocument => {
+    const opened = new ConfigDocument(text, path, env)
+    if (testFile !== undefined && opened.value !== undefined) readTestFile(opened, testFile, env)
+    return opened
   }
-  const config = interpret(document, resolvePath(path), env, missingSecret)
+  const document = open()
+  const interpretOf = (from: ConfigDocument, sinks: readonly string[] | null): Resolved | null =>
+    interpret(from, resolvePath(path), env, missingSecret, sinks)
+  const config = hasSinks(document)
+    ? interpretSinks(document, { open, interpret: interpretOf })
+    : interpretOf(document, null)
   const messages = document.messages
     .slice()
     .sort((left, right) => compareFiles(left, right, path) || comparePlaces(left, right))
@@ -101,7 +109,8 @@ function interpret(
   file: string,
   env: Environment,
   missingSecret: 'error' | 'warning',
-): Omit<PipelineConfig, 'warnings'> | null {
+  sinks: readonly string[] | null,
+): Resolved | null {
   if (document.value === undefined || document.hasSyntaxError()) return null
   readIncludes(document, file, env)
   if (document.hasSyntaxError()) return null
@@ -116,5 +125,5 @@ function interpret(
     return null
   }
   const context = { document, env, folder: dirname(file), missingSecret }
-  return resolvePipeline(parsed.data, file, context)
+  return resolvePipeline(parsed.data, file, context, sinks)
 }

@@ -221,7 +221,15 @@ export interface PipelineConfig {
   /** Absolute path of the file that this was read from. */
   readonly file: string
   readonly source: SourceConfig
+  /** Of several sinks the first; `parts` has them all. */
   readonly sink: SinkConfig
+  /**
+   * One for each of several `sinks`, in their order: this pipeline as if it had that sink alone.
+   * Missing: the file has one `sink`.
+   */
+  readonly parts?: readonly PipelinePart[]
+  /** What `sinks` calls the one sink of such a part; missing: it is none. */
+  readonly part?: string
   /** The first that matches a table is its own. */
   readonly transforms: readonly TransformConfig[]
   readonly scripts: readonly ScriptConfig[]
@@ -242,4 +250,9 @@ export interface PipelineConfig {
   }
   /** What `lint` says that is no error: warnings, and spellings of other tools. */
   readonly warnings: readonly LintMessage[]
+}
+
+/** A pipeline with one of its sinks. */
+export interface PipelinePart extends PipelineConfig {
+  readonly part: string
 }

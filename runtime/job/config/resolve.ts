@@ -20,14 +20,18 @@ import { COLUMN_SHAPE, TABLE_SHAPE } from './selector.ts'
 import { resolveScripts } from './script.ts'
 import { resolveTransforms } from './transform.ts'
 
-/** @returns the configuration without its warnings; `null` when an error was reported */
+/**
+ * @param sinks  names of several sinks, of which `input` has one; `null`: the file has one `sink`
+ * @returns the configuration without its warnings; `null` when an error was reported
+ */
 export function resolvePipeline(
   input: PipelineInput,
   file: string,
   context: ConnectionContext,
+  sinks: readonly string[] | null = null,
 ): Omit<PipelineConfig, 'warnings'> | null {
   const { document } = context
-  checkRoutes(input.route, document)
+  checkRoutes(input.route, document, sinks)
   const transforms = resolveTransforms(input.transform, document)
   const scripts = resolveScripts(input.script, context)
   const tests = resolveTests(input.tests, document)

@@ -5,10 +5,12 @@ import { z } from 'zod'
 import type { ConfigDocument } from './document.ts'
 import { captureName } from './glob.ts'
 import { checkPattern } from './pattern-check.ts'
+import { nearestName } from '../../base/nearest.ts'
 import { TABLE_SHAPE } from './selector.ts'
 
 const FROM = 'a pattern such as "shop.*" or "/shop_([0-9]+)\\.orders/"'
 const INTO = 'a name such as "lake.ods_$1"'
+const SINK = 'the name of one of `sinks`'
 
 export const routeSchema = z
   .array(
@@ -19,6 +21,14 @@ export const routeSchema = z
           .string(INTO)
           .min(1, INTO)
           .describe('Table of the lake; $1 is the text of the first * or group of `from`.'),
+        sink: z
+          .string(SINK)
+          .min(1, SINK)
+          .optional()
+          .describe(
+            'Of several `sinks` the one that this is for: tables that such an entry matches go ' +
+              'to the sinks of their entries only. Default: all.',
+          ),
       },
       'a block with `from` and `into`',
     ),
@@ -31,6 +41,8 @@ export interface RouteConfig {
   readonly from: string
   /** `namespace.name`, with $1 ... $9 and $$ in it. */
   readonly into: string
+  /** The only one of several sinks that it is for; missing: all. */
+  readonly sink?: string | undefined
 }
 
 /** Names of a table: schema or database, and its own. */
@@ -39,9 +51,18 @@ export interface TableNames {
   readonly name: string
 }
 
-/** Reports patterns that are none, and names that cannot be made. */
-export function checkRoutes(routes: readonly RouteConfig[], document: ConfigDocument): void {
-  for (const [index, { from, into }] of routes.entries()) {
+/**
+ * Reports patterns that are none, and names that cannot be made.
+ *
+ * @param sinks  names of several sinks; `null`: there is one, without a name
+ */
+export function checkRoutes(
+  routes: readonly RouteConfig[],
+  document: ConfigDocument,
+  sinks: readonly string[] | null = null,
+): void {
+  for (const [index, { from, into, sink }] of routes.entries()) {
+    if (sink !== undefined) checkSink(sink, index, document, sinks)
     const report = (message: string): void => {
       const problem = {
         error: 'CONFIG_VALUE',
@@ -57,6 +78,34 @@ export function checkRoutes(routes: readonly RouteConfig[], document: ConfigDocu
       report(`"${into}" names $${digit}, and "${from}" has ${groups} * or groups`)
     }
   }
+}
+
+function checkSink(
+  sink: string,
+  index: number,
+  document: ConfigDocument,
+  sinks: readonly string[] | null,
+): void {
+  if (sinks?.includes(sink) === true) return
+  const known = sinks === null ? 'the file has one `sink`, for all tables' : sinks.join(', ')
+  const message = `route[${index}].sink: "${sink}" is none of \`sinks\`: ${known}`
+  const suggestion = nearestName(sink, sinks ?? [])
+  document.report(['route', index, 'sink'], { error: 'CONFIG_VALUE', message, suggestion })
+}
+
+/**
+ * @param names  of all sinks
+ * @returns those that a table goes to: all, unless entries that match it name some
+ * @throws RangeError where a pattern was not checked before
+ */
+export function sinksOf(
+  routes: readonly RouteConfig[],
+  names: readonly string[],
+  table: TableNames,
+): readonly string[] {
+  const own = routes.filter(({ from }) => captureName(from, [table.namespace, table.name]) !== null)
+  if (own.every(({ sink }) => sink === undefined)) return names
+  return names.filter((name) => own.some(({ sink = name }) => sink === name))
 }
 
 /**

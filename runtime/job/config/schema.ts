@@ -22,6 +22,8 @@ const NAME_LENGTH_MAX = 54
 /** What PostgreSQL allows for a replication slot. */
 const SLOT_PATTERN = /^[a-z0-9_]{1,63}$/
 const KEY_GROUPS = 128
+/** Names of sinks stand before a colon and a table's name in the checkpoint. */
+export const SINK_NAME = /^[a-z][a-z0-9_-]{0,62}$/
 
 export const TLS_MODES = ['disabled', 'preferred', 'required', 'verify-ca', 'verify-full'] as const
 export const STARTUP_MODES = ['initial', 'latest', 'backfill_only'] as const
@@ -182,6 +184,9 @@ const execution = z.strictObject({
     ),
 })
 
+const sink = z.discriminatedUnion('type', [iceberg, parquetSink, kafkaSink])
+
+/** A pipeline with one sink; each of several `sinks` is read as one. */
 export const pipelineSchema = z.strictObject({
   version: z.literal(1).describe('Version of this format.'),
   name: z
@@ -194,7 +199,7 @@ export const pipelineSchema = z.strictObject({
   transform: transformSchema,
   script: scriptSchema,
   route: routeSchema,
-  sink: z.discriminatedUnion('type', [iceberg, parquetSink, kafkaSink]),
+  sink,
   partition_ready: partitionReadySchema,
   pipeline: execution,
   on_error: onError.optional(),
@@ -221,9 +226,20 @@ export function defaultParallelism(): number {
   return Math.min(KEY_GROUPS, Math.max(1, availableParallelism() - 1))
 }
 
+/** What stands in a file: `sink`, or `sinks`. */
+const fileSchema = pipelineSchema.extend({
+  sink: sink.optional(),
+  sinks: z
+    .record(z.string().regex(SINK_NAME), sink)
+    .optional()
+    .describe('Several targets of one reading, by name, in the place of `sink`.'),
+})
+
 /** @returns the JSON Schema (draft 2020-12) of a pipeline file */
 export function pipelineJsonSchema(): Record<string, unknown> {
-  const { $schema, ...schema } = z.toJSONSchema(pipelineSchema, { io: 'input' })
+  const { $schema, ...schema } = z.toJSONSchema(fileSchema, { io: 'input' })
   const title = 'Millrace pipeline'
-  return { $schema, $id: 'https://millrace.dev/schema/millrace.v1.json', title, ...schema }
+  const choice = { allOf: [{ oneOf: [{ required: ['sink'] }, { required: ['sinks'] }] }] }
+  const $id = 'https://millrace.dev/schema/millrace.v1.json'
+  return { $schema, $id, title, ...schema, ...choice }
 }
