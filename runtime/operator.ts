@@ -79,14 +79,27 @@ interface TableNames {
   readonly name: string
 }
 
+/** Several tables of the source are one in the sink. */
+export interface UnionPlan {
+  /** `unionKey` of the table in the sink. */
+  readonly table: string
+  /** No key is in two of them: so says who wrote the file. */
+  readonly disjoint: boolean
+}
+
 /** What a pipeline does with its tables. */
 export interface OperatorPlans {
   /** @returns `null`: rows of the table pass as they are */
   of(table: TableNames): OperatorPlan | null
-  /** @returns the table's name in the sink, as `tableKey` writes it; two tables cannot share one */
+  /**
+   * @returns the table's name in the sink, as `tableKey` writes it; two tables cannot share one
+   *   but in a union
+   */
   target(table: TableNames): string
   /** Of several sinks: what no other table may be called, one name for each. Missing: `target`. */
   targets?(table: TableNames): readonly string[]
+  /** Default: no table is one with others in the sink. @returns `null`: it is not */
+  unionOf?(table: TableNames): UnionPlan | null
   /** Default: no operator sets rows aside. */
   readonly deadLetters?: DeadLetterPlan | null
 }

@@ -22,8 +22,8 @@ export interface HiddenColumn {
   readonly name: string
   readonly type: ColumnType
   readonly nullable: boolean
-  /** The same for all rows of the table: a key may hold it. */
-  readonly constant: boolean
+  /** The same for all rows of the table: a key may hold it. `null`: each row has its own. */
+  readonly constant: string | null
   /**
    * @param old  `null`: of a plan that reads no old rows
    * @throws PipelineError UNCHANGED_VALUE_MISSING
@@ -48,10 +48,10 @@ export function hiddenColumns(
       name: column,
       type: TEXT,
       nullable: false,
-      constant: true,
+      constant: text,
       make: ({ rows }) => constantColumn(text, rows),
     })
-  const varying = { nullable: false, constant: false }
+  const varying = { nullable: false, constant: null }
   const all: HiddenColumn[] = [
     ...NAMESPACE.map(constant(namespace)),
     ...TABLE.map(constant(name)),
@@ -79,7 +79,7 @@ export function hiddenColumns(
  */
 export function oldColumns({ columns, key }: SourceTable): HiddenColumn[] {
   if (key === null) return []
-  const base = { name: '', constant: false }
+  const base = { name: '', constant: null }
   return [
     {
       ...base,

@@ -67,7 +67,7 @@ function chosenColumn(
   if (column.nullable) {
     throw new PipelineError('OPERATOR_REFUSED', `column "${name}" of \`primary_keys\` can be null`)
   }
-  const constant = input !== null && inputs.isConstant(input)
+  const constant = input !== null && inputs.constantOf(input) !== null
   if (bearers === null || bearers.includes(column.identity) || constant) return column.identity
   // An update could change it, and would leave the row under its former key behind.
   throw new PipelineError(

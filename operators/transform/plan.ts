@@ -179,7 +179,7 @@ export class Inputs {
       const column = columns[index]
       if (column !== undefined) return this.isKey(column.identity)
       const hidden = this.hidden[index - columns.length]
-      return hidden !== undefined && (hidden.constant || hidden.name === '__op__')
+      return hidden !== undefined && (hidden.constant !== null || hidden.name === '__op__')
     })
   }
 
@@ -192,9 +192,9 @@ export class Inputs {
     return this.table.columns[this.isOld(index) ? index - this.oldFrom - 1 : index]
   }
 
-  /** True for a hidden column that is the same for all rows. */
-  isConstant(index: number): boolean {
-    return this.hidden[index - this.table.columns.length]?.constant === true
+  /** @returns what a hidden column is for all rows; `null`: it is no such column */
+  constantOf(index: number): string | null {
+    return this.hidden[index - this.table.columns.length]?.constant ?? null
   }
 }
 
@@ -243,7 +243,9 @@ class LeavingColumns {
       const own = { input, program: 'projection', index } as const
       if (source === undefined) {
         if (input !== null) this.requireShown(input)
-        return [{ column: this.computed(output, null), ...own }]
+        const constant = input === null ? null : this.inputs.constantOf(input)
+        const column = this.computed(output, null)
+        return [{ column: constant === null ? column : { ...column, constant }, ...own }]
       }
       // A column that is listed under another name is masked as well.
       if (this.shorthand.dropped.has(source.name)) return []

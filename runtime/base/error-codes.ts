@@ -281,10 +281,12 @@ export const errorCodes = {
     code: 'MR-4105',
     action: 'operator',
     exit: 2,
-    meaning: 'Two tables are to be written under one name; this version merges no tables.',
+    meaning:
+      'Two tables are to be written under one name, or united without a key that tells them apart.',
     hint:
-      'Correct `route`, so that each table has a name of its own, or leave one out by ' +
-      '`source.tables_exclude`.',
+      'Correct `route`, so that each table has a name of its own; or make them one table by ' +
+      '`union: widen` in its entries, with a column of `transform` in the key (`__table__ AS shard`, ' +
+      '`primary_keys: [shard, ...]`); or leave one out by `source.tables_exclude`.',
   },
   EXPRESSION_FAILED: {
     code: 'MR-4201',

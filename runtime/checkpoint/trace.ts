@@ -1,5 +1,5 @@
 // Every row that the source read is accounted for before its epoch is committed: per table,
-//   taken + made = sent + filtered + dead                         of its operators,
+//   taken + made = sent + united + filtered + dead                of its operators,
 //   sent = read                                                   of the way to the writers,
 //   read = written + stale + absorbed + parked + held(now) - held(before)   of the writers.
 // An epoch whose rows do not add up is not committed; a counter that lies is found the same day.
@@ -13,7 +13,9 @@ export interface SourceCounts {
   readonly table: string
   /** Rows that operators were given, those not counted that an update has replaced. */
   readonly taken: number
-  /** Rows that operators made beside them: elements, dead letters. */
+  /** Rows that went on as rows of a table that this one is a part of. None: it is no part. */
+  readonly united?: number
+  /** Rows that operators made beside them: elements, dead letters; those of its parts. */
   readonly made: number
   readonly sent: number
   /** Rows of a parked table that were skipped at the source. */
@@ -47,9 +49,10 @@ export class Trace {
     writers: readonly (readonly TableCounts[])[],
   ): void {
     const totals = sumByTable(writers.flat())
-    for (const { table: own, sent, taken, made, filtered, dead } of source) {
-      if (taken + made !== sent + filtered + dead) {
-        const left = `${sent} were sent, ${filtered} filtered and ${dead} set aside`
+    for (const counts of source) {
+      const { table: own, sent, taken, made, filtered, dead, united = 0 } = counts
+      if (taken + made !== sent + united + filtered + dead) {
+        const left = `${sent + united} were sent, ${filtered} filtered and ${dead} set aside`
         throw broken(epoch, own, `${taken} rows were taken and ${made} made, ${left}`)
       }
       for (const table of this.names.of(own)) {

@@ -82,7 +82,10 @@ function knownTables(checkpoint: CheckpointRecord | null): Map<string, string | 
   const known = new Map<string, string | null>()
   if (checkpoint === null) return known
   // The newest checkpoint may be older than the first commit of a table.
-  for (const { schema } of checkpoint.source.tables) known.set(schema.table, null)
+  for (const { schema, united } of checkpoint.source.tables) {
+    // The lake's table is the union's.
+    if (united === undefined) known.set(schema.table, null)
+  }
   for (const { table, tableUuid } of checkpoint.lake) known.set(table, tableUuid)
   return known
 }

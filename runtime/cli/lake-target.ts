@@ -1,7 +1,7 @@
 // Where a table of the source stands in the lake: under its own names, unless `route` says others.
 
 import type { CatalogTable } from '../catalog.ts'
-import { namesOf } from '../data/schema.ts'
+import { namesOf, unionTarget } from '../data/schema.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import { routeTable } from '../job/config/route.ts'
 
@@ -13,7 +13,7 @@ export function lakeTargets({
   return (table) => {
     const found = known.get(table)
     if (found !== undefined) return found
-    const target = routeTable(routes, namesOf(table))
+    const target = unionTarget(table) ?? routeTable(routes, namesOf(table))
     known.set(table, target)
     return target
   }

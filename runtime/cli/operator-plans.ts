@@ -7,9 +7,9 @@ import { BY_COMMITS, type RowTimes } from '../../operators/transform/options.ts'
 import { moduleUrl } from '../base/module-url.ts'
 import { partTable } from '../checkpoint/sink-parts.ts'
 import { deadLetterTable } from '../data/dead-letters.ts'
-import { tableKey } from '../data/schema.ts'
+import { tableKey, unionTarget } from '../data/schema.ts'
 import type { KafkaSourceConfig, PipelineConfig } from '../job/config/pipeline-config.ts'
-import { routeTable, type TableNames } from '../job/config/route.ts'
+import { routeTable, routeUnion, type TableNames } from '../job/config/route.ts'
 import { tableSelector } from '../job/config/selector.ts'
 import type { ScriptConfig } from '../job/config/script.ts'
 import type { OperatorPlans } from '../operator.ts'
@@ -47,6 +47,8 @@ export function operatorPlans(config: PlannedConfig): OperatorPlans {
   const { deadLetters, dlqRowsMax: rowsMax, dlqRatioMax: ratioMax } = onError
   const setsAside = transforms.some((entry) => entry.onError === 'dlq')
   const letters = setsAside ? deadLetters : null
+  const isLetters = (table: Parameters<OperatorPlans['target']>[0]): boolean =>
+    onError.deadLetters !== null && tableKey(onError.deadLetters) === tableKey(table)
   return {
     deadLetters: letters && {
       table: deadLetterTable(letters.namespace, letters.name, config.source.type === 'kafka'),
@@ -55,21 +57,25 @@ export function operatorPlans(config: PlannedConfig): OperatorPlans {
       idKey: maskKey,
     },
     of: ({ namespace, name }) => {
-      const dead = onError.deadLetters
+      // What a table of the lake is made of has been through its own entries.
+      if (namespace === '') return null
       // A pattern for all topics does not mean what could be read from none of them.
-      if (dead !== null && dead.namespace === namespace && dead.name === name) return null
+      if (isLetters({ namespace, name })) return null
       const entry = entries.find(({ selects }) => selects(namespace, name))
       const script = scripted.find(({ selects }) => selects(namespace, name))
       return chained(entry?.plan ?? null, script?.plan ?? null)
     },
     ...targetsOf(config),
+    unionOf: (table) => (isLetters(table) ? null : routeUnion(config.routes, table)),
   }
 }
 
 function targetsOf({ routes, parts }: PlannedConfig): Pick<OperatorPlans, 'target' | 'targets'> {
   const sinks = sinkParts({ routes, ...(parts === undefined ? {} : { parts }) })
   if (sinks === null || parts === undefined) {
-    return { target: (table) => tableKey(routeTable(routes, table)) }
+    return {
+      target: (table) => tableKey(unionTarget(tableKey(table)) ?? routeTable(routes, table)),
+    }
   }
   const bySink = (table: TableNames): (readonly [sink: string, name: string])[] => {
     const names = sinks.of(tableKey(table))

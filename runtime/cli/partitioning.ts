@@ -135,6 +135,8 @@ export async function requireSamePartitions(
   const byTable = new Map(stored.map((spec) => [spec.table, spec]))
   const { partitionBy = () => [] } = lakePartitioning(config)
   for (const record of source.tables) {
+    // The table that it is a part of has a record of its own.
+    if (record.united !== undefined) continue
     const { table } = record.schema
     const fields = partitionBy(table)
     const before = byTable.get(table) ?? { table, spec: [], written: [] }

@@ -6,7 +6,7 @@ import { PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
 import type { CheckpointRecord } from '../checkpoint/manifest.ts'
 import { CheckpointStore } from '../checkpoint/store.ts'
 import { evolve } from '../data/evolution.ts'
-import { namesOf, tableKey, type SourceTable } from '../data/schema.ts'
+import { isUnion, namesOf, shownTable, tableKey, type SourceTable } from '../data/schema.ts'
 import { formatType } from '../data/type.ts'
 import { lakeSchema, type TableRecord } from '../flow/tables.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
@@ -19,6 +19,8 @@ import type { SourceInspector } from '../source.ts'
 import { lakeColumnsOf } from './committer-connector.ts'
 import { lakeTargets } from './lake-target.ts'
 import { operatorPlans } from './operator-plans.ts'
+import { routeUnion } from '../job/config/route.ts'
+import { requireSameRoute } from '../job/refusals.ts'
 import { requireSamePartitions } from './partitioning.ts'
 import { sampleTables, type TableSample } from './sampling.ts'
 import { partCheckpoint, partOfType, sinkParts } from './sink-parts.ts'
@@ -79,7 +81,7 @@ export async function planPipeline(
   const { samples } = await sampleTables(config, inspector, wish)
   const requests = await readRequests(state)
   const planner = new Planner(config, checkpoint, (table) =>
-    requests.some(({ tables }) => tables === null || tables.includes(table)),
+    requests.some(({ tables }) => tables === null || isRepaired(table, tables, checkpoint)),
   )
   const tables = samples.map((sample) => planner.plan(sample, estimates.get(sample.table) ?? null))
   const left = planner.removed(new Set(samples.map(({ table }) => table)))
@@ -105,6 +107,7 @@ async function refusals(
       if ((part.part === undefined) !== (checkpoint.sinks === undefined)) return
       await requireSamePartitions(part, state, partCheckpoint(part, checkpoint))
     }),
+    async () => requireSameRoutes(config, checkpoint),
   ]) {
     try {
       await look()
@@ -114,6 +117,27 @@ async function refusals(
     }
   }
   return refused
+}
+
+function requireSameRoutes({ routes }: PipelineConfig, { source }: CheckpointRecord): void {
+  for (const record of source.tables) {
+    const { table } = record.schema
+    if (!isUnion(table)) requireSameRoute(record, routeUnion(routes, namesOf(table)))
+  }
+}
+
+/** @returns whether a request is for the table, or for one that is repaired with it */
+function isRepaired(
+  table: string,
+  requested: readonly string[],
+  checkpoint: CheckpointRecord | null,
+): boolean {
+  const records = checkpoint?.source.tables ?? []
+  const unionOf = (name: string): string | undefined =>
+    records.find(({ schema }) => schema.table === name)?.united?.table
+  const union = unionOf(table)
+  if (union === undefined) return requested.includes(table)
+  return requested.some((name) => unionOf(name) === union || name === shownTable(union))
 }
 
 class Planner {
@@ -173,7 +197,8 @@ class Planner {
     const kept = dead === null ? null : tableKey(dead)
     return [...this.records.values()].flatMap((record): TablePlan[] => {
       const { table } = record.schema
-      if (present.has(table) || table === kept || record.phase === 'dropped') return []
+      if (present.has(table) || table === kept || isUnion(table)) return []
+      if (record.phase === 'dropped') return []
       const into = this.plans.target(namesOf(table))
       return [{ table, into, action: 'REMOVE', copies: false, rows: null, notes: [] }]
     })
@@ -254,9 +279,20 @@ class Planner {
       case 'unmappable':
         return [note('schema', `${next.reason}: the table parks${this.until()}`)]
       case 'evolved':
-        return next.changes.map((change) => note('schema', change, change.startsWith('drop ')))
+        return next.changes.map((change) =>
+          record.united === undefined
+            ? note('schema', change, change.startsWith('drop '))
+            : note('schema', changeOfPart(change, this.until())),
+        )
     }
   }
+}
+
+/** What a change of one table is to the table of the lake that it shares with others. */
+function changeOfPart(change: string, until: string): string {
+  if (change.startsWith('drop ')) return `${change}: it stays for the tables that share it`
+  if (!change.startsWith('rename ')) return change
+  return `${change}: all tables that share it park${until}`
 }
 
 /**

@@ -8,6 +8,7 @@ import type { ChangeBatch } from '../data/batch.ts'
 import type { Element } from '../data/element.ts'
 import type { Order } from '../data/position.ts'
 import { namesOf, tableKey, type SourceTable, type TableSchema } from '../data/schema.ts'
+import { lakeSchema, type TableRecord } from '../flow/tables.ts'
 import type { ExchangeOutput } from '../flow/exchange.ts'
 import { Corridor } from '../job/corridor.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
@@ -105,9 +106,10 @@ class Capture implements ExchangeOutput {
     if (element.kind !== 'changes') return
     const schema = this.schemas.get(element.table)
     if (schema === undefined) throw new PipelineError('INTERNAL', 'rows come behind their schema')
-    const own = this.batches.get(element.table) ?? []
+    const table = element.origin ?? element.table
+    const own = this.batches.get(table) ?? []
     own.push({ schema, batch: element })
-    this.batches.set(element.table, own)
+    this.batches.set(table, own)
   }
 
   ready(): undefined {
@@ -186,6 +188,12 @@ class Sampler {
     return [...names].sort().map((table) => this.sampleOf(table))
   }
 
+  private lakeOf(record: TableRecord | undefined): TableSchema | null {
+    if (record === undefined) return null
+    const union = this.corridor.tables.get(record.united?.table ?? '')
+    return lakeSchema(union ?? record)
+  }
+
   private sampleOf(table: string): TableSample {
     const record = this.corridor.tables.get(table)
     const refused = this.corridor.refused.get(table) ?? record?.reason ?? null
@@ -196,7 +204,7 @@ class Sampler {
       into: this.plans.target(namesOf(table)),
       source,
       output: carried ? (this.plans.of(source)?.plan(source).output ?? source) : null,
-      lake: carried ? (record?.lake ?? record?.schema ?? null) : null,
+      lake: carried ? this.lakeOf(record) : null,
       batches: this.capture.batches.get(table) ?? [],
       rowsRead: this.read.get(table) ?? 0,
       error: refused ?? this.errors.get(table) ?? null,

@@ -14,7 +14,6 @@ import type {
   PipelinePart,
   SourceConfig,
 } from '../job/config/pipeline-config.ts'
-import { type RouteConfig, routeTable } from '../job/config/route.ts'
 import {
   columnSelector,
   sourceSelector,
@@ -24,6 +23,7 @@ import {
 import type { DiscoveredTable, Finding } from '../source.ts'
 import { announcementFaults } from './announcements.ts'
 import { partitionFaults } from './partitioning.ts'
+import { routeFaults } from './route-faults.ts'
 import { sinkParts } from './sink-parts.ts'
 
 export interface SelectionFault {
@@ -43,14 +43,14 @@ export function selectionFaults(
   config: PipelineConfig,
   tables: readonly DiscoveredTable[],
 ): readonly SelectionFault[] {
-  const { source, sink, routes, parts } = config
+  const { source, sink, parts } = config
   if (parts !== undefined) {
     // What is said of the source is the same for each of them.
     const all = parts.flatMap((part) => faultsOfPart(part, tables, sinkParts(config)))
     return [...new Map(all.map((fault) => [JSON.stringify(fault), fault])).values()]
   }
   if (source.type === 'kafka') {
-    return [...topicFaults(source, tables), ...routeFaults(source, routes, tables)]
+    return [...topicFaults(source, tables), ...routeFaults(config, tables)]
   }
   return [
     ...partitionFaults(config, tables),
@@ -61,7 +61,7 @@ export function selectionFaults(
       ...columnFaults(tables, pattern, index),
       ...(sink.mode === 'upsert' ? keyFaults(source, tables, pattern, index) : []),
     ]),
-    ...routeFaults(source, routes, tables),
+    ...routeFaults(config, tables),
   ]
 }
 
@@ -70,7 +70,7 @@ function faultsOfPart(
   tables: readonly DiscoveredTable[],
   sinks: SinkParts | null,
 ): readonly SelectionFault[] {
-  const { source, routes } = part
+  const { source } = part
   const own = tables.filter((table) => sinks?.of(tableKey(table)).includes(part.part) === true)
   const rest = selectionFaults({ ...part, routes: [] }, tables).filter(
     ({ name }) => !name.startsWith('sink.'),
@@ -79,7 +79,7 @@ function faultsOfPart(
     ...fault,
     name: fault.name.replace(/^sink(?=\.)/, `sinks.${part.part}`),
   }))
-  return [...rest, ...ofSink, ...routeFaults(source, routes, own)]
+  return [...rest, ...ofSink, ...routeFaults(part, own)]
 }
 
 export function selectionFindings(faults: readonly SelectionFault[]): Finding[] {
@@ -206,24 +206,6 @@ function keyFaults(
     const hint = 'Take the column out of `source.columns_exclude`, or use `mode: changelog`.'
     const what = `source.columns_exclude[${index}]`
     return [{ error: 'TABLE_WITHOUT_KEY', name: what, message, fix: null, hint }]
-  })
-}
-
-function routeFaults(
-  source: SourceConfig,
-  routes: readonly RouteConfig[],
-  tables: readonly DiscoveredTable[],
-): SelectionFault[] {
-  const selects = sourceSelector(source)
-  const owners = new Map<string, string>()
-  return tables.flatMap((table): SelectionFault[] => {
-    if (!selects(table.namespace, table.name)) return []
-    const [name, target] = [tableKey(table), tableKey(routeTable(routes, table))]
-    const owner = owners.get(target)
-    if (owner === undefined) owners.set(target, name)
-    if (owner === undefined) return []
-    const message = `gives ${owner} and ${name} one name in the lake, ${target}`
-    return [{ error: 'ROUTE_TAKEN', name: 'route', message, fix: null }]
   })
 }
 

@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { systemClock } from '../base/clock.ts'
+import { shownTable } from '../data/schema.ts'
 import { PipelineError } from '../base/errors.ts'
 import type { PipelineConfig } from '../job/config/pipeline-config.ts'
 import { openInspector } from './inspectors.ts'
@@ -61,7 +62,7 @@ export const connectedWiring: Wiring = {
             'or correct `pipeline.checkpoint.store`.',
       })
     }
-    const known = new Set(checkpoint.source.tables.map(({ schema }) => schema.table))
+    const known = new Set(checkpoint.source.tables.map(({ schema }) => shownTable(schema.table)))
     const unknown = (tables ?? []).filter((table) => !known.has(table))
     if (unknown.length > 0) {
       throw new PipelineError(

@@ -2,6 +2,7 @@
 // /healthz and /metrics all show it. What is not known is null and marked UNAVAILABLE, never zero.
 
 import type { ErrorRecord } from '../base/errors.ts'
+import { shownTable } from '../data/schema.ts'
 import type { SplitReach } from '../flow/watermark.ts'
 import type { LogCondition, LogState } from '../job/log-watch.ts'
 import type { TableProgress } from '../job/messages.ts'
@@ -252,7 +253,7 @@ export class StatusTracker {
     // Rows are counted when their epoch ends; a backfill is seen to move before that.
     const moving = progress.rowsDone ?? rows.read
     return {
-      table: name,
+      table: shownTable(name),
       phase: phaseOf(progress),
       reason: progress.reason,
       waits_for: progress.waitsFor,
@@ -483,9 +484,7 @@ function isoTime(ms: number): string {
   return new Date(ms).toISOString()
 }
 
-/**
- * PostgreSQL's clock begins in 2000, Unix's in 1970: a source that says either knows no time yet.
- */
+/** PostgreSQL's clock begins in 2000, Unix's in 1970: a source that says either knows no time. */
 const EARLIEST_US = 946_684_800_000_000n
 
 function isKnownTime(timeUs: bigint): boolean {

@@ -45,6 +45,8 @@ export interface Transactions {
 export interface ChangeBatch {
   readonly kind: 'changes'
   readonly table: string
+  /** The table of the source that the rows are of, where several are one in the lake. */
+  readonly origin?: string
   readonly schemaVersion: number
   /** 1...BATCH_ROWS_MAX. */
   readonly rows: number

@@ -24,10 +24,14 @@ export interface SchemaChange {
   readonly schema: TableSchema
 }
 
+// `origin`: it is about the rows of that table of the source alone, which share `table` with others.
+// Only the guard of the hand-over looks at them one by one.
+
 /** All rows with an older order are gone: TRUNCATE, or a new incarnation (`rules`, H2). */
 export interface Truncate {
   readonly kind: 'truncate'
   readonly table: string
+  readonly origin?: string
   readonly order: Order
 }
 
@@ -45,6 +49,7 @@ export interface Park {
 export interface Settled {
   readonly kind: 'settled'
   readonly table: string
+  readonly origin?: string
   readonly order: Order
   readonly done: boolean
 }
@@ -55,6 +60,7 @@ export interface Settled {
 export interface BackfillStart {
   readonly kind: 'backfill'
   readonly table: string
+  readonly origin?: string
   /** H8: rows that neither a chunk nor the log confirms are deleted at its end. */
   readonly repair: boolean
   /** Order of the last TRUNCATE before a restart: chunk rows that are not newer are gone (H2). */

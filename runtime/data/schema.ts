@@ -23,6 +23,8 @@ export interface SourceColumn {
   readonly sourceType: string
   /** Looked at only when the column is added to a table that exists. */
   readonly existing: ExistingValue
+  /** The value that all rows of the table have in it, now and later. Missing: not known. */
+  readonly constant?: string
 }
 
 /** A table as the source has it now, excluded columns left out. */
@@ -79,4 +81,29 @@ export function namesOf(key: string): { readonly namespace: string; readonly nam
   const [namespace = ''] = /^(?:\\.|[^\\.])*/s.exec(key) ?? []
   const name = key.slice(namespace.length + 1)
   return { namespace: namespace.replaceAll(/\\(.)/gs, '$1'), name }
+}
+
+/**
+ * @param target  name in the sink of one table that is made of several of the source
+ * @returns what the pipeline knows it by: no schema or database has an empty name, so no table of
+ *   the source has this key
+ */
+export function unionKey(target: { readonly namespace: string; readonly name: string }): string {
+  return tableKey({ namespace: '', name: tableKey(target) })
+}
+
+/** @returns the name in the sink of what `unionKey` made a key of; `null`: it is another table's */
+export function unionTarget(
+  table: string,
+): { readonly namespace: string; readonly name: string } | null {
+  return isUnion(table) ? namesOf(namesOf(table).name) : null
+}
+
+export function isUnion(table: string): boolean {
+  return table.startsWith('.')
+}
+
+/** @returns how people call it: a union has the name that it has in the sink */
+export function shownTable(table: string): string {
+  return isUnion(table) ? namesOf(table).name : table
 }

@@ -103,10 +103,11 @@ export function gatherRows(batch: ChangeBatch, selection: Int32Array): ChangeBat
     }
   }
   const columns = batch.columns.map((column) => gatherColumn(column, selection))
-  const { table, schemaVersion, transactions } = batch
+  const { table, origin, schemaVersion, transactions } = batch
   return packBatch({
     kind: 'changes',
     table,
+    ...(origin !== undefined && { origin }),
     schemaVersion,
     rows,
     ops,

@@ -20,15 +20,14 @@
 // log go through `UnkeyedTables`. That does not survive a restart either.
 
 import { present } from '../base/assert.ts'
-import type { Clock } from '../base/clock.ts'
 import { PipelineError } from '../base/errors.ts'
-import type { Control } from '../data/element.ts'
 import type { ChangeBatch } from '../data/batch.ts'
 import { batchBytes } from '../data/pack.ts'
-import { sourceEpochOf, type Order, type Position } from '../data/position.ts'
+import { sourceEpochOf, type Order } from '../data/position.ts'
 import type { ChunkPart, ChunkRead, Source } from '../source.ts'
 import { inHandOver, newBackfill, type Backfill, type TableRecord } from './tables.ts'
 import { Ranges, type RangeTask } from './ranges.ts'
+import type { HandOverOptions, HandOverOutput } from './handover-parts.ts'
 import { Turns } from './turns.ts'
 import { UnkeyedTables } from './unkeyed-tables.ts'
 
@@ -40,40 +39,6 @@ const UNTOLD_MS = 20
 const LOG_POLL_MS = 10
 /** How often the writers hear what they may forget of a table that no chunk has been read of. */
 const SETTLE_MS = 1000
-
-export interface HandOverOptions {
-  /** Chunks that are read at the same time, over all tables. */
-  readonly parallelism: number
-  /** Rows of one chunk: one read transaction of the source. */
-  readonly chunkRows: number
-  /** The sink keeps every row that it is given. */
-  readonly appends?: boolean
-  /** Default: as fast as it goes. */
-  readonly pace?: ChunkPace
-  /**
-   * Rows that may wait in memory, 16 MiB if not given: those of the log for the chunks of tables
-   * without a key, and those of each chunk for the log in a sink that keeps every row.
-   */
-  readonly waitingBytesMax?: number
-  readonly clock: Clock
-}
-
-/** How fast chunks may be read. */
-export interface ChunkPace {
-  /** @returns rows of one chunk of the table, at most `rows` */
-  rowsMax(table: string, rows: number): number
-  /** Resolves when more of the table may be fetched behind this batch. */
-  pay(batch: ChangeBatch, signal: AbortSignal): Promise<void>
-}
-
-/** The corridor, as the hand-over sees it. Everything takes effect in the order of the calls. */
-export interface HandOverOutput {
-  send(batch: ChangeBatch): Promise<unknown> | undefined
-  control(element: Control): void
-  /** Position up to which the log has been sent. */
-  processed(): Position
-  park(table: string, error: PipelineError): void
-}
 
 interface OpenChunk {
   readonly table: string
@@ -110,6 +75,12 @@ export class HandOver {
 
   /** Puts a table (back) to the start of its backfill. */
   begin(record: TableRecord, repair: boolean): void {
+    // What a repair does not bring again goes: it has to bring the rows of all.
+    const together = (repair ? this.output.beginTogether?.(record) : null) ?? [record]
+    for (const each of together) this.beginOne(each, repair)
+  }
+
+  private beginOne(record: TableRecord, repair: boolean): void {
     record.reason = null
     // Rows that stay would stand there twice after the repair.
     const adds = this.options.appends === true || record.schema.key === null

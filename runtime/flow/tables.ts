@@ -57,6 +57,32 @@ export interface TableRecord {
   shape: SourceTable | null
   /** What `waiting` waits for, for `status`. */
   waitsFor: string | null
+  /** The lake's table is one with those of other tables. Missing: it is not. */
+  united?: UnitedRecord
+}
+
+/** A table of the source as a part of a table of the lake. */
+export interface UnitedRecord {
+  /** `unionKey` of the table that it is a part of, which has a record of its own. */
+  readonly table: string
+  /** Columns that it had and has no longer: what the lake has of its rows in them is of before. */
+  readonly gone: readonly string[]
+}
+
+/** @returns the record of a table that begins */
+export function newRecord(schema: TableSchema, incarnation: string): TableRecord {
+  return {
+    schema,
+    lake: null,
+    semantics: null,
+    incarnation,
+    phase: 'streaming',
+    backfill: null,
+    floor: null,
+    reason: null,
+    shape: null,
+    waitsFor: null,
+  }
 }
 
 export function newBackfill(repair: boolean): Backfill {

@@ -76,7 +76,7 @@ export class VersionGuard {
    *        a key
    */
   judge(batch: ChangeBatch): GuardVerdict {
-    const guarded = this.tables.get(batch.table)
+    const guarded = this.tables.get(batch.origin ?? batch.table)
     if (guarded === undefined) return ALL
     if (batch.ops[0] === Op.read) return this.judgeChunk(batch, guarded)
     if (batch.keyHash !== null) remember(batch, guarded.orders, this.appends)

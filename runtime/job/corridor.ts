@@ -9,19 +9,21 @@ import type { ChangeBatch } from '../data/batch.ts'
 import type { Control, Progress, Shown } from '../data/element.ts'
 import type { EvolutionOptions } from '../data/evolution.ts'
 import type { Order, Position } from '../data/position.ts'
-import { tableKey, type Field, type SourceTable, type TableSchema } from '../data/schema.ts'
+import { isUnion, tableKey, type SourceTable, type TableSchema } from '../data/schema.ts'
 import { Exchange, type ExchangeOutput } from '../flow/exchange.ts'
-import type { HandOverOutput } from '../flow/handover.ts'
+import type { HandOverOutput } from '../flow/handover-parts.ts'
 import type { EventTimes } from '../data/event-times.ts'
-import { inHandOver, lakeSchema, type TableRecord } from '../flow/tables.ts'
+import { inHandOver, lakeSchema, newRecord, type TableRecord } from '../flow/tables.ts'
 import { NO_OPERATORS, type DeadRow, type Operator, type OperatorPlans } from '../operator.ts'
 import type { SourceContext } from '../source.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { LateRows } from './late-rows.ts'
 import type { SourceBarrier } from './messages.ts'
-import { refusal, requireLetters, routeTaken } from './refusals.ts'
+import { renewed, setLakeSchema, takesRows, withoutReserved } from './records.ts'
+import { refusal, requireLetters, requireSameRoute, routeTaken } from './refusals.ts'
 import { changesOf, RowCounts } from './row-counts.ts'
 import { shapeOf, Structures, type Step } from './structures.ts'
+import { Unions } from './unions.ts'
 
 /** Rows that cannot be carried on: they park their table, and the others go on. */
 const OF_ROWS: ReadonlySet<string> = new Set([
@@ -65,6 +67,7 @@ export class Corridor implements SourceContext, HandOverOutput {
   private schemas: TableSchema[] = []
   private readonly counts = new RowCounts()
   private readonly letters: DeadLetters | null
+  private readonly unions: Unions
 
   constructor(
     outputs: readonly ExchangeOutput[],
@@ -76,6 +79,17 @@ export class Corridor implements SourceContext, HandOverOutput {
     this.structures = new Structures(plans, options)
     const { deadLetters = null } = plans
     this.letters = deadLetters === null ? null : new DeadLetters(deadLetters)
+    const host = {
+      tables: this.tables,
+      refused: this.refused,
+      announce: (schema: TableSchema) => this.announce(schema),
+      broadcast: (element: Control) => this.exchange.broadcast(element),
+      setOperator: (table: string, operator: Operator | null) => this.setOperator(table, operator),
+      park: (table: string, error: PipelineError) => this.park(table, error),
+      refuse: (table: string, error: PipelineError) => this.refuse(table, error),
+      began: (record: TableRecord, union: string) => this.partBegan(record, union),
+    }
+    this.unions = new Unions(host, this.structures, options)
   }
 
   /** Begins the table of dead letters, which no source has. */
@@ -107,8 +121,15 @@ export class Corridor implements SourceContext, HandOverOutput {
     // Checkpoints of versions without operators have neither.
     record.lake ??= null
     record.semantics ??= null
-    this.tables.set(record.schema.table, record)
-    this.structures.takeNames(record.schema.table)
+    const { table } = record.schema
+    this.tables.set(table, record)
+    if (!isUnion(table)) requireSameRoute(record, this.structures.unionOf(table))
+    if (record.united !== undefined) {
+      this.unions.restore(record)
+      if (takesRows(record)) this.resumeOperators(record)
+      return
+    }
+    this.structures.takeNames(table)
     if (record.phase === 'dropped') return
     this.control({ kind: 'schema', schema: lakeSchema(record) })
     if (record.phase === 'parked' && record.reason !== null) {
@@ -126,7 +147,10 @@ export class Corridor implements SourceContext, HandOverOutput {
       this.park(record.schema.table, error)
       return
     }
-    this.take(record, this.structures.next(record, shapeOf(record), 'carried'))
+    const shape = shapeOf(record)
+    const step = this.structures.next(record, shape, 'carried')
+    if (record.united === undefined) this.take(record, step)
+    else if (this.unions.take(record, step, shape, false) === null) return
     record.semantics = this.structures.semanticsOf(record)
   }
 
@@ -224,14 +248,24 @@ export class Corridor implements SourceContext, HandOverOutput {
   }
 
   private enter(batch: ChangeBatch, schema: TableSchema): Promise<unknown> | undefined {
-    const credit = this.exchange.send(batch, schema)
+    const united = this.unions.enter(batch, schema)
+    const { table } = united ?? batch
+    const union = united === null ? undefined : this.tables.get(table)
+    const credit = this.exchange.send(united ?? batch, union?.schema ?? schema)
     this.rowsSent += batch.rows
-    this.counts.of(batch.table).sent += batch.rows
+    this.counts.left(batch.table, table, batch.rows)
     return credit
   }
 
   control(element: Control): void {
-    this.exchange.broadcast(element)
+    const record = element.kind === 'schema' ? undefined : this.tables.get(element.table)
+    const union = record === undefined ? null : this.unions.of(record)
+    if (record === undefined || union === null) this.exchange.broadcast(element)
+    else this.unions.control(record, union, element)
+  }
+
+  beginTogether(record: TableRecord): readonly TableRecord[] | null {
+    return this.unions.together(record)
   }
 
   tableChanged(table: SourceTable, order: Order): TableSchema | null {
@@ -243,6 +277,7 @@ export class Corridor implements SourceContext, HandOverOutput {
       record.shape = table
       return null
     }
+    if (record.united !== undefined) return this.unions.changed(record, table, order)
     const gone = record.phase === 'dropped'
     // A start tells the writers nothing of a table that is gone.
     if (gone) this.control({ kind: 'schema', schema: lakeSchema(record) })
@@ -269,6 +304,10 @@ export class Corridor implements SourceContext, HandOverOutput {
   tableTruncated(table: string, order: Order): void {
     const record = this.tables.get(table)
     if (record === undefined || !takesRows(record)) return
+    if (record.united !== undefined) {
+      this.unions.emptied(record, 'it was emptied', order)
+      return
+    }
     this.truncated(record, order)
     this.onTruncated(record)
   }
@@ -278,7 +317,9 @@ export class Corridor implements SourceContext, HandOverOutput {
     const record = this.tables.get(table)
     if (record === undefined) return
     // No chunk will come any more: the writers may forget the changes that it would have met.
-    if (inHandOver(record)) this.control({ kind: 'settled', table, order, done: false })
+    const union = this.unions.of(record)
+    if (union !== null) this.unions.leave(record, union, order)
+    else if (inHandOver(record)) this.control({ kind: 'settled', table, order, done: false })
     record.phase = 'dropped'
     record.backfill = null
   }
@@ -295,6 +336,11 @@ export class Corridor implements SourceContext, HandOverOutput {
     if (record === undefined) this.refused.set(table, reason)
     // A writer may stumble over a table that has gone meanwhile: it stays gone.
     if (record === undefined || record.phase === 'parked' || record.phase === 'dropped') return
+    const union = isUnion(table) ? record : this.unions.of(record)
+    if (union !== null) {
+      this.unions.park(union, reason)
+      return
+    }
     record.phase = 'parked'
     record.reason = reason
     record.backfill = null
@@ -307,6 +353,12 @@ export class Corridor implements SourceContext, HandOverOutput {
    * lake with the repair's first epoch, the rows with its last.
    */
   rebuild(record: TableRecord, adoption: Adoption | null): void {
+    if (isUnion(record.schema.table)) {
+      const renew = adoption === null ? null : (schema: TableSchema) => renewed(schema, adoption)
+      const refused = this.unions.rebuild(record, renew)
+      if (refused !== null) this.park(record.schema.table, refused)
+      return
+    }
     const { shape } = record
     record.phase = 'streaming'
     record.reason = null
@@ -366,6 +418,10 @@ export class Corridor implements SourceContext, HandOverOutput {
   private tableAppeared(table: SourceTable): TableSchema | null {
     const name = tableKey(table)
     const taken = this.structures.takenBy(name)
+    const union = this.structures.unionOf(name)
+    if (union !== null && (taken === undefined || taken === union.table)) {
+      return this.unions.appeared(union, name, table)
+    }
     // Nothing can be made of it: two tables would write one, each with an index of its own.
     if (taken !== undefined) return this.refuse(name, routeTaken(name, taken))
     const step = this.structures.first(table)
@@ -389,6 +445,12 @@ export class Corridor implements SourceContext, HandOverOutput {
     return null
   }
 
+  /** Of a table that shares one of the lake: it is new, or made anew. */
+  private partBegan(record: TableRecord, union: string): void {
+    this.structures.takeNames(record.schema.table, union)
+    if (takesRows(record)) this.onNewTable(record)
+  }
+
   private refuse(table: string, error: PipelineError): null {
     if (this.newTables === 'refuse') throw error
     this.refused.set(table, recordOf(error))
@@ -396,18 +458,7 @@ export class Corridor implements SourceContext, HandOverOutput {
   }
 
   private register(table: SourceTable, schema: TableSchema): TableRecord {
-    const record: TableRecord = {
-      schema,
-      lake: null,
-      semantics: null,
-      incarnation: table.incarnation,
-      phase: 'streaming',
-      backfill: null,
-      floor: null,
-      reason: null,
-      shape: null,
-      waitsFor: null,
-    }
+    const record = newRecord(schema, table.incarnation)
     this.tables.set(schema.table, record)
     this.structures.takeNames(schema.table)
     this.refused.delete(schema.table)
@@ -422,13 +473,17 @@ export class Corridor implements SourceContext, HandOverOutput {
       return null
     }
     record.schema = step.schema
-    if (step.operator === null) this.operators.delete(table)
-    else this.operators.set(table, step.operator)
+    this.setOperator(table, step.operator)
     if (step.kind === 'evolved') {
       record.lake = step.lake
       this.announce(lakeSchema(record))
     }
     return record.schema
+  }
+
+  private setOperator(table: string, operator: Operator | null): void {
+    if (operator === null) this.operators.delete(table)
+    else this.operators.set(table, operator)
   }
 
   private announce(schema: TableSchema): void {
@@ -440,39 +495,4 @@ export class Corridor implements SourceContext, HandOverOutput {
     if (inHandOver(record)) record.floor = order
     this.control({ kind: 'truncate', table: record.schema.table, order })
   }
-}
-
-/**
- * The structure under which an adopted table goes on: a version that the lake does not have yet,
- * and field ids of its own where those of the lake mean something else. Then the files that readers
- * see until the repair ends have none of its columns, and it requires none.
- */
-function renewed(schema: TableSchema, adoption: Adoption): TableSchema {
-  const version = Math.max(schema.version, adoption.lastSchemaId) + 1
-  const last = Math.max(schema.lastFieldId, adoption.lastColumnId)
-  if (!adoption.renumber) return { ...schema, version, lastFieldId: last }
-  let next = last
-  const fields = schema.fields.map((field): Field => {
-    const id = ++next
-    const elementId = field.elementId === null ? null : ++next
-    return { ...field, id, elementId, nullable: true, initialDefault: null }
-  })
-  return { ...schema, version, fields, lastFieldId: next }
-}
-
-function setLakeSchema(record: TableRecord, schema: TableSchema): void {
-  if (record.lake === null) record.schema = schema
-  else record.lake = schema
-}
-
-function takesRows({ phase }: TableRecord): boolean {
-  return phase !== 'parked' && phase !== 'dropped'
-}
-
-/** The lake's table of one that is parked: it has no column that it could never take. */
-function withoutReserved(
-  table: SourceTable,
-  { reservedNames = [] }: EvolutionOptions,
-): SourceTable {
-  return { ...table, columns: table.columns.filter(({ name }) => !reservedNames.includes(name)) }
 }

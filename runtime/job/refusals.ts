@@ -3,7 +3,9 @@
 import { PipelineError } from '../base/errors.ts'
 import { LETTER_TYPE } from '../data/dead-letters.ts'
 import type { Unmappable } from '../data/evolution.ts'
-import { tableKey, type SourceTable } from '../data/schema.ts'
+import { shownTable, tableKey, type SourceTable } from '../data/schema.ts'
+import type { TableRecord } from '../flow/tables.ts'
+import type { UnionPlan } from '../operator.ts'
 
 /** Of a table that the lake cannot have. */
 export function refusal(table: string, { error, reason, hint }: Unmappable): PipelineError {
@@ -18,6 +20,25 @@ export function requireLetters(table: SourceTable): void {
   const name = tableKey(table)
   throw new PipelineError('ROUTE_TAKEN', `table "${name}" has the name of that of dead letters`, {
     hint: 'Leave it out of `source.tables`, or give the pipeline another name.',
+  })
+}
+
+/** @throws PipelineError CONFIG_UNSUPPORTED when a table begins or ends to share one of the lake */
+export function requireSameRoute(
+  { schema: { table }, united, phase }: TableRecord,
+  now: UnionPlan | null,
+): void {
+  if (phase === 'dropped' || (united?.table ?? null) === (now?.table ?? null)) return
+  const place = (union: string): string => `one with others in ${shownTable(union)}`
+  const before = united === undefined ? 'a table by itself' : place(united.table)
+  const after = now === null ? 'one by itself' : place(now.table)
+  const message = `table "${table}" was begun as ${before}, and \`route\` makes it ${after}`
+  throw new PipelineError('CONFIG_UNSUPPORTED', message, {
+    detail:
+      'Its rows cannot move from one table of the lake to another. Nothing was read or written.',
+    hint:
+      'Write `route` as it was; or run `millrace drop FILE` and begin anew; or give the new route a ' +
+      'pipeline with a name of its own.',
   })
 }
 

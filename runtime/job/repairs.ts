@@ -5,6 +5,8 @@
 import type { Adoption, CommitQueue } from '../checkpoint/commit.ts'
 import type { Checkpoint } from '../checkpoint/manifest.ts'
 import type { ErrorName } from '../base/errors.ts'
+import { shownTable } from '../data/schema.ts'
+import type { TableRecord } from '../flow/tables.ts'
 import type { ObjectStore } from '../object-store.ts'
 import type { TableClaim } from '../sink.ts'
 import type { Repair, Repairs } from './messages.ts'
@@ -48,7 +50,8 @@ export class RepairRequests {
     this.settled = []
     const all = this.served.some(({ tables }) => tables === null)
     const known = (last?.source.tables ?? []).map(({ schema }) => schema.table)
-    const named = new Set(all ? known : this.served.flatMap(({ tables }) => tables ?? []))
+    const wanted = all ? known : this.served.flatMap(({ tables }) => tables ?? [])
+    const named = new Set(wanted.map((table) => wholeOf(table, last)))
     // The queue goes on between two adoptions: it must not meet those that are still to come.
     for (const table of named) commits.cancel(table)
     const tables: Repair[] = []
@@ -87,7 +90,7 @@ export class RepairRequests {
     claim: TableClaim,
   ): Promise<readonly Repair[]> {
     const repairs: Repair[] = []
-    for (const table of tables ?? []) {
+    for (const table of new Set((tables ?? []).map((each) => wholeOf(each, last)))) {
       repairs.push({ table, adoption: await this.adoption(table, last, commits, claim) })
     }
     return repairs
@@ -113,4 +116,13 @@ export class RepairRequests {
     if (reason === null || !LAKE_ERRORS.has(reason.error)) return null
     return commits.adopt(table, claim)
   }
+}
+
+/** @returns the table that is repaired for it: one of a union is not repaired alone */
+function wholeOf(table: string, last: Checkpoint | null): string {
+  const records = last?.source.tables ?? []
+  const record = records.find(({ schema }) => schema.table === table)
+  if (record?.united !== undefined) return record.united.table
+  const isOfUnion = ({ schema }: TableRecord): boolean => shownTable(schema.table) === table
+  return record?.schema.table ?? records.find(isOfUnion)?.schema.table ?? table
 }

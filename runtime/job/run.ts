@@ -2,6 +2,7 @@
 // attempts until one is told to stop, finishes, or fails for good. Knows no connector: the
 // composition root gives it the threads and the committer.
 
+import { shownTable } from '../data/schema.ts'
 import { randomUuid, systemClock, type Clock } from '../base/clock.ts'
 import { errorCodes } from '../base/error-codes.ts'
 import { PipelineError, recordOf, type ErrorRecord } from '../base/errors.ts'
@@ -418,14 +419,16 @@ class PipelineRun {
   /** A table that takes no more rows is said once, and again when it is parked anew. */
   private announceParked({ source, refused }: EpochReport): void {
     const now = new Map(refused.map(({ table, reason }) => [table, reason]))
-    for (const { schema, phase, reason } of source.tables) {
-      if (phase === 'parked' && reason !== null) now.set(schema.table, reason)
+    for (const { schema, phase, reason, united } of source.tables) {
+      if (united !== undefined) continue
+      if (phase === 'parked' && reason !== null) now.set(shownTable(schema.table), reason)
     }
     for (const table of this.parked.keys()) if (!now.has(table)) this.parked.delete(table)
     for (const [table, reason] of now) this.announceTrouble(table, reason)
   }
 
-  private announceTrouble(table: string, reason: ErrorRecord): void {
+  private announceTrouble(name: string, reason: ErrorRecord): void {
+    const table = shownTable(name)
     if (this.parked.has(table)) return
     this.parked.set(table, reason)
     const { code } = errorCodes[reason.error]

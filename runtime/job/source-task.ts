@@ -9,7 +9,7 @@ import type { ChangeBatch } from '../data/batch.ts'
 import type { Progress, Shown } from '../data/element.ts'
 import { batchBytes } from '../data/pack.ts'
 import type { Order, Position } from '../data/position.ts'
-import { tableKey, type SourceTable } from '../data/schema.ts'
+import { isUnion, tableKey, type SourceTable } from '../data/schema.ts'
 import { HandOver } from '../flow/handover.ts'
 import type { ChannelSender } from '../flow/channel.ts'
 import { NO_OPERATORS, type OperatorPlans } from '../operator.ts'
@@ -173,8 +173,9 @@ export class SourceTask {
   }
 
   private restore(checkpoint: SourceCheckpoint): void {
+    for (const record of checkpoint.tables) this.corridor.restore(record)
+    // Tables that are one in the lake may begin anew together, so all are there before that.
     for (const record of checkpoint.tables) {
-      this.corridor.restore(record)
       if (record.phase !== 'parked' && record.phase !== 'dropped') this.handOver.resume(record)
     }
   }
@@ -197,7 +198,7 @@ export class SourceTask {
   private dropMissing({ tables, position }: SourceOpening): void {
     const there = new Set(tables.map(tableKey))
     for (const name of this.corridor.tables.keys()) {
-      if (there.has(name) || this.corridor.isDeadLetters(name)) continue
+      if (there.has(name) || this.corridor.isDeadLetters(name) || isUnion(name)) continue
       this.corridor.tableDropped(name, position.order)
     }
   }

@@ -8,7 +8,7 @@ import type { EvolutionOptions, OlderRows, Unmappable } from '../data/evolution.
 import { namesOf, type SourceTable, type TableSchema } from '../data/schema.ts'
 import { formatType } from '../data/type.ts'
 import { lakeSchema, type TableRecord } from '../flow/tables.ts'
-import type { Operator, OperatorPlans } from '../operator.ts'
+import type { Operator, OperatorPlans, UnionPlan } from '../operator.ts'
 
 /** The source's own columns: no sink looks at them. */
 const DECODED: EvolutionOptions = { firstFieldId: 1, keyed: false }
@@ -86,13 +86,25 @@ export class Structures {
     return names.map((name) => this.owners.get(name)).find((owner) => owner !== undefined)
   }
 
-  takeNames(table: string): void {
-    for (const name of this.namesInSinks(table)) this.owners.set(name, table)
+  /** @param owner  what is in the sink under these names: the table, or the union that it is in */
+  takeNames(table: string, owner = table): void {
+    for (const name of this.namesInSinks(table)) this.owners.set(name, owner)
   }
 
   private namesInSinks(table: string): readonly string[] {
     const names = namesOf(table)
     return this.plans.targets?.(names) ?? [this.plans.target(names)]
+  }
+
+  /** @returns a table as it leaves its operators */
+  shown(table: SourceTable): SourceTable | Unmappable {
+    const planned = this.plan(table)
+    return 'kind' in planned ? planned : (planned.operator?.output ?? table)
+  }
+
+  /** @returns the union that a table (`tableKey`) is a part of; `null`: it is one by itself */
+  unionOf(table: string): UnionPlan | null {
+    return this.plans.unionOf?.(namesOf(table)) ?? null
   }
 
   /** @returns false: the lake's table is the source's, and always was */
@@ -134,6 +146,13 @@ export function shapeOf({ schema, incarnation }: TableRecord): SourceTable {
     key: key?.map((index) => fields[index]?.identity ?? '') ?? null,
     comment,
   }
+}
+
+/** @returns the structure in which rows of a table are decoded that nothing is known of */
+export function decodedSchema(table: SourceTable): TableSchema {
+  const first = firstSchema(table, DECODED)
+  if (first.kind === 'evolved') return first.schema
+  throw new PipelineError('INTERNAL', 'a table is decoded as it is')
 }
 
 function neverSame(): never {

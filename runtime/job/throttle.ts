@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import type { ChangeBatch } from '../data/batch.ts'
 import { batchBytes } from '../data/pack.ts'
 import { namesOf } from '../data/schema.ts'
-import type { ChunkPace } from '../flow/handover.ts'
+import type { ChunkPace } from '../flow/handover-parts.ts'
 import { tableSelector, type TableSelector } from './config/selector.ts'
 import type { Limits, RateLimit } from './limits.ts'
 

@@ -70,7 +70,8 @@ export class WriterTask {
         return this.prepare(element.epoch, element.shows ?? 'all')
       default:
         this.control(element)
-        return this.sink.write(element)
+        // The sink knows the table as a whole.
+        return 'origin' in element ? undefined : this.sink.write(element)
     }
   }
 
@@ -81,13 +82,13 @@ export class WriterTask {
         this.parked.delete(element.schema.table)
         break
       case 'backfill':
-        this.guard.start(element.table, element.floor)
+        this.guard.start(element.origin ?? element.table, element.floor)
         break
       case 'settled':
-        this.guard.settle(element.table, element.order, element.done)
+        this.guard.settle(element.origin ?? element.table, element.order, element.done)
         break
       case 'truncate':
-        this.guard.truncate(element.table, element.order)
+        this.guard.truncate(element.origin ?? element.table, element.order)
         break
       case 'park':
         this.guard.forget(element.table)
@@ -104,7 +105,7 @@ export class WriterTask {
     }
     const schema = this.schemas.get(batch.table)
     assert(schema?.version === batch.schemaVersion, 'rows follow the schema that they have')
-    if (!this.guard.guards(batch.table)) return this.sink.write(batch)
+    if (!this.guard.guards(batch.origin ?? batch.table)) return this.sink.write(batch)
     const hashed = schema.key === null ? batch : withKeyHash(batch, schema)
     const { selection, stale } = this.guard.judge(hashed)
     if (selection === null) return this.sink.write(hashed)

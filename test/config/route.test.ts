@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { loadPipeline } from '../../runtime/job/config/load.ts'
-import { routeTable } from '../../runtime/job/config/route.ts'
+import { unionTarget } from '../../runtime/data/schema.ts'
+import { routeTable, routeUnion } from '../../runtime/job/config/route.ts'
 import { changed, lint, writeFile } from './pipeline-file.ts'
 
 function withRoute(...entries: readonly string[]): string {
@@ -51,4 +52,26 @@ test("Flink CDC's spelling of a route is read, with a word about ours", () => {
   ])
   const { routes } = loadPipeline(writeFile(text), {})
   expect(routes).toEqual([{ from: 'app_db.*', into: 'ods.$1' }])
+})
+
+test('tables are united where rows are told apart by key, and nowhere else', () => {
+  const entry = '{ from: "public.*", into: "lake.all", union: widen }'
+  expect(lint(withRoute(entry))).toEqual([])
+  const lines = (text: string): string[] => lint(text).map((line) => line.slice(0, 60))
+  const appends = withRoute(entry).replace(/^sink:$/m, 'sink:\n  mode: append')
+  expect(lines(appends).join()).toContain('route[0].union: in `append`')
+  const keys = withRoute('{ from: "public.*", into: "lake.all", keys: disjoint }')
+  expect(lines(keys).join()).toContain('MR-1003 route[0].keys says something')
+  expect(lines(withRoute('{ from: "public.*", into: "lake.all", union: any }'))).toHaveLength(1)
+})
+
+test('a union is known by the name that its tables have in the lake', () => {
+  const routes = [{ from: '/s_([0-9]+)\\.(.*)/', into: 'lake.$2', union: 'widen' }] as const
+  expect(routeUnion(routes, { namespace: 's_1', name: 'orders' })).toEqual({
+    table: '.lake.orders',
+    disjoint: false,
+  })
+  expect(routeUnion(routes, { namespace: 'other', name: 'orders' })).toBeNull()
+  expect(unionTarget('.lake.orders')).toEqual({ namespace: 'lake', name: 'orders' })
+  expect(unionTarget('lake.orders')).toBeNull()
 })

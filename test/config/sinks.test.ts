@@ -92,6 +92,11 @@ const WRONG: readonly (readonly [what: string, text: string, message: string])[]
     '13:35 MR-1003 route[0].sink: "lakes" is none of `sinks`: lake (did you mean "lake"?)',
   ],
   [
+    'a union',
+    several(LAKE + EVENTS, 'route:\n  - { from: "a.*", into: c.d, sink: lake, union: widen }\n'),
+    '14:50 MR-1005 route[0].union: one of several `sinks` cannot have it',
+  ],
+  [
     'a sink of one',
     `${COMPLETE}route:\n  - { from: a.b, into: c.d, sink: lake }\n`,
     '14:35 MR-1003 route[0].sink: "lake" is none of `sinks`: the file has one `sink`',

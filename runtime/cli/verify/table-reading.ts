@@ -24,6 +24,8 @@ export interface ReadingParts {
   readonly schema: TableSchema
   /** `null`: the source does not have the table. */
   readonly scan: TableScan | null
+  /** Columns that are not compared. */
+  readonly passedOver: ReadonlySet<string>
   /** Waits until the lake has all that the rows of the source show. */
   arrive(high: Order): Promise<unknown>
   /** Waits until a change of structure that is under way has reached the lake. */
@@ -81,7 +83,8 @@ async function* lakeRows(
   const lake = await openLake(parts)
   onOpen(lake)
   try {
-    const lines = structureDifferences(scan.table, lake?.fields ?? null)
+    const compared = lake?.fields.filter(({ name }) => !parts.passedOver.has(name))
+    const lines = structureDifferences(scan.table, compared ?? null)
     if (lines.length > 0) {
       await parts.settle()
       throw new StructureDifference(lines)

@@ -6,22 +6,25 @@ import { present } from '../../base/assert.ts'
 import type { Clock } from '../../base/clock.ts'
 import { PipelineError, recordOf, type ErrorRecord } from '../../base/errors.ts'
 import type { Catalog } from '../../catalog.ts'
+import type { CheckpointRecord } from '../../checkpoint/manifest.ts'
 import type { CheckpointStore } from '../../checkpoint/store.ts'
 import { formatOrder, type PositionType } from '../../console/status.ts'
 import { POSITION_TYPES } from '../position-types.ts'
 import type { Order, Position } from '../../data/position.ts'
-import { lakeSchema } from '../../flow/tables.ts'
+import { isUnion, shownTable, type TableSchema } from '../../data/schema.ts'
+import { lakeSchema, type TableRecord } from '../../flow/tables.ts'
 import type { IcebergSinkConfig, PipelineConfig } from '../../job/config/pipeline-config.ts'
-import type { SourceInspector } from '../../source.ts'
+import type { SourceInspector, TableScan } from '../../source.ts'
 import { openExistingCatalog } from '../lake-catalog.ts'
 import { lakeTargets } from '../lake-target.ts'
 import { operatorPlans } from '../operator-plans.ts'
 import { checkpointsOf, partOfType } from '../sink-parts.ts'
 import type { Repair, TableVerdict } from '../wiring.ts'
-import { compareRows, type Comparison } from './comparison.ts'
+import { compareRows, StructureDifference, type Comparison } from './comparison.ts'
 import { derivedScan } from './derived-scan.ts'
 import { LakeProgress, type Arrival } from './lake-progress.ts'
 import { openReading } from './table-reading.ts'
+import { unionScan } from './union-scan.ts'
 
 /** A change of structure that the log does not show is found by a poll of the catalog: 10 s. */
 const STRUCTURE_MS = 12_000
@@ -158,8 +161,16 @@ class Verification {
 
   async tables(wanted: readonly string[] | null): Promise<readonly string[]> {
     const { source } = await this.progress.checkpoint()
-    const known = source.tables.map(({ schema }) => schema.table)
-    const unknown = (wanted ?? []).filter((table) => !known.includes(table))
+    // Tables that are one in the lake are compared as that one, by any of their names or its own.
+    const wholes = new Map<string, string>()
+    for (const { schema, united } of source.tables) {
+      wholes.set(shownTable(schema.table), united?.table ?? schema.table)
+    }
+    for (const { schema, united } of source.tables) {
+      if (!isUnion(schema.table)) wholes.set(schema.table, united?.table ?? schema.table)
+    }
+    const known = [...wholes.keys()]
+    const unknown = (wanted ?? []).filter((table) => !wholes.has(table))
     if (unknown.length > 0) {
       throw new PipelineError(
         'TABLE_MISSING',
@@ -170,8 +181,10 @@ class Verification {
         },
       )
     }
-    if (wanted !== null) return wanted
-    const kept = source.tables.filter(({ phase }) => phase !== 'dropped')
+    if (wanted !== null) return [...new Set(wanted.map((table) => wholes.get(table) ?? table))]
+    const kept = source.tables.filter(
+      ({ phase, united }) => phase !== 'dropped' && united === undefined,
+    )
     return kept.map(({ schema }) => schema.table).sort()
   }
 
@@ -199,11 +212,16 @@ class Verification {
         const checkpoint = await this.progress.checkpoint()
         const schema = lakeSchema(this.progress.recordIn(checkpoint, table))
         const { position } = checkpoint.source
+        const parts = isUnion(table) ? partsOf(table, checkpoint) : null
         return openReading({
           table,
           lake: this.lake,
           schema,
-          scan: await this.scan(table, position),
+          scan:
+            parts === null
+              ? await this.scan(table, position)
+              : await this.scanUnion(schema, parts, position),
+          passedOver: goneOf(parts ?? []),
           arrive: async (high) => {
             const arrival = await this.progress.waitFor(table, high)
             const now = await this.progress.checkpoint()
@@ -222,6 +240,21 @@ class Verification {
   private async scan(table: string, near: Position): ReturnType<SourceInspector['scan']> {
     const scan = await this.parts.inspector.scan(table, near, this.stopping.signal)
     return scan === null ? null : derivedScan(scan, operatorPlans(this.parts.config))
+  }
+
+  private async scanUnion(
+    schema: TableSchema,
+    parts: readonly TableRecord[],
+    near: Position,
+  ): Promise<TableScan> {
+    const scans: TableScan[] = []
+    for (const part of parts) {
+      const scan = await this.scan(part.schema.table, near)
+      if (scan !== null) scans.push(scan)
+      // Rows of a table that has just gone are in the lake, and nowhere to be compared with.
+      else throw new StructureDifference([`the source has no table ${part.schema.table}`])
+    }
+    return unionScan(schema, scans, goneOf(parts))
   }
 
   private async settle(): Promise<void> {
@@ -244,7 +277,7 @@ class Verification {
       ...(!equal && this.lacksHistory(comparison) ? [NO_HISTORY] : []),
     ]
     return {
-      table,
+      table: shownTable(table),
       equal,
       sourceRows,
       lakeRows,
@@ -288,12 +321,29 @@ class Verification {
   }
 }
 
+/** @throws PipelineError CONFIG_UNSUPPORTED when the lake has rows of a table that is gone */
+function partsOf(union: string, { source }: CheckpointRecord): readonly TableRecord[] {
+  const parts = source.tables.filter(({ united }) => united?.table === union)
+  const gone = parts.filter(({ phase }) => phase === 'dropped').map(({ schema }) => schema.table)
+  if (gone.length === 0) return parts
+  const message = `${shownTable(union)} has rows of ${gone.join(', ')}, which the source has dropped`
+  throw new PipelineError('CONFIG_UNSUPPORTED', message, {
+    detail: 'Its rows stay in the lake, and there is nothing to compare them with.',
+    hint: 'Compare by SQL; `millrace resync FILE --table TABLE` removes them from the lake.',
+  })
+}
+
+/** Columns whose values of before the lake has kept. */
+function goneOf(parts: readonly TableRecord[]): ReadonlySet<string> {
+  return new Set(parts.flatMap(({ united }) => united?.gone ?? []))
+}
+
 const NO_HISTORY =
   'startup: latest copies no history, so rows from before the first start are missing in the lake'
 
 function notComparable(table: string, reason: ErrorRecord): TableVerdict {
   return {
-    table,
+    table: shownTable(table),
     equal: false,
     sourceRows: 0,
     lakeRows: 0,

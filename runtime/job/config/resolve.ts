@@ -14,6 +14,7 @@ import { resolveTests } from './pipeline-tests.ts'
 import { resolveKafka, resolveOnError } from './resolve-kafka.ts'
 import { modeOf, resolveSink } from './resolve-sink.ts'
 import { checkRoutes } from './route.ts'
+import { checkUnions } from './unions.ts'
 import { defaultParallelism, type DatabaseInput, type PipelineInput } from './schema.ts'
 import type { Secret } from './secret.ts'
 import { COLUMN_SHAPE, TABLE_SHAPE } from './selector.ts'
@@ -53,6 +54,7 @@ export function resolvePipeline(
     scripts,
     partitionBy,
   })
+  checkUnions(input, mode, partitionReady.length > 0, sinks !== null, document)
   return {
     name: input.name,
     file,

@@ -2,6 +2,8 @@
 // matches counts; a table that none matches keeps its names.
 
 import { z } from 'zod'
+import { unionKey } from '../../data/schema.ts'
+import type { UnionPlan } from '../../operator.ts'
 import type { ConfigDocument } from './document.ts'
 import { captureName } from './glob.ts'
 import { checkPattern } from './pattern-check.ts'
@@ -29,6 +31,16 @@ export const routeSchema = z
             'Of several `sinks` the one that this is for: tables that such an entry matches go ' +
               'to the sinks of their entries only. Default: all.',
           ),
+        union: z
+          .enum(['widen'], 'widen')
+          .optional()
+          .describe(
+            'Several tables may be one in the lake: with the columns of all, in the widest types.',
+          ),
+        keys: z
+          .enum(['disjoint'], 'disjoint')
+          .optional()
+          .describe('No key is ever in two tables of the union, so no column tells them apart.'),
       },
       'a block with `from` and `into`',
     ),
@@ -43,6 +55,10 @@ export interface RouteConfig {
   readonly into: string
   /** The only one of several sinks that it is for; missing: all. */
   readonly sink?: string | undefined
+  /** Several tables may be one in the lake. */
+  readonly union?: 'widen' | undefined
+  /** No key is ever in two tables of the union. */
+  readonly keys?: 'disjoint' | undefined
 }
 
 /** Names of a table: schema or database, and its own. */
@@ -113,14 +129,35 @@ export function sinksOf(
  * @throws RangeError where a pattern was not checked before
  */
 export function routeTable(routes: readonly RouteConfig[], table: TableNames): TableNames {
-  for (const { from, into } of routes) {
+  return routed(routes, table)?.target ?? table
+}
+
+/**
+ * @returns the union that a table is a part of; `null`: it is a table by itself
+ * @throws RangeError where a pattern was not checked before
+ */
+export function routeUnion(routes: readonly RouteConfig[], table: TableNames): UnionPlan | null {
+  const found = routed(routes, table)
+  if (found === null || found.route.union === undefined) return null
+  return { table: unionKey(found.target), disjoint: found.route.keys === 'disjoint' }
+}
+
+function routed(
+  routes: readonly RouteConfig[],
+  table: TableNames,
+): { readonly route: RouteConfig; readonly target: TableNames } | null {
+  for (const route of routes) {
+    const { from, into } = route
     const captured = captureName(from, [table.namespace, table.name])
     if (captured === null) continue
     const [namespace, name] = splitName(into) ?? []
     if (namespace === undefined || name === undefined) throw new RangeError(`route into "${into}"`)
-    return { namespace: filled(namespace, captured), name: filled(name, captured) }
+    return {
+      route,
+      target: { namespace: filled(namespace, captured), name: filled(name, captured) },
+    }
   }
-  return table
+  return null
 }
 
 /** The first dot divides; a dot that belongs to a name has a backslash before it. */
