@@ -68,6 +68,9 @@ export const HISTORY_COLUMNS: Readonly<Record<string, ColumnSpec>> = {
   extra: { kind: 'integer', type: 'INT DEFAULT 7', values: ['1', 'NULL'], isLater: true },
 }
 
+/** From the greatest down, so that no number of JavaScript holds them. */
+const KEYS = Array.from({ length: 81 }, (_, at) => String(18_446_744_073_709_551_615n - BigInt(at)))
+
 const EPOCH = "'1970-01-01'"
 
 /** How the server says a value in its neutral form. */
@@ -110,7 +113,9 @@ export class MysqlHistory {
   async change(): Promise<void> {
     const keys = [...this.byKey].filter(([, all]) => all.at(-1) !== null).map(([key]) => key)
     const random = this.#random
-    if (keys.length < 10 || random.chance(0.4)) return this.#insert()
+    // Whoever waits for a change to arrive needs one: an insert that finds no place is none.
+    const inserts = keys.length < 10 || random.chance(0.4)
+    if (inserts && this.#freeKeys().length > 0) return this.#insert()
     if (random.chance(0.15)) return this.#moveKey(random.pick(keys))
     const some = random.chance(0.3) ? random.some(keys).slice(0, 20) : [random.pick(keys)]
     const where = `WHERE id IN (${some.join()})`
@@ -145,9 +150,7 @@ export class MysqlHistory {
   }
 
   async #insert(): Promise<void> {
-    // From the greatest down, so that no number of JavaScript holds it.
-    const id = String(18_446_744_073_709_551_615n - BigInt(this.#random.int(0, 80)))
-    if ((this.byKey.get(id)?.at(-1) ?? null) !== null) return
+    const id = this.#random.pick(this.#freeKeys())
     const names = this.#columns.slice(2)
     const values = names.map((name) => this.#value(name))
     await this.#run(
@@ -155,6 +158,10 @@ export class MysqlHistory {
        VALUES (${id}, ${++this.#n}, ${values.join()})`,
     )
     await this.#see([id])
+  }
+
+  #freeKeys(): string[] {
+    return KEYS.filter((key) => (this.byKey.get(key)?.at(-1) ?? null) === null)
   }
 
   async #moveKey(from: string): Promise<void> {

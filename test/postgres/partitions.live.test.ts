@@ -171,14 +171,6 @@ async function perform(uri: string, attempts: readonly Attempt[]): Promise<void>
   }
 }
 
-/** Waits until a look at the catalog of now has taken effect. */
-async function settled(running: RunningSource): Promise<void> {
-  for (let look = 0; look < 3; look++) {
-    await new Promise((resolve) => setTimeout(resolve, 200))
-    await running.caughtUp()
-  }
-}
-
 function expectParked(running: RunningSource, attempts: readonly Attempt[]): void {
   const { parked } = running.runtime
   const found = attempts.map(([what], at) => [what, parked.has(`public.t${at}`)])
@@ -189,9 +181,9 @@ testOn(servers, 'a partition parks its root by what the log cannot show', async 
   const { uri, changed } = await freshDatabase(server)
   for (const at of SILENT.keys()) await queryPostgres(uri, createRoot(`t${at}`))
   const running = await run(optionsFor(server, changed))
-  await settled(running)
+  await running.looked()
   await perform(uri, SILENT)
-  await settled(running)
+  await running.looked()
   expectParked(running, SILENT)
   await running.stop()
 })
@@ -204,7 +196,7 @@ testOn(
     const options = optionsFor(server, changed)
     for (const at of SILENT.keys()) await queryPostgres(uri, createRoot(`t${at}`))
     const first = await run(options)
-    await settled(first)
+    await first.looked()
     const saved = first.source.save()
     await first.stop()
     await perform(uri, SILENT)
@@ -213,7 +205,7 @@ testOn(
       await queryPostgres(uri, `INSERT INTO t${at} VALUES (50)`).catch(() => [])
     }
     const second = await run(options, saved, first.position, first.runtime)
-    await settled(second)
+    await second.looked()
     expectParked(second, SILENT)
     await second.stop()
   },
@@ -226,7 +218,7 @@ testOn(
     const { uri, changed } = await freshDatabase(server)
     await queryPostgres(uri, `${createRoot('t')} ${createRoot('other')}`)
     const first = await run(optionsFor(server, { ...changed, catalogPollMs: 1e9 }))
-    await settled(first)
+    await first.looked()
     await queryPostgres(uri, 'TRUNCATE t; INSERT INTO t VALUES (5)')
     await first.caughtUp()
     expect(first.runtime.events).toContain('truncated public.t')
@@ -247,7 +239,7 @@ testOn(
     const { uri, changed } = await freshDatabase(server)
     await queryPostgres(uri, `${createRoot('t')} ${createRoot('mixed')}`)
     const running = await run(optionsFor(server, changed))
-    await settled(running)
+    await running.looked()
     // One more leaf, which has no rows older than the column.
     await queryPostgres(
       uri,
@@ -260,7 +252,7 @@ testOn(
       'CREATE TABLE mixed_1 PARTITION OF mixed FOR VALUES FROM (100) TO (200)',
     )
     await queryPostgres(uri, 'ALTER TABLE mixed ADD c int NOT NULL DEFAULT 7')
-    await settled(running)
+    await running.looked()
     const { runtime } = running
     expect(runtime.parked).toEqual(new Map())
     const added = (table: string): unknown =>

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { brokenAt, type CrashPoint } from '../acceptance/crash-point.ts'
+import { brokenAt, changeUntilKilled, type CrashPoint } from '../acceptance/crash-point.ts'
 import { metadataLocations } from '../acceptance/lake.ts'
 import { Pipeline } from '../acceptance/pipeline.ts'
 import { manifestsOf, expectClean } from '../directory/read.ts'
@@ -58,9 +58,7 @@ async function killAround(
 ): Promise<void> {
   for (const { name, ...place } of POINTS) {
     const child = pipeline.start(brokenAt({ ...place, hit: random.int(1, 2) }))
-    for (let count = 0; !child.hasEnded() && count < 600; count++) await write()
-    const end = await Promise.race([child.exit, sleep(30_000, null)])
-    if (end?.signal !== 'SIGKILL') throw new Error(`${name} was not reached: ${child.output()}`)
+    await changeUntilKilled(child, name, write)
     await between()
   }
 }

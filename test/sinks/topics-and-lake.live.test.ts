@@ -7,9 +7,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { brokenAt, type CrashPoint } from '../acceptance/crash-point.ts'
+import { brokenAt, changeUntilKilled, type CrashPoint } from '../acceptance/crash-point.ts'
 import { expectLakeEqualsSource, metadataLocations, readMetadata } from '../acceptance/lake.ts'
-import { type Child, Pipeline } from '../acceptance/pipeline.ts'
+import { Pipeline } from '../acceptance/pipeline.ts'
 import { expectRefusal } from '../acceptance/refusal.ts'
 import { MysqlHistory, neutralOfJson, type NeutralRow } from '../kafka/mysql-history.ts'
 import { available } from '../servers/available.ts'
@@ -96,11 +96,6 @@ async function expectEpochsOnce(pipeline: Pipeline): Promise<void> {
   }
 }
 
-async function untilKilled(child: Child, name: string): Promise<void> {
-  const end = await Promise.race([child.exit, sleep(30_000, null)])
-  if (end?.signal !== 'SIGKILL') throw new Error(`${name} was not reached: ${child.output()}`)
-}
-
 test.skipIf(missing)(
   'a lake and topics have each version once, through kills around both commits',
   { timeout: 900_000 },
@@ -111,8 +106,7 @@ test.skipIf(missing)(
       await first.kill()
       for (const { name, ...place } of POINTS) {
         const child = pipeline.start(brokenAt({ ...place, hit: random.int(1, 2) }))
-        for (let count = 0; !child.hasEnded() && count < 400; count++) await history.change()
-        await untilKilled(child, name)
+        await changeUntilKilled(child, name, async () => history.change())
         if (name === 'in topics only') await history.addColumn()
       }
       await pipeline.once()
