@@ -1,11 +1,9 @@
 // What Java offers for the logs of databases: Debezium's engine, counting changes.
 
-import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { cached } from '../../test/servers/cache.ts'
-import { run } from '../../test/servers/command.ts'
+import { compiledJava } from '../../test/servers/java-compiled.ts'
 import { javaTools } from '../../test/servers/java-tools.ts'
-import { hashOf, mavenLibraries } from '../../test/servers/maven.ts'
+import { mavenLibraries } from '../../test/servers/maven.ts'
 import type { Reference } from '../engine.ts'
 
 const CLASS = 'CountChanges'
@@ -37,10 +35,5 @@ async function classPath(): Promise<string> {
   const source = fileURLToPath(new URL(`java/${CLASS}.java`, import.meta.url))
   const pom = fileURLToPath(new URL('java/pom.xml', import.meta.url))
   const jars = `${await mavenLibraries('debezium', pom)}/*`
-  const content = Buffer.concat([await readFile(source), Buffer.from(jars)])
-  const classes = await cached(`debezium-peer-${hashOf(content)}`, async (folder) => {
-    const { javac, env } = await javaTools()
-    await run(javac, ['-nowarn', '-cp', jars, '-d', folder, source], { env })
-  })
-  return `${classes}:${jars}`
+  return compiledJava('debezium-peer', source, jars)
 }

@@ -5,10 +5,9 @@
 //   node bench/peers/kafkajs.ts '{"job":"count"|"parquet","brokers":[...],...}'
 
 import kafkajs from 'kafkajs'
-// @ts-expect-error the package has no types
-import parquet from 'parquetjs-lite'
 import { systemClock } from '../../runtime/base/clock.ts'
 import { playType } from '../plays.ts'
+import { openParquet } from './parquet-writer.ts'
 
 interface Plan {
   readonly job: 'count' | 'parquet'
@@ -27,11 +26,6 @@ interface Play {
   readonly city: string
   readonly net: string
   readonly referrer: string
-}
-
-interface RowWriter {
-  appendRow(row: object): Promise<void>
-  close(): Promise<void>
 }
 
 const SCHEMA = {
@@ -61,15 +55,10 @@ const plan = JSON.parse(process.argv[2] ?? '') as Plan
 const type = playType()
 const kafka = new kafkajs.Kafka({ brokers: [...plan.brokers], logLevel: kafkajs.logLevel.NOTHING })
 const consumer = kafka.consumer({ groupId: `bench-${process.pid}` })
-const writer = plan.job === 'parquet' ? await openWriter() : null
+const writer = plan.job === 'parquet' ? await openParquet(SCHEMA, plan.output) : null
 const done = Promise.withResolvers<void>()
 let startMs = 0
 let received = 0
-
-async function openWriter(): Promise<RowWriter> {
-  const schema = new parquet.ParquetSchema(SCHEMA)
-  return parquet.ParquetWriter.openFile(schema, plan.output) as Promise<RowWriter>
-}
 
 /** @returns `null` for what the filter drops */
 function transformed(play: Play): object | null {

@@ -1,18 +1,12 @@
 // The usual table as `parquetjs-lite` writes it, for the readers that hand it rows.
 
-// @ts-expect-error the package has no types
-import parquet from 'parquetjs-lite'
+import { openParquet } from './parquet-writer.ts'
 
 /** As the readers of npm give it: one object, its values as their libraries parse them. */
 export type OrderRow = Record<string, unknown>
 
 export interface OrderWriter {
   append(row: OrderRow): Promise<void>
-  close(): Promise<void>
-}
-
-interface RowWriter {
-  appendRow(row: OrderRow): Promise<void>
   close(): Promise<void>
 }
 
@@ -30,8 +24,7 @@ const SCHEMA = {
 } as const
 
 export async function openOrders(file: string): Promise<OrderWriter> {
-  const schema = new parquet.ParquetSchema(SCHEMA)
-  const writer = (await parquet.ParquetWriter.openFile(schema, file)) as RowWriter
+  const writer = await openParquet(SCHEMA, file)
   return {
     append: async (row) => {
       const { id, amount, note, updated, flag } = row

@@ -14,20 +14,17 @@ import type { Finding } from '../source.ts'
 import { ownedBy } from '../../connectors/parquet/directory/committer.ts'
 import { directoryOwner } from './directory.ts'
 import { catalogProblem } from './lake-catalog.ts'
-import { partCheckpoint } from './sink-parts.ts'
+import { partCheckpoint, saidOfPart, saidOnce } from './sink-parts.ts'
 
 export async function checkFolders(config: PipelineConfig): Promise<Finding[]> {
   const { name, sink, checkpoint, parts } = config
   if (parts !== undefined) {
     const found = await Promise.all(
       parts.map(async (part) =>
-        (await checkFolders(part)).map((finding) => ({
-          ...finding,
-          name: finding.name.replace(/^sink(?=\.)/, `sinks.${part.part}`),
-        })),
+        (await checkFolders(part)).map((finding) => saidOfPart(part.part, finding)),
       ),
     )
-    return [...new Map(found.flat().map((one) => [JSON.stringify(one), one])).values()]
+    return saidOnce(found.flat())
   }
   const state = await checkFolder('checkpoint.store', checkpoint.store.path)
   if (sink.type === 'kafka') return [state]

@@ -70,8 +70,9 @@ export function operatorPlans(config: PlannedConfig): OperatorPlans {
   }
 }
 
-function targetsOf({ routes, parts }: PlannedConfig): Pick<OperatorPlans, 'target' | 'targets'> {
-  const sinks = sinkParts({ routes, ...(parts === undefined ? {} : { parts }) })
+function targetsOf(config: PlannedConfig): Pick<OperatorPlans, 'target' | 'targets'> {
+  const { routes, parts } = config
+  const sinks = sinkParts(config)
   if (sinks === null || parts === undefined) {
     return {
       target: (table) => tableKey(unionTarget(tableKey(table)) ?? routeTable(routes, table)),

@@ -24,7 +24,7 @@ import type { DiscoveredTable, Finding } from '../source.ts'
 import { announcementFaults } from './announcements.ts'
 import { partitionFaults } from './partitioning.ts'
 import { routeFaults } from './route-faults.ts'
-import { sinkParts } from './sink-parts.ts'
+import { saidOfPart, saidOnce, sinkParts } from './sink-parts.ts'
 
 export interface SelectionFault {
   /** What `run` ends with; `null`: it only warns. */
@@ -45,9 +45,8 @@ export function selectionFaults(
 ): readonly SelectionFault[] {
   const { source, sink, parts } = config
   if (parts !== undefined) {
-    // What is said of the source is the same for each of them.
-    const all = parts.flatMap((part) => faultsOfPart(part, tables, sinkParts(config)))
-    return [...new Map(all.map((fault) => [JSON.stringify(fault), fault])).values()]
+    const sinks = sinkParts(config)
+    return saidOnce(parts.flatMap((part) => faultsOfPart(part, tables, sinks)))
   }
   if (source.type === 'kafka') {
     return [...topicFaults(source, tables), ...routeFaults(config, tables)]
@@ -75,11 +74,9 @@ function faultsOfPart(
   const rest = selectionFaults({ ...part, routes: [] }, tables).filter(
     ({ name }) => !name.startsWith('sink.'),
   )
-  const ofSink = (source.type === 'kafka' ? [] : partitionFaults(part, own)).map((fault) => ({
-    ...fault,
-    name: fault.name.replace(/^sink(?=\.)/, `sinks.${part.part}`),
-  }))
-  return [...rest, ...ofSink, ...routeFaults(part, own)]
+  const ofSink = source.type === 'kafka' ? [] : partitionFaults(part, own)
+  const named = ofSink.map((fault) => saidOfPart(part.part, fault))
+  return [...rest, ...named, ...routeFaults(part, own)]
 }
 
 export function selectionFindings(faults: readonly SelectionFault[]): Finding[] {

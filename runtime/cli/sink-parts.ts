@@ -13,7 +13,10 @@ import { openState } from './state-folder.ts'
 export function sinkParts({
   parts,
   routes,
-}: Pick<PipelineConfig, 'parts' | 'routes'>): SinkParts | null {
+}: {
+  readonly parts?: PipelineConfig['parts'] | undefined
+  readonly routes: PipelineConfig['routes']
+}): SinkParts | null {
   if (parts === undefined) return null
   const names = parts.map(({ part }) => part)
   const known = new Map<string, readonly string[]>()
@@ -43,6 +46,16 @@ export function partOfType(
   type: SinkConfig['type'],
 ): PipelineConfig | PipelinePart | null {
   return (config.parts ?? [config]).find(({ sink }) => sink.type === type) ?? null
+}
+
+/** @returns what is said of the one `sink` of a part, said of that of `sinks` */
+export function saidOfPart<T extends { readonly name: string }>(part: string, said: T): T {
+  return { ...said, name: said.name.replace(/^sink(?=\.)/, `sinks.${part}`) }
+}
+
+/** @returns each once: what is said of the source is the same for each of its sinks */
+export function saidOnce<T extends object>(said: readonly T[]): T[] {
+  return [...new Map(said.map((one) => [JSON.stringify(one), one])).values()]
 }
 
 /** Checkpoints as the pipeline with one of its sinks would have them. Only reads. */

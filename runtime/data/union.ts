@@ -50,7 +50,7 @@ export function unite(
   const { before, after, shown } = part
   const fault = before === null ? null : changeFault(union, before, part)
   if (fault !== null) return { kind: 'unmappable', error: 'DDL_UNMAPPABLE', reason: fault }
-  const columns = (union?.fields ?? []).map((field) => columnOf(field))
+  const columns = (union?.fields ?? []).map(columnOf)
   const table = withPart({ name, columns, key: union === null ? null : keyNames(union) }, shown)
   if ('kind' in table) return table
   const { comment } = union ?? after
@@ -125,7 +125,8 @@ function ofUnion(column: SourceColumn, key: readonly string[]): SourceColumn {
   return { identity: name, name, type, nullable, comment, sourceType: formatType(type), existing }
 }
 
-function columnOf({ name, identity, type, nullable, comment }: Field): SourceColumn {
+/** @returns a column of a union as one of a table of the source */
+export function columnOf({ name, identity, type, nullable, comment }: Field): SourceColumn {
   const base = { identity, name, type, nullable, comment, sourceType: formatType(type) }
   return { ...base, existing: { kind: 'null' } }
 }

@@ -2,10 +2,10 @@
 // libraries come by Maven and the one class is compiled once; both stay in the cache.
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cached } from '../servers/cache.ts'
 import { run } from '../servers/command.ts'
+import { compiledJava } from '../servers/java-compiled.ts'
 import { javaTools } from '../servers/java-tools.ts'
-import { hashOf, mavenLibraries } from '../servers/maven.ts'
+import { mavenLibraries } from '../servers/maven.ts'
 import { serverFolder } from '../servers/process.ts'
 import { catalogNameOf } from './catalog-name.ts'
 import { type CatalogRequest, type LakeDump, readDumpFile, requestText } from './dump-file.ts'
@@ -69,17 +69,12 @@ async function runReader(className: string, args: readonly string[]): Promise<vo
   await run(java, [...JVM, QUIET, '-cp', classPath, className, ...args], { env })
 }
 
-async function libraries(): Promise<string> {
-  return mavenLibraries('java-libraries', join(SOURCES, 'pom.xml'))
+/** @returns the class path of Iceberg for Java and what it needs */
+export async function javaLibraries(): Promise<string> {
+  return join(await mavenLibraries('java-libraries', join(SOURCES, 'pom.xml')), '*')
 }
 
 async function compiled(className: string): Promise<string> {
-  const jars = join(await libraries(), '*')
   const source = join(SOURCES, `${className}.java`)
-  const name = `java-reader-${hashOf(Buffer.concat([await readFile(source), Buffer.from(jars)]))}`
-  const classes = await cached(name, async (folder) => {
-    const { javac, env } = await javaTools()
-    await run(javac, ['-nowarn', '-cp', jars, '-d', folder, source], { env })
-  })
-  return `${classes}:${jars}`
+  return compiledJava('java-reader', source, await javaLibraries())
 }

@@ -5,6 +5,7 @@ import { PipelineError } from '../../base/errors.ts'
 import {
   COMMIT_TIME_COLUMN,
   compileExpressions,
+  type ExpressionColumn,
   type ExpressionTexts,
   withOldColumns,
 } from '../../data/expression/compile.ts'
@@ -39,8 +40,9 @@ export const addExplainExpr: AddCommand = (program, context) => {
         const hint = 'Write `millrace explain-expr "a + 1 AS b" --columns "a long"`.'
         throw new PipelineError('CONFIG_VALUE', 'an expression is missing', { hint })
       }
-      const columns = options.columns === undefined ? [] : parseColumns(options.columns)
-      const compiled = compileExpressions(withOldColumns(columns), textsOf(expression, options), {
+      const declared = options.columns === undefined ? [] : parseColumns(options.columns)
+      const columns = withOldColumns(declared)
+      const compiled = compileExpressions(columns, textsOf(expression, options), {
         unnamed: true,
         zone: options.timeZone ?? 'UTC',
         // Nothing is computed here, so any key does.
@@ -64,11 +66,11 @@ export const addExplainExpr: AddCommand = (program, context) => {
 }
 
 /** @returns none for what says that a row is an update, which no name stands for */
-function readName(columns: readonly { readonly name: string }[], index: number): string[] {
-  const now = columns[index]?.name
-  const before = columns[index - columns.length - 1]?.name
-  if (now !== undefined) return [now]
-  return before === undefined ? [] : [`before(${before})`]
+function readName(columns: readonly ExpressionColumn[], index: number): string[] {
+  const now = columns[index]
+  if (now?.hidden !== true) return now === undefined ? [] : [now.name]
+  const before = columns.find(({ old }) => old?.value === index)
+  return before === undefined ? [] : [`before(${before.name})`]
 }
 
 function textsOf(projection: string, { filter }: Options): ExpressionTexts {

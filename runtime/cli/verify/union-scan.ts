@@ -5,7 +5,7 @@ import { decodedSchema } from '../../job/structures.ts'
 import type { ChangeBatch } from '../../data/batch.ts'
 import type { Order } from '../../data/position.ts'
 import type { SourceTable, TableSchema } from '../../data/schema.ts'
-import { uniteAll } from '../../data/union.ts'
+import { columnOf, keyNames, uniteAll } from '../../data/union.ts'
 import { UnionRows } from '../../data/union-rows.ts'
 import type { TableScan } from '../../source.ts'
 import { StructureDifference } from './comparison.ts'
@@ -41,21 +41,10 @@ export function unionScan(
 }
 
 /** The whole, as one table of the source. */
-function tableOf(
-  { fields, key, comment }: TableSchema,
-  { namespace, name }: SourceTable,
-): SourceTable {
-  const columns = fields.map(({ name, type, nullable, comment }) => ({
-    identity: name,
-    name,
-    type,
-    nullable,
-    comment,
-    sourceType: type.kind,
-    existing: { kind: 'null' } as const,
-  }))
-  const names = key?.map((index) => fields[index]?.name ?? '') ?? null
-  return { namespace, name, incarnation: 'union', columns, key: names, comment }
+function tableOf(union: TableSchema, { namespace, name }: SourceTable): SourceTable {
+  const columns = union.fields.map(columnOf)
+  const { comment } = union
+  return { namespace, name, incarnation: 'union', columns, key: keyNames(union), comment }
 }
 
 async function* rowsOf(
